@@ -1,0 +1,142 @@
+//! Shape of a decoder, and the bounds of an engine.
+
+use serde::{Deserialize, Serialize};
+
+/// Decoder families that one definition covers. They differ only in biases, QK norms and sliding windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Llama 2/3, SmolLM2, TinyLlama.
+    Llama,
+    /// Mistral 7B and kin.
+    Mistral,
+    /// Qwen2 and Qwen2.5: bias on q, k, v.
+    Qwen2,
+    /// Qwen3: RMS norm on each head of q and k.
+    Qwen3,
+}
+
+/// Rotary position embedding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rope {
+    /// Base of the geometric sequence of wavelengths.
+    pub theta: f32,
+    /// Optional rescaling of the frequencies.
+    pub scaling: Option<RopeScaling>,
+}
+
+/// Rescaling of the rotary frequencies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rope_type", rename_all = "snake_case")]
+pub enum RopeScaling {
+    /// Positions divided by `factor`.
+    Linear {
+        /// Divisor.
+        factor: f32,
+    },
+    /// Llama 3.1's piecewise scaling.
+    Llama3 {
+        /// Divisor of the low frequencies.
+        factor: f32,
+        /// Low-frequency bound.
+        low_freq_factor: f32,
+        /// High-frequency bound.
+        high_freq_factor: f32,
+        /// Context length before the extension.
+        original_max_position_embeddings: usize,
+    },
+}
+
+/// Everything about a decoder's shape; read from `config.json` or GGUF metadata by `load`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelConfig {
+    /// Decoder family.
+    pub family: Family,
+    /// Rows of the embedding table.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the gated MLP.
+    pub intermediate_size: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key/value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Longest sequence the position embedding covers.
+    pub max_position_embeddings: usize,
+    /// Epsilon of the RMS norms.
+    pub rms_norm_eps: f32,
+    /// Rotary embedding.
+    pub rope: Rope,
+    /// The output projection is the embedding table.
+    pub tie_word_embeddings: bool,
+    /// Bias on q, k, v projections (Qwen2).
+    pub qkv_bias: bool,
+    /// RMS norm per head on q and k (Qwen3).
+    pub qk_norm: bool,
+    /// Attend only to the last so many positions (Mistral v0.1), if any.
+    pub sliding_window: Option<usize>,
+}
+
+/// What happens to running sequences when new weights are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InFlight {
+    /// Go on under the new weights with the old KV; later tokens are marked `mixed_kv`.
+    #[default]
+    Keep,
+    /// Go on under the new weights after recomputing the KV.
+    Recompute,
+    /// Finish under the old weights; only new requests see the new ones.
+    Drain,
+}
+
+/// Bounds of an engine. Every queue, cache and loop has one here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Sequences that run at once.
+    pub max_num_seqs: usize,
+    /// Rows (tokens) of one step.
+    pub max_num_batched_tokens: usize,
+    /// Sequences that may wait; one more is refused as overloaded.
+    pub max_waiting: usize,
+    /// Blocks of the KV cache, 16 tokens each; `None` sizes it from `kv_cache_bytes`.
+    pub kv_blocks: Option<usize>,
+    /// Bytes of the KV cache when `kv_blocks` is not given.
+    pub kv_cache_bytes: usize,
+    /// Longest sequence (prompt + completion); `None` takes the model's.
+    pub max_model_len: Option<usize>,
+    /// Choices of one request (`n`).
+    pub max_choices: usize,
+    /// Reuse KV blocks across requests with a common prefix.
+    pub prefix_cache: bool,
+    /// Threads of the compute pool; `None` takes the machine's cores.
+    pub threads: Option<usize>,
+    /// Weight sets held at once (alias, leases, references).
+    pub max_weight_sets: usize,
+    /// Default for running sequences at a publish.
+    pub in_flight: InFlight,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            max_num_seqs: 64,
+            max_num_batched_tokens: 512,
+            max_waiting: 4096,
+            kv_blocks: None,
+            kv_cache_bytes: 1 << 30,
+            max_model_len: None,
+            max_choices: 128,
+            prefix_cache: true,
+            threads: None,
+            max_weight_sets: 4,
+            in_flight: InFlight::Keep,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong in the engine, one variant per thing a caller can do something about.
+
+/// Errors of the engine's public surface.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A request parameter is out of range; `field` is its wire name.
+    #[error("{field}: {reason}")]
+    InvalidParameter {
+        /// Wire name of the parameter.
+        field: &'static str,
+        /// What was wrong and what is allowed.
+        reason: String,
+    },
+    /// Prompt plus requested tokens do not fit the context length.
+    #[error("the prompt has {prompt_tokens} tokens and {max_tokens} were requested, but the model's context length is {context_length}")]
+    ContextLengthExceeded {
+        /// Tokens of the prompt.
+        prompt_tokens: usize,
+        /// Tokens requested.
+        max_tokens: usize,
+        /// Longest sequence served.
+        context_length: usize,
+    },
+    /// The waiting queue is full; try again later.
+    #[error("the engine's queue is full ({waiting} sequences waiting, limit {limit})")]
+    Overloaded {
+        /// Sequences waiting.
+        waiting: usize,
+        /// `max_waiting` of the config.
+        limit: usize,
+    },
+    /// No weights under that name or version are held.
+    #[error("no weights named or versioned `{0}` are held by the engine")]
+    UnknownWeights(String),
+    /// The weight set offered does not match the model being served.
+    #[error("weights do not fit the served model: {0}")]
+    IncompatibleWeights(String),
+    /// The engine thread has stopped.
+    #[error("the engine has stopped: {0}")]
+    Stopped(String),
+    /// A model computation produced a non-finite number.
+    #[error("non-finite logits for sequence at position {position} under weight version {version}")]
+    NonFiniteLogits {
+        /// Position of the row.
+        position: usize,
+        /// Weight version in use.
+        version: u64,
+    },
+}

@@ -1,0 +1,20 @@
+//! RLVR over our own engine: trajectory log, objective, optimizer, SvS, checkpoints, evaluation.
+//!
+//! Knows the engine and the verifier; knows no HTTP. Every group that is trained on is read from the trajectory log.
+
+pub mod checkpoint;
+pub mod eval;
+pub mod log;
+pub mod objective;
+pub mod optim;
+pub mod policy;
+pub mod problems;
+pub mod run;
+pub mod svs;
+pub mod trajectory;
+
+pub use log::TrajectoryLog;
+pub use policy::Policy;
+pub use problems::Problem;
+pub use run::{TrainConfig, TrainerHandle};
+pub use trajectory::{Group, Trajectory};

@@ -1,0 +1,134 @@
+//! The one record that rollouts, graders and the trainer exchange.
+
+use serde::{Deserialize, Serialize};
+use svs_engine::{SamplingParams, VersionSpan};
+use svs_verifier::Verdict;
+
+/// What a trajectory was sampled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Solving an original problem (OQA).
+    Solve,
+    /// Writing a variational problem from a correct solution (VPS).
+    Synthesize,
+    /// Solving a synthetic problem (SPA).
+    SolveSynthetic,
+    /// Sampled by a client over the API.
+    Client,
+}
+
+/// Where tokens of a segment came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SegmentRole {
+    /// Given to the model.
+    Prompt,
+    /// Drawn from the policy.
+    Sampled,
+    /// Put in by a controller.
+    Forced,
+    /// Said by an environment or tool.
+    Env,
+}
+
+/// A run of tokens of one origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Origin.
+    pub role: SegmentRole,
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Whether the loss may reach these tokens.
+    pub trainable: bool,
+}
+
+/// One grader's finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraderVerdict {
+    /// Name of the grader.
+    pub grader: String,
+    /// What it found.
+    pub verdict: Verdict,
+    /// Reward; `None` masks the trajectory out of its group.
+    pub reward: Option<f64>,
+}
+
+/// One rollout with everything that training on it needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trajectory {
+    /// Unique id.
+    pub id: String,
+    /// Trajectories compared with each other.
+    pub group_id: String,
+    /// Declared size of the group; it closes when so many have arrived.
+    pub group_size: u32,
+    /// Problem solved, if known.
+    pub problem_id: Option<String>,
+    /// Id of the trajectory (synthesis ← solution) or problem this one descends from.
+    pub parent: Option<String>,
+    /// What it was sampled for.
+    pub kind: Kind,
+    /// Tokens in order.
+    pub segments: Vec<Segment>,
+    /// Behaviour logprob of each sampled token, nats, over all sampled segments in order.
+    pub logprobs: Vec<f32>,
+    /// Raw logprob of each sampled token, nats.
+    pub raw_logprobs: Vec<f32>,
+    /// Kept-logit threshold of each sampled token.
+    pub thresholds: Vec<Option<f32>>,
+    /// Weight versions, covering the sampled tokens.
+    pub spans: Vec<VersionSpan>,
+    /// Some token saw KV of another version.
+    pub mixed_kv: bool,
+    /// How it was sampled (seed included).
+    pub sampling: SamplingParams,
+    /// Index of the choice: key H(seed, choice).
+    pub choice: u32,
+    /// `stop`, `length` or `abort`.
+    pub finish_reason: svs_engine::FinishReason,
+    /// Weight of the trajectory in the loss; 1 unless a selection was biased.
+    pub weight: f64,
+    /// Reference answer, if the client or the dataset gave one.
+    pub reference: Option<String>,
+    /// Findings so far.
+    pub verdicts: Vec<GraderVerdict>,
+    /// Decoded response, for people and graders.
+    pub text: String,
+    /// Client metadata as given, or null.
+    pub metadata: serde_json::Value,
+    /// Seconds since the epoch.
+    pub created_at: f64,
+}
+
+impl Trajectory {
+    /// All tokens, prompt first.
+    #[must_use]
+    pub fn tokens(&self) -> Vec<u32> {
+        self.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()
+    }
+
+    /// Positions of sampled tokens that the loss may reach.
+    #[must_use]
+    pub fn scored(&self) -> Vec<u32> {
+        let mut position = 0u32;
+        let mut scored = Vec::with_capacity(self.logprobs.len());
+        for segment in &self.segments {
+            let end = position + u32::try_from(segment.tokens.len()).expect("a sequence fits u32");
+            if segment.trainable && segment.role == SegmentRole::Sampled {
+                scored.extend(position..end);
+            }
+            position = end;
+        }
+        scored
+    }
+}
+
+/// Trajectories that are compared with each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Group id.
+    pub id: String,
+    /// Members by log sequence number.
+    pub members: Vec<Trajectory>,
+}

@@ -1,0 +1,74 @@
+//! Pure graders: deterministic, total, bounded in steps; no tensors, no async, no network.
+
+use serde::{Deserialize, Serialize};
+
+/// What a grader found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Equal to the gold answer.
+    Correct,
+    /// An answer, not equal.
+    Wrong,
+    /// No answer was found in the prediction.
+    NoAnswer,
+    /// An answer was found but cannot be read.
+    Unparseable,
+    /// The step budget ran out on the prediction.
+    OverBudget,
+    /// The gold answer cannot be read, or the grader itself failed: no reward, never 0.
+    Infrastructure,
+}
+
+impl Verdict {
+    /// 1 for correct, 0 for every other finding about the prediction, `None` where the fault is not the prediction's.
+    #[must_use]
+    pub fn reward(self) -> Option<f64> {
+        match self {
+            Self::Correct => Some(1.0),
+            Self::Wrong | Self::NoAnswer | Self::Unparseable | Self::OverBudget => Some(0.0),
+            Self::Infrastructure => None,
+        }
+    }
+}
+
+/// A verdict and how it was reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grade {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The answer found in the prediction.
+    pub extracted: Option<String>,
+    /// Steps counted, not clocked.
+    pub steps: u64,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// Options of the mathematics grader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MathOptions {
+    /// Only a boxed answer counts, and exactly one distinct candidate.
+    pub strict: bool,
+    /// Steps that one grading may take.
+    pub max_steps: u64,
+}
+
+impl Default for MathOptions {
+    fn default() -> Self {
+        Self { strict: false, max_steps: 200_000 }
+    }
+}
+
+/// Grades a model's `prediction` (whole response) against the `gold` answer.
+#[must_use]
+pub fn grade_math(_prediction: &str, _gold: &str, _options: &MathOptions) -> Grade {
+    unimplemented!()
+}
+
+/// The content of the last balanced `\boxed{}`, if any.
+#[must_use]
+pub fn last_boxed(_text: &str) -> Option<&str> {
+    unimplemented!()
+}
