@@ -105,7 +105,10 @@ impl Trajectory {
     /// All tokens, prompt first.
     #[must_use]
     pub fn tokens(&self) -> Vec<u32> {
-        self.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.tokens.iter().copied())
+            .collect()
     }
 
     /// Positions of sampled tokens that the loss may reach.

@@ -43,7 +43,11 @@ pub struct TrainConfig {
 
 impl Default for TrainConfig {
     fn default() -> Self {
-        Self { recipe: "svs".into(), steps: 20, seed: 0 }
+        Self {
+            recipe: "svs".into(),
+            steps: 20,
+            seed: 0,
+        }
     }
 }
 
@@ -94,7 +98,12 @@ pub struct TrainerHandle {}
 impl TrainerHandle {
     /// A trainer for the model that `engine` serves. Nothing runs until `start`.
     #[must_use]
-    pub fn new(_engine: EngineHandle, _model: Arc<LoadedModel>, _log: TrajectoryLog, _runs: std::path::PathBuf) -> Self {
+    pub fn new(
+        _engine: EngineHandle,
+        _model: Arc<LoadedModel>,
+        _log: TrajectoryLog,
+        _runs: std::path::PathBuf,
+    ) -> Self {
         unimplemented!()
     }
 

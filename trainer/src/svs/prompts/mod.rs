@@ -1,0 +1,123 @@
+//! Prompt templates for solving and for writing problems, checked before a run starts.
+
+use serde::{Deserialize, Serialize};
+use svs_engine::text::ChatMessage;
+
+/// A template that cannot be used; `field` is its dotted name in the config.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct PromptError {
+    /// `prompts.solve` or `prompts.synthesize`.
+    pub field: &'static str,
+    /// What is wrong and what is allowed.
+    pub reason: String,
+}
+
+/// Templates of a single user turn each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prompts {
+    /// How a problem is put; slot `{question}` exactly once.
+    pub solve: String,
+    /// How a variational problem is asked for; slot `{response}` (a correct solution) exactly once.
+    pub synthesize: String,
+}
+
+const SOLVE: &str = "{question}\n\nWork through this one step at a time, then give the final answer inside \\boxed{}.";
+
+const SYNTHESIZE: &str =
+    "Below is a worked solution whose final answer is known to be right. The problem it solves is not shown.
+
+<solution>
+{response}
+</solution>
+
+You write problems for a mathematics course. Work out in a few words (1) which topic the solution belongs to, \
+(2) what has to be reasoned or computed, and (3) what a student should learn from it. Then write a new problem, told \
+differently from the one that was probably asked, to which this solution is a correct answer. It must contain every \
+number and condition that the solution relies on, have exactly one answer, the same as the solution's, without \
+revealing it, and read as plain, clear English.
+
+Give the finished problem, and nothing else, between these two lines:
+```text
+```";
+
+impl Default for Prompts {
+    /// Wording for general instruction-tuned models.
+    fn default() -> Self {
+        Self {
+            solve: SOLVE.into(),
+            synthesize: SYNTHESIZE.into(),
+        }
+    }
+}
+
+impl Prompts {
+    /// Checks that each template uses its own slot exactly once and no other.
+    ///
+    /// # Errors
+    /// [`PromptError`] naming the template.
+    pub fn validate(&self) -> Result<(), PromptError> {
+        check("prompts.solve", &self.solve, "question")?;
+        check("prompts.synthesize", &self.synthesize, "response")
+    }
+
+    /// The conversation that asks for a solution of `question`.
+    #[must_use]
+    pub fn solve_messages(&self, question: &str) -> Vec<ChatMessage> {
+        user(self.solve.replacen("{question}", question, 1))
+    }
+
+    /// The conversation that asks for a problem to which `response` is a correct solution.
+    #[must_use]
+    pub fn synthesis_messages(&self, response: &str) -> Vec<ChatMessage> {
+        user(self.synthesize.replacen("{response}", response, 1))
+    }
+}
+
+fn user(content: String) -> Vec<ChatMessage> {
+    vec![ChatMessage {
+        role: "user".into(),
+        content,
+    }]
+}
+
+fn check(field: &'static str, template: &str, slot: &str) -> Result<(), PromptError> {
+    let fail = |reason: String| Err(PromptError { field, reason });
+    let found = slots(template);
+    if let Some(other) = found.iter().find(|name| **name != slot) {
+        return fail(format!(
+            "the slot `{{{other}}}` does not exist here; the only slot is `{{{slot}}}`"
+        ));
+    }
+    match found.len() {
+        1 => Ok(()),
+        0 => fail(format!("the slot `{{{slot}}}` is missing")),
+        count => fail(format!(
+            "the slot `{{{slot}}}` is used {count} times; it must be used once"
+        )),
+    }
+}
+
+/// Names in braces that look like slots. The argument of a LaTeX command (`\boxed{answer}`) is not one.
+fn slots(template: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for (open, _) in template.match_indices('{') {
+        let rest = &template[open + 1..];
+        let Some(close) = rest.find('}') else { continue };
+        let name = &rest[..close];
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        if is_name && !ends_in_command(&template[..open]) {
+            found.push(name);
+        }
+    }
+    found
+}
+
+fn ends_in_command(text: &str) -> bool {
+    let stem = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    stem.len() < text.len() && stem.ends_with('\\')
+}
+
+#[cfg(test)]
+mod tests;
