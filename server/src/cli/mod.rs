@@ -1,0 +1,70 @@
+//! The command line: one file per command, each with its arguments and `run`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub mod eval;
+pub mod serve;
+pub mod sft;
+pub mod train;
+pub mod verify;
+
+/// Serve a language model over an OpenAI-compatible API and train it while it serves.
+#[derive(Debug, Parser)]
+#[command(name = "svs", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a model over HTTP, with the trainer behind /v1/train.
+    Serve(Box<serve::Args>),
+    /// Train a policy with SvS or plain GRPO.
+    Train(Box<train::Args>),
+    /// Measure a policy: pass@1, greedy and pass@k with intervals.
+    Eval(Box<eval::Args>),
+    /// Supervised stage: train on prompts with given responses.
+    Sft(Box<sft::Args>),
+    /// Grade predictions against gold answers.
+    Verify(verify::Args),
+}
+
+/// Parses the command line, runs the command and turns its outcome into an exit code: 0 done, 1 failed, 2 bad usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    init_logging();
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("svs: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Train(args) => train::run(*args),
+        Command::Eval(args) => eval::run(*args),
+        Command::Sft(args) => sft::run(*args),
+        Command::Verify(args) => verify::run(args),
+    }
+}
+
+/// Logs go to stderr, filtered by `SVS_LOG` (default `info`), so that stdout carries results only.
+fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SVS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second initialisation (tests in one process) keeps the first.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}

@@ -1,0 +1,15 @@
+//! `svs sft`.
+
+use std::process::ExitCode;
+
+/// Arguments of `svs sft`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+///
+/// # Errors
+/// Anything that stopped it.
+pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("`svs sft` is being built")
+}
