@@ -1,1 +1,8 @@
-//! model
+//! The decoder, written once for Llama, Mistral, Qwen2 and Qwen3 over [`crate::ops`]: one forward that serves
+//! prefill, decode and any mix of both. It knows weights, KV blocks and rows; not requests, sampling or losses.
+
+mod forward;
+mod kv_cache;
+
+pub use forward::{Scratch, SequenceRows, StepBatch, forward};
+pub use kv_cache::{BLOCK_TOKENS, KvCache};
