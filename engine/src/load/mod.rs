@@ -1,31 +1,29 @@
 //! Reads and writes models: Hugging Face folders, hub ids, GGUF files, folders embedded in the binary.
+//!
+//! Everything arrives as [`ModelConfig`] plus f32 master [`Params`]; formats end here. File contents are not trusted:
+//! every length, name and shape is checked before it is used.
 
-use std::path::{Path, PathBuf};
+mod config_json;
+mod files;
+mod folder;
+mod hub;
+mod rope;
+mod safetensors_file;
+mod save;
+mod shape;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
 
 use crate::config::ModelConfig;
 use crate::params::Params;
 use crate::text::Tokenizer;
 
-/// Where a model comes from.
-#[derive(Debug, Clone)]
-pub enum ModelSource {
-    /// A Hugging Face folder.
-    Folder(PathBuf),
-    /// A GGUF file.
-    Gguf(PathBuf),
-    /// A hub id such as `org/name`, optionally `@revision`.
-    Hub(String),
-    /// Files of a Hugging Face folder held in memory: (file name, bytes).
-    Embedded(Vec<(&'static str, &'static [u8])>),
-}
-
-impl ModelSource {
-    /// Reads a `--model` argument: an existing folder, an existing `.gguf` file, else a hub id.
-    #[must_use]
-    pub fn parse(_argument: &str) -> Self {
-        unimplemented!()
-    }
-}
+pub use save::save;
+pub use source::ModelSource;
 
 /// A model in memory.
 #[derive(Debug, Clone)]
@@ -38,10 +36,24 @@ pub struct LoadedModel {
     pub tokenizer: Tokenizer,
     /// Name to show: last part of the path or the hub id.
     pub name: String,
+    /// Further files of the folder as (file name, bytes), written back verbatim by [`save`]: `svs.json` (the model's own
+    /// prompt wording), `generation_config.json`, `special_tokens_map.json`.
+    pub extras: Vec<(String, Vec<u8>)>,
+}
+
+impl LoadedModel {
+    /// The extra file called `name`.
+    #[must_use]
+    pub fn extra(&self, name: &str) -> Option<&[u8]> {
+        self.extras
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, bytes)| bytes.as_slice())
+    }
 }
 
 /// Errors of loading and saving; each names the file and what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// A file is missing, unreadable or cannot be written.
@@ -81,18 +93,38 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    fn file(path: &Path, reason: impl std::fmt::Display) -> Self {
+        Self::File {
+            path: path.display().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn corrupt(path: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn tensor(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Tensor {
+            name: name.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
 /// Loads a model.
 ///
 /// # Errors
 /// Any [`LoadError`].
-pub fn load(_source: &ModelSource) -> Result<LoadedModel, LoadError> {
-    unimplemented!()
-}
-
-/// Writes `model` as a Hugging Face folder that `load` and `transformers` read, atomically (temporary folder, fsync, rename).
-///
-/// # Errors
-/// [`LoadError::File`].
-pub fn save(_folder: &Path, _model: &LoadedModel, _params: &Params) -> Result<(), LoadError> {
-    unimplemented!()
+pub fn load(source: &ModelSource) -> Result<LoadedModel, LoadError> {
+    match source {
+        ModelSource::Folder(path) => folder::load(&files::Files::Folder(path.clone()), source::last_part(path)),
+        ModelSource::Embedded(files) => folder::load(&files::Files::Embedded(files.clone()), "embedded".to_owned()),
+        ModelSource::Hub(id) => folder::load(&files::Files::Folder(hub::fetch(id)?), id.clone()),
+        ModelSource::Gguf(path) => Err(LoadError::file(path, "GGUF not yet")),
+    }
 }

@@ -24,6 +24,7 @@ pub struct TokenizerFiles {
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     shared: Arc<Shared>,
+    vocab_size: usize,
 }
 
 #[derive(Debug)]
@@ -93,6 +94,7 @@ impl Tokenizer {
             }
         }
         let bos_id = named("bos_token");
+        let vocab_size = pieces.len();
         Ok(Self {
             shared: Arc::new(Shared {
                 inner,
@@ -102,7 +104,16 @@ impl Tokenizer {
                 bos_id,
                 files,
             }),
+            vocab_size,
         })
+    }
+
+    /// The same tokenizer for a model with `rows` embedding rows: ids that only pad the embedding decode to nothing
+    /// instead of being unknown, since a model can sample them.
+    #[must_use]
+    pub fn covering(self, rows: usize) -> Self {
+        let vocab_size = self.vocab_size.max(rows);
+        Self { vocab_size, ..self }
     }
 
     /// Encodes text; `add_special_tokens` adds BOS and the like where the model wants them. Never for templated chat.
@@ -192,10 +203,10 @@ impl Tokenizer {
         self.shared.bos_id
     }
 
-    /// Size of the vocabulary, added tokens included: one more than the largest id.
+    /// Size of the vocabulary, added tokens and padding rows of the model included: one more than the largest id.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
-        self.shared.pieces.len()
+        self.vocab_size
     }
 
     /// A decoder for one growing sequence; skips special tokens.
