@@ -6,6 +6,7 @@
 mod config_json;
 mod files;
 mod folder;
+mod gguf;
 mod hub;
 mod rope;
 mod safetensors_file;
@@ -125,6 +126,6 @@ pub fn load(source: &ModelSource) -> Result<LoadedModel, LoadError> {
         ModelSource::Folder(path) => folder::load(&files::Files::Folder(path.clone()), source::last_part(path)),
         ModelSource::Embedded(files) => folder::load(&files::Files::Embedded(files.clone()), "embedded".to_owned()),
         ModelSource::Hub(id) => folder::load(&files::Files::Folder(hub::fetch(id)?), id.clone()),
-        ModelSource::Gguf(path) => Err(LoadError::file(path, "GGUF not yet")),
+        ModelSource::Gguf(path) => gguf::load(path),
     }
 }

@@ -22,7 +22,7 @@ impl Tokenizer {
         let added: Vec<_> = control
             .iter()
             .zip(256..)
-            .map(|(content, id)| control_token(content, id))
+            .map(|(content, id)| added_token(id, content, true))
             .collect();
         let tokenizer = json!({
             "version": "1.0",
@@ -49,10 +49,10 @@ impl Tokenizer {
     }
 }
 
-/// An entry of `added_tokens` for a control token.
-pub(crate) fn control_token(content: &str, id: u32) -> serde_json::Value {
+/// An entry of `added_tokens`; special ones are control tokens, which decoding skips.
+pub(crate) fn added_token(id: u32, content: &str, special: bool) -> serde_json::Value {
     json!({
         "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
-        "normalized": false, "special": true,
+        "normalized": false, "special": special,
     })
 }

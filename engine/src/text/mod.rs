@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use alphabet::byte_to_char;
 pub use bytes_only::CHATML;
+pub(crate) use bytes_only::added_token;
 pub use stream::DecodeStream;
 pub use template::ChatTemplate;
 pub use tokenizer::{Tokenizer, TokenizerFiles};

@@ -20,7 +20,7 @@ fn sentence_piece() -> Tokenizer {
         vocab.insert((*token).into(), json!(259 + at));
     }
     let added: Vec<Value> = (0..3)
-        .map(|id| bytes_only::control_token(["<unk>", "<s>", "</s>"][id as usize], id))
+        .map(|id| added_token(id, ["<unk>", "<s>", "</s>"][id as usize], true))
         .collect();
     let tokenizer = json!({
         "version": "1.0", "truncation": {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0},

@@ -2,6 +2,8 @@
 
 mod config;
 mod folder;
+mod gguf;
+mod gguf_text;
 mod save;
 mod source;
 
