@@ -65,7 +65,7 @@ fn metadata(config: &ModelConfig, arch: &str) -> Metadata {
             "tokenizer.chat_template".into(),
             text("{{ messages[0].content }}{{ eos_token }}"),
         ),
-    ];
+    ]
 }
 
 /// GGUF's names of one layer, by hand.
