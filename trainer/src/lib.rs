@@ -10,6 +10,7 @@ pub mod optim;
 pub mod policy;
 pub mod problems;
 pub mod run;
+pub mod seeds;
 pub mod svs;
 pub mod trajectory;
 
