@@ -1,1 +1,20 @@
-//! openapi
+//! Wire types of the HTTP API: what clients send and what they get back, with their schemas.
+//!
+//! Shapes follow the OpenAI API; extensions keep the names that vLLM uses. Nothing here knows engine, trainer or HTTP.
+//! Ranges are checked by the server, which knows the model; here only shapes are.
+
+pub mod chat;
+pub mod common;
+pub mod completion;
+pub mod error;
+mod flexible;
+pub mod models;
+mod sampling;
+pub mod train;
+
+pub use chat::{ChatCompletion, ChatCompletionChunk, ChatCompletionRequest};
+pub use common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
+pub use completion::{Completion, CompletionRequest};
+pub use error::{ErrorBody, ErrorResponse};
+pub use flexible::{Content, Prompt, Seed, TextOrList};
+pub use sampling::SamplingFields;

@@ -1,6 +1,20 @@
 //! The edge of svs: command line, HTTP routes, metrics, OpenAPI document. It wires engine, trainer and verifier.
 //!
-//! `error` is the only place that maps errors to HTTP, `cli` the only one that uses `anyhow`.
+//! `error` is the only place that maps errors to HTTP, `cli` the only one that uses `anyhow`. A request goes
+//! `http` (guards, body) → `api` (handler) → `lower` (checks) → `session` (engine) → `record` (log) → `reply` or `stream`.
 
+pub mod api;
+pub mod app;
 pub mod assets;
 pub mod cli;
+pub mod config;
+pub mod docs;
+pub mod error;
+pub mod http;
+pub mod lower;
+pub mod metrics;
+pub mod record;
+pub mod reply;
+pub mod session;
+pub mod stack;
+pub mod stream;

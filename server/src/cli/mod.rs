@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod eval;
+pub mod openapi;
 pub mod serve;
 pub mod sft;
 pub mod train;
@@ -32,6 +33,8 @@ pub enum Command {
     Sft(Box<sft::Args>),
     /// Grade predictions against gold answers.
     Verify(verify::Args),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi(openapi::Args),
 }
 
 /// Parses the command line, runs the command and turns its outcome into an exit code: 0 done, 1 failed, 2 bad usage.
@@ -55,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(*args),
         Command::Sft(args) => sft::run(*args),
         Command::Verify(args) => verify::run(args),
+        Command::Openapi(args) => openapi::run(args),
     }
 }
 

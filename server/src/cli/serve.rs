@@ -1,15 +1,187 @@
-//! `svs serve`.
+//! `svs serve`: the HTTP server with engine and trainer behind it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use svs_trainer::run::RunState;
+use tokio::net::TcpListener;
+
+use crate::config::ServeConfig;
+use crate::http::listen::{Stopped, listen};
+use crate::http::router;
+use crate::stack::Stack;
 
 /// Arguments of `svs serve`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  svs serve                                     the embedded policy on http://127.0.0.1:8000
+  svs serve --model ./SmolLM2-135M-Instruct     a Hugging Face folder
+  svs serve --model model.gguf --port 9000      a GGUF file
+  svs serve --served-model-name policy '*'      answers to `policy` and to any other name
+  svs serve --config svs.toml --max-num-seqs 32 flags go before the file
+
+Try it:
+  curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{\"model\": \"policy\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}]}'
+  curl -X POST http://127.0.0.1:8000/v1/train/start
+
+SIGINT or SIGTERM stops it: no new connections, running requests finish, a training run is checkpointed.")]
+pub struct Args {
+    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Address to listen on [default: 127.0.0.1].
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes a free one [default: 8000].
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Names that requests may use; `*` answers to any [default: the model's own name].
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub served_model_name: Vec<String>,
+    /// Bearer token that /v1 routes ask for.
+    #[arg(long, value_name = "KEY", env = "SVS_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// Configuration file; every key is optional, see docs/api.md.
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Folder for the trajectory log and checkpoints [default: runs].
+    #[arg(long, value_name = "FOLDER")]
+    pub runs: Option<PathBuf>,
+    /// Sequences that run at once.
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub max_num_seqs: Option<usize>,
+    /// Rows (tokens) of one step.
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub max_num_batched_tokens: Option<usize>,
+    /// Sequences that may wait; one more is answered 429.
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub max_waiting: Option<usize>,
+    /// Bytes of the KV cache.
+    #[arg(long, value_name = "BYTES", help_heading = "Engine bounds")]
+    pub kv_cache_bytes: Option<usize>,
+    /// Longest sequence, prompt and completion together.
+    #[arg(long, value_name = "TOKENS", help_heading = "Engine bounds")]
+    pub max_model_len: Option<usize>,
+    /// Threads of the compute pool [default: cores].
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub threads: Option<usize>,
+}
+
+impl Args {
+    /// The configuration file with these flags laid over it.
+    fn configuration(self) -> anyhow::Result<ServeConfig> {
+        let mut config = match &self.config {
+            Some(path) => ServeConfig::from_file(path)?,
+            None => ServeConfig::default(),
+        };
+        fn over<T>(slot: &mut T, flag: Option<T>) {
+            if let Some(value) = flag {
+                *slot = value;
+            }
+        }
+        config.model = self.model.or(config.model);
+        config.runs = self.runs.or(config.runs);
+        config.server.api_key = self.api_key.or(config.server.api_key);
+        over(&mut config.server.host, self.host);
+        over(&mut config.server.port, self.port);
+        over(&mut config.engine.max_num_seqs, self.max_num_seqs);
+        over(&mut config.engine.max_num_batched_tokens, self.max_num_batched_tokens);
+        over(&mut config.engine.max_waiting, self.max_waiting);
+        if let Some(bytes) = self.kv_cache_bytes {
+            (config.engine.kv_cache_bytes, config.engine.kv_blocks) = (bytes, None);
+        }
+        config.engine.max_model_len = self.max_model_len.or(config.engine.max_model_len);
+        config.engine.threads = self.threads.or(config.engine.threads);
+        if !self.served_model_name.is_empty() {
+            config.server.served_model_names = self.served_model_name;
+        }
+        config.server.validate()?;
+        Ok(config)
+    }
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// Anything that stopped it.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("`svs serve` is being built")
+/// The configuration, the model, the log or the port cannot be used.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = args.configuration()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    // The port first: a clash must not cost the time that loading a model takes.
+    let address = format!("{}:{}", config.server.host, config.server.port);
+    let listener = runtime
+        .block_on(TcpListener::bind(&address))
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let stack = Stack::open(&config)?;
+    let stopped = runtime.block_on(serve(listener, &stack, &config))?;
+    shut_down(&stack, Duration::from_secs(config.server.shutdown_grace_seconds));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(if stopped == Stopped::Drained {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig) -> anyhow::Result<Stopped> {
+    let address = listener.local_addr().context("the listener has no address")?;
+    let signal = stop_signal()?;
+    let app = stack.app(config);
+    tracing::info!(
+        "serving {} as {} on http://{address}",
+        stack.model.name,
+        app.names().join(", ")
+    );
+    let stopped = listen(listener, router(app), &config.server, signal).await;
+    if stopped == Stopped::Cut {
+        tracing::warn!("the grace time ran out; connections still open were cut");
+    }
+    Ok(stopped)
+}
+
+/// Resolves at the first SIGINT or SIGTERM. A second SIGINT ends the process at once.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: running requests finish first; interrupt again to stop at once");
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(130);
+        });
+    })
+}
+
+/// Ends an active training run with a checkpoint, then the engine; together within `grace`.
+fn shut_down(stack: &Stack, grace: Duration) {
+    let deadline = Instant::now() + grace;
+    if stack.trainer.stop().is_ok() {
+        tracing::info!("stopping the training run after its current step");
+        while matches!(
+            stack.trainer.status().state,
+            RunState::Running | RunState::Paused | RunState::Stopping
+        ) {
+            if Instant::now() >= deadline {
+                tracing::warn!("the current training step did not end in time; --resume regenerates it");
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    stack
+        .engine
+        .shutdown(deadline.saturating_duration_since(Instant::now()));
 }

@@ -1,0 +1,41 @@
+//! Model list.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A name under which the server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Model {
+    /// Name to send as `model`.
+    pub id: String,
+    /// Always `model`.
+    pub object: String,
+    /// When the server started, seconds since the epoch.
+    pub created: u64,
+    /// Always `svs`.
+    pub owned_by: String,
+    /// The model behind the name.
+    pub root: String,
+    /// Longest sequence served, prompt and completion together.
+    pub max_model_len: usize,
+    /// Weight version that answers now.
+    pub weight_version: u64,
+}
+
+/// All names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ModelList {
+    /// Always `list`.
+    pub object: String,
+    /// The names.
+    pub data: Vec<Model>,
+}
+
+/// Answer of `/health`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// Weight version that answers now.
+    pub weight_version: u64,
+}

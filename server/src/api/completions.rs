@@ -1,0 +1,100 @@
+//! `POST /v1/completions`.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::sse::Event;
+use axum::response::{IntoResponse, Response};
+use svs_openapi::{Completion, CompletionRequest, ErrorResponse};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::http::body::{decode, read_json};
+use crate::lower::plan_completion;
+use crate::record::record;
+use crate::reply::{Vocabulary, completion as reply};
+use crate::session::{Session, Update};
+use crate::stream::{self, Wording};
+
+/// Fields of OpenAI's and vLLM's completions API that this server does not have.
+const UNSUPPORTED: [&str; 7] = [
+    "suffix",
+    "response_format",
+    "use_beam_search",
+    "top_logprobs",
+    "tools",
+    "guided_json",
+    "structured_outputs",
+];
+
+/// Continues prompts given as text or token ids.
+///
+/// # Errors
+/// Bad fields, unknown model, overload, a failed log or engine.
+#[utoipa::path(
+    post, path = "/v1/completions", tag = "serving",
+    request_body = CompletionRequest,
+    responses(
+        (status = 200, description = "The continuations; with `stream: true` server-sent events of the same shape.", body = Completion),
+        (status = 400, description = "A field is wrong.", body = ErrorResponse),
+        (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
+        (status = 404, description = "The model is not served.", body = ErrorResponse),
+        (status = 413, description = "The body is too large.", body = ErrorResponse),
+        (status = 429, description = "Too much at once; see Retry-After.", body = ErrorResponse),
+        (status = 500, description = "The server failed.", body = ErrorResponse),
+        (status = 503, description = "The engine has stopped.", body = ErrorResponse),
+    )
+)]
+pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+    let body = read_json(&app.config, request).await?;
+    let request: CompletionRequest = decode(body, &UNSUPPORTED)?;
+    let plan = plan_completion(&app, request)?;
+    let mut session = Session::start(&app, plan)?;
+    if session.plan.outputs.stream {
+        let wording = CompletionWording {
+            offsets: vec![None; session.choices.len()],
+        };
+        return Ok(stream::respond(app, session, wording));
+    }
+    session.finish().await?;
+    record(&app, &session, 0..session.choices.len()).await?;
+    Ok(axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer()))).into_response())
+}
+
+/// Per choice: where its next token starts in characters, once it is opened.
+struct CompletionWording {
+    offsets: Vec<Option<usize>>,
+}
+
+impl Wording for CompletionWording {
+    fn chunks(&mut self, app: &App, session: &Session, update: &Update) -> Vec<Event> {
+        let vocabulary = Vocabulary(app.engine.tokenizer());
+        let (Update::Token { index, .. } | Update::Finished { index, .. }) = update;
+        let mut chunks = Vec::with_capacity(2);
+        let offset = match self.offsets[*index] {
+            Some(offset) => offset,
+            None => {
+                let (chunk, offset) = reply::opening(session, vocabulary, *index);
+                chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
+                offset
+            }
+        };
+        let next = match update {
+            Update::Token { index, event } => {
+                let (chunk, next) = reply::token(session, vocabulary, *index, &event.text, offset);
+                chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
+                next
+            }
+            Update::Finished { index, text } => {
+                chunks.push(stream::event(&reply::closing(session, *index, text)));
+                offset
+            }
+        };
+        self.offsets[*index] = Some(next);
+        chunks
+    }
+
+    fn totals(&self, session: &Session) -> Event {
+        stream::event(&reply::totals(session))
+    }
+}

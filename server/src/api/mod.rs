@@ -1,0 +1,7 @@
+//! Handlers by route.
+
+pub mod chat;
+pub mod completions;
+pub mod models;
+pub mod operate;
+pub mod train;

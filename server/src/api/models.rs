@@ -1,0 +1,50 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use svs_openapi::ErrorResponse;
+use svs_openapi::models::{Model, ModelList};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+fn model(app: &App, name: &str) -> Model {
+    Model {
+        id: name.to_string(),
+        object: "model".into(),
+        created: app.started,
+        owned_by: "svs".into(),
+        root: app.model_name.clone(),
+        max_model_len: app.engine.max_model_len(),
+        weight_version: app.weight_version(),
+    }
+}
+
+/// Lists the names that requests may use.
+#[utoipa::path(get, path = "/v1/models", tag = "serving", responses((status = 200, description = "The names.", body = ModelList)))]
+pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
+    let data = app.names().into_iter().map(|name| model(&app, name)).collect();
+    Json(ModelList {
+        object: "list".into(),
+        data,
+    })
+}
+
+/// Describes one name.
+///
+/// # Errors
+/// 404 `model_not_found`.
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "serving",
+    params(("id" = String, Path, description = "A name from /v1/models.")),
+    responses(
+        (status = 200, description = "The name.", body = Model),
+        (status = 404, description = "The model is not served.", body = ErrorResponse),
+    )
+)]
+pub async fn retrieve(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Model>, ApiError> {
+    app.check_model(&id)?;
+    Ok(Json(model(&app, &id)))
+}

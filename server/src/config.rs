@@ -1,0 +1,160 @@
+//! Configuration of `svs serve`: one TOML file, every key optional, unknown keys refused.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use svs_engine::EngineConfig;
+use svs_trainer::TrainConfig;
+
+/// Everything that `svs serve` needs to know. Flags of the command line go before the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeConfig {
+    /// A folder, a `.gguf` file or a hub id; the embedded policy if absent.
+    pub model: Option<String>,
+    /// Where trajectory log, checkpoints and published models go.
+    pub runs: Option<PathBuf>,
+    /// Listener, names and bounds of the HTTP edge.
+    pub server: HttpConfig,
+    /// Bounds of the engine.
+    pub engine: EngineConfig,
+    /// Defaults of runs that `POST /v1/train/start` starts.
+    pub train: TrainConfig,
+}
+
+/// Listener, names and bounds of the HTTP edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Names that requests may use; empty takes the model's own, `*` answers to any.
+    pub served_model_names: Vec<String>,
+    /// Bearer token that `/v1` routes ask for, if any.
+    pub api_key: Option<String>,
+    /// Connections held at once; further ones wait in the listener's backlog.
+    pub max_connections: usize,
+    /// Bytes of a request body.
+    pub max_body_bytes: usize,
+    /// Prompts of one completion request.
+    pub max_prompts: usize,
+    /// Time to send a request's head, and an idle connection's life.
+    pub header_timeout_seconds: u64,
+    /// Time to send a request's body.
+    pub body_timeout_seconds: u64,
+    /// Time in which a client must take a chunk of a stream.
+    pub write_timeout_seconds: u64,
+    /// Time that running requests get to finish when the server stops.
+    pub shutdown_grace_seconds: u64,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 8000,
+            served_model_names: Vec::new(),
+            api_key: None,
+            max_connections: 1024,
+            max_body_bytes: 16 << 20,
+            max_prompts: 256,
+            header_timeout_seconds: 60,
+            body_timeout_seconds: 30,
+            write_timeout_seconds: 60,
+            shutdown_grace_seconds: 30,
+        }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or a key is unknown or of the wrong type.
+    #[error("{path}: {reason}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What was found, with its place.
+        reason: String,
+    },
+    /// A value is out of range.
+    #[error("{field}: {reason}")]
+    Value {
+        /// Dotted name in the TOML.
+        field: &'static str,
+        /// What is allowed.
+        reason: String,
+    },
+}
+
+impl ServeConfig {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`], [`ConfigError::Parse`], [`ConfigError::Value`].
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })?;
+        config.server.validate()?;
+        Ok(config)
+    }
+
+    /// The folder for trajectory log and checkpoints; `runs` if none is given.
+    #[must_use]
+    pub fn runs_folder(&self) -> PathBuf {
+        self.runs.clone().unwrap_or_else(|| PathBuf::from("runs"))
+    }
+}
+
+impl HttpConfig {
+    /// Checks that every bound is usable.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] naming the first bad field.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let at_least_one = [
+            ("server.max_connections", self.max_connections as u64),
+            ("server.max_body_bytes", self.max_body_bytes as u64),
+            ("server.max_prompts", self.max_prompts as u64),
+            ("server.header_timeout_seconds", self.header_timeout_seconds),
+            ("server.body_timeout_seconds", self.body_timeout_seconds),
+            ("server.write_timeout_seconds", self.write_timeout_seconds),
+        ];
+        if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(ConfigError::Value {
+                field,
+                reason: "must be at least 1".into(),
+            });
+        }
+        if self.api_key.as_deref() == Some("") {
+            return Err(ConfigError::Value {
+                field: "server.api_key",
+                reason: "must not be empty".into(),
+            });
+        }
+        if self.served_model_names.iter().any(String::is_empty) {
+            let field = "server.served_model_names";
+            return Err(ConfigError::Value {
+                field,
+                reason: "a name must not be empty".into(),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The OpenAPI document, assembled from the handlers.
+
+use svs_openapi::{ChatCompletionChunk, chat, common};
+use utoipa::OpenApi;
+
+use crate::api;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "svs",
+        description = "Serves a language model over the OpenAI API and trains it while it serves. Extensions keep vLLM's names.",
+    ),
+    paths(
+        api::chat::create,
+        api::completions::create,
+        api::models::list,
+        api::models::retrieve,
+        api::train::start,
+        api::train::pause,
+        api::train::resume,
+        api::train::stop,
+        api::train::status,
+        api::operate::health,
+        api::operate::metrics,
+        api::operate::openapi,
+    ),
+    components(schemas(ChatCompletionChunk, chat::ChunkChoice, chat::Delta, common::PromptLogprob)),
+    tags(
+        (name = "serving", description = "Generation."),
+        (name = "training", description = "Control of the in-process trainer."),
+        (name = "operation", description = "Health, metrics, this document."),
+    )
+)]
+struct Document;
+
+/// The document as pretty JSON with a final newline, as committed in `openapi/openapi.json`.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = Document::openapi()
+        .to_pretty_json()
+        .expect("the document is plain data");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests;

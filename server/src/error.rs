@@ -1,0 +1,169 @@
+//! The only place that maps errors to HTTP: every failure becomes an OpenAI error object with a status.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use svs_engine::EngineError;
+use svs_engine::text::TextError;
+use svs_openapi::{ErrorBody, ErrorResponse};
+use svs_trainer::log::LogError;
+use svs_trainer::run::TrainError;
+
+/// Seconds after which a client that was refused for load should try again.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// A refusal or failure, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// OpenAI's `type`.
+    pub kind: &'static str,
+    /// Stable code.
+    pub code: &'static str,
+    /// Request field at fault.
+    pub param: Option<String>,
+    /// What is wrong and what is allowed.
+    pub message: String,
+    /// Value of the `Retry-After` header.
+    pub retry_after_seconds: Option<u64>,
+}
+
+impl ApiError {
+    /// A fault of the request: 400.
+    pub fn invalid(param: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "invalid_request_error",
+            code,
+            param: Some(param.to_string()).filter(|param| !param.is_empty()),
+            message: message.into(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// A value that has the right type and is not allowed: 400 `invalid_value`.
+    pub fn value(param: &str, message: impl Into<String>) -> Self {
+        Self::invalid(param, "invalid_value", format!("`{param}`: {}", message.into()))
+    }
+
+    /// A fault of the request with another status than 400.
+    pub fn refused(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            ..Self::invalid("", code, message)
+        }
+    }
+
+    /// Too much at once: 429 with `Retry-After`.
+    pub fn overloaded(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind: "rate_limit_error",
+            retry_after_seconds: Some(RETRY_AFTER_SECONDS),
+            ..Self::refused(StatusCode::TOO_MANY_REQUESTS, code, message)
+        }
+    }
+
+    /// A fault of the server.
+    pub fn server(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind: "server_error",
+            ..Self::refused(status, code, message)
+        }
+    }
+
+    /// The model is not served under this name: 404.
+    pub fn unknown_model(name: &str) -> Self {
+        let message = format!("the model `{name}` is not served here; GET /v1/models lists the names");
+        Self {
+            param: Some("model".into()),
+            ..Self::refused(StatusCode::NOT_FOUND, "model_not_found", message)
+        }
+    }
+
+    /// The same error about another field; routes use it where their field is named differently than the engine's.
+    #[must_use]
+    pub fn rename_param(mut self, from: &str, to: &str) -> Self {
+        if self.param.as_deref() == Some(from) {
+            self.param = Some(to.to_string());
+            self.message = self.message.replacen(from, to, 1);
+        }
+        self
+    }
+
+    /// The wire form.
+    #[must_use]
+    pub fn body(&self) -> ErrorResponse {
+        ErrorResponse {
+            error: ErrorBody {
+                message: self.message.clone(),
+                kind: self.kind.to_string(),
+                param: self.param.clone(),
+                code: Some(self.code.to_string()),
+            },
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.body())).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::InvalidParameter { field, .. } => Self::invalid(field, "invalid_value", message),
+            EngineError::ContextLengthExceeded { .. } => Self::invalid("prompt", "context_length_exceeded", message),
+            EngineError::Overloaded { .. } => Self::overloaded("overloaded", message),
+            EngineError::UnknownWeights(name) => Self::unknown_model(&name),
+            EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
+            EngineError::NonFiniteLogits { .. } => {
+                Self::server(StatusCode::INTERNAL_SERVER_ERROR, "non_finite_logits", message)
+            }
+            _ => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "engine_error", message),
+        }
+    }
+}
+
+impl From<TextError> for ApiError {
+    fn from(error: TextError) -> Self {
+        let message = error.to_string();
+        match error {
+            TextError::Template(_) => Self::invalid("messages", "invalid_value", message),
+            TextError::UnknownToken { .. } => Self::invalid("prompt", "invalid_value", message),
+            TextError::Tokenizer(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "tokenizer_error", message),
+        }
+    }
+}
+
+impl From<LogError> for ApiError {
+    fn from(error: LogError) -> Self {
+        let message = error.to_string();
+        match error {
+            LogError::Full => Self::overloaded("trajectory_log_full", message),
+            LogError::Database(_) => {
+                let message = format!("the answer was made but could not be logged: {message}");
+                Self::server(StatusCode::INTERNAL_SERVER_ERROR, "trajectory_log_failed", message)
+            }
+        }
+    }
+}
+
+impl From<TrainError> for ApiError {
+    fn from(error: TrainError) -> Self {
+        let message = error.to_string();
+        match error {
+            TrainError::Config { field, .. } => Self::invalid(&format!("config.{field}"), "invalid_value", message),
+            TrainError::State(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
+            _ => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Request bodies: bounded in size and time, JSON only, errors that name the field.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::config::HttpConfig;
+use crate::error::ApiError;
+
+/// Reads a body as JSON; an empty one is `null`.
+///
+/// # Errors
+/// 413 `request_too_large`, 408 `body_timeout`, 415 `unsupported_media_type`, 400 `invalid_json`.
+pub async fn read_json(config: &HttpConfig, request: Request) -> Result<Value, ApiError> {
+    let (head, body) = request.into_parts();
+    let limit = config.max_body_bytes;
+    let too_large = || {
+        let message = format!("the body is larger than {limit} bytes (server.max_body_bytes)");
+        ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+    };
+    if declared_length(&head.headers).is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    let wait = Duration::from_secs(config.body_timeout_seconds);
+    let bytes = match tokio::time::timeout(wait, to_bytes(body, limit)).await {
+        Err(_) => {
+            let message = format!("the body did not arrive within {} s", config.body_timeout_seconds);
+            return Err(ApiError::refused(StatusCode::REQUEST_TIMEOUT, "body_timeout", message));
+        }
+        Ok(Err(error)) if is_length_limit(&error) => return Err(too_large()),
+        Ok(Err(error)) => return Err(ApiError::invalid("", "incomplete_body", format!("body: {error}"))),
+        Ok(Ok(bytes)) => bytes,
+    };
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    // Browsers send other types across origins without asking; JSON they must ask for.
+    if !is_json(&head.headers) {
+        let message = "send the body with `Content-Type: application/json`";
+        return Err(ApiError::refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            message,
+        ));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::invalid("", "invalid_json", format!("the body is not valid JSON: {error}")))
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    value
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// Turns a body into `T`, naming the field of the first fault. Fields of the OpenAI API in `unsupported` are refused
+/// as such; where they are null or an empty list they say nothing and are dropped.
+///
+/// # Errors
+/// 400 with code `missing_body`, `unsupported_parameter`, `unknown_parameter`, `missing_parameter` or `invalid_type`.
+pub fn decode<T: DeserializeOwned>(mut body: Value, unsupported: &[&str]) -> Result<T, ApiError> {
+    let Some(object) = body.as_object_mut() else {
+        let code = if body.is_null() { "missing_body" } else { "invalid_type" };
+        return Err(ApiError::invalid("", code, "the body must be a JSON object"));
+    };
+    drop_empty(object, unsupported);
+    if let Some(field) = unsupported.iter().find(|field| object.contains_key(**field)) {
+        return Err(ApiError::invalid(
+            field,
+            "unsupported_parameter",
+            format!("`{field}` is not supported by this server"),
+        ));
+    }
+    serde_path_to_error::deserialize(body).map_err(|error| shape_error(&error))
+}
+
+/// Removes `fields` that carry nothing: null or an empty list.
+pub fn drop_empty(object: &mut serde_json::Map<String, Value>, fields: &[&str]) {
+    let empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    object.retain(|key, value| !(fields.contains(&key.as_str()) && empty(value)));
+}
+
+fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    let message = error.inner().to_string();
+    let path = match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => path,
+    };
+    let quoted = |prefix: &str| Some(message.strip_prefix(prefix)?.split('`').next()?.to_string());
+    if let Some(field) = quoted("unknown field `") {
+        let param = join(&path, &field);
+        let message = format!("`{param}` is not a parameter of this route");
+        return ApiError::invalid(&param, "unknown_parameter", message);
+    }
+    if let Some(field) = quoted("missing field `") {
+        let param = join(&path, &field);
+        return ApiError::invalid(&param, "missing_parameter", format!("`{param}` is required"));
+    }
+    let message = if path.is_empty() {
+        message
+    } else {
+        format!("`{path}`: {message}")
+    };
+    ApiError::invalid(&path, "invalid_type", message)
+}
+
+fn join(path: &str, field: &str) -> String {
+    match path {
+        "" => field.to_string(),
+        path if path == field || path.ends_with(&format!(".{field}")) => path.to_string(),
+        path => format!("{path}.{field}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

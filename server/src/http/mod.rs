@@ -1,0 +1,52 @@
+//! Routes, and what surrounds them.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::api::{chat, completions, models, operate, train};
+use crate::app::App;
+use crate::error::ApiError;
+
+pub mod body;
+pub mod guard;
+pub mod listen;
+
+/// All routes over shared state.
+pub fn router(app: Arc<App>) -> Router {
+    let v1 = Router::new()
+        .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/completions", post(completions::create))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/v1/train/start", post(train::start))
+        .route("/v1/train/pause", post(train::pause))
+        .route("/v1/train/resume", post(train::resume))
+        .route("/v1/train/stop", post(train::stop))
+        .route("/v1/train/status", get(train::status))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_key))
+        .route_layer(middleware::from_fn(guard::check_origin));
+    Router::new()
+        .merge(v1)
+        .route("/health", get(operate::health))
+        .route("/metrics", get(operate::metrics))
+        .route("/openapi.json", get(operate::openapi))
+        .fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(guard::on_panic))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::mark))
+        .with_state(app)
+}
+
+async fn no_route(uri: axum::http::Uri) -> ApiError {
+    let message = format!("there is no route {}; /openapi.json lists them", uri.path());
+    ApiError::refused(StatusCode::NOT_FOUND, "route_not_found", message)
+}
+
+async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> ApiError {
+    let message = format!("{} does not answer to {method}", uri.path());
+    ApiError::refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}

@@ -1,0 +1,72 @@
+//! Finished choices → trajectories in the log. A choice is committed before its client hears that it ended.
+
+use svs_engine::FinishReason;
+use svs_trainer::trajectory::{Kind, Segment, SegmentRole, Trajectory};
+
+use crate::app::{App, unix_time};
+use crate::error::ApiError;
+use crate::session::Session;
+
+/// Logs the choices in `indices` and waits for the commit. Choices without sampled tokens (scoring) and aborted ones
+/// (not what the policy would have said) are not logged, nor is anything with `store: false`.
+///
+/// # Errors
+/// 429 `trajectory_log_full`, 500 `trajectory_log_failed`.
+pub async fn record(app: &App, session: &Session, indices: impl IntoIterator<Item = usize>) -> Result<(), ApiError> {
+    let trajectories: Vec<Trajectory> = indices
+        .into_iter()
+        .filter_map(|index| trajectory(session, index))
+        .collect();
+    if trajectories.is_empty() {
+        return Ok(());
+    }
+    let count = trajectories.len();
+    app.log.append(trajectories).await?;
+    app.metrics.count_trajectories(count);
+    Ok(())
+}
+
+fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
+    let intent = session.plan.intent.as_ref()?;
+    let choice = &session.choices[index].choice;
+    if choice.tokens.is_empty() || choice.finish_reason == FinishReason::Abort {
+        return None;
+    }
+    let prompt = session.prompt_of(index);
+    let sample = index % session.plan.n as usize;
+    let own_group = format!("{}-{prompt}", session.plan.id);
+    let mut sampling = session.plan.sampling.clone();
+    sampling.seed = Some(session.seeds[prompt]);
+    sampling.max_tokens = session.plan.prompts[prompt].max_tokens;
+    let segment = |role, tokens: &[u32]| Segment {
+        role,
+        tokens: tokens.to_vec(),
+        trainable: role == SegmentRole::Sampled,
+    };
+    Some(Trajectory {
+        id: format!("{own_group}-{sample}"),
+        group_id: intent.group.clone().unwrap_or(own_group),
+        group_size: intent.group_size,
+        problem_id: intent.problem_id.clone(),
+        parent: None,
+        kind: Kind::Client,
+        segments: vec![
+            segment(SegmentRole::Prompt, &session.plan.prompts[prompt].tokens),
+            segment(SegmentRole::Sampled, &choice.tokens),
+        ],
+        logprobs: choice.logprobs.clone(),
+        raw_logprobs: choice.raw_logprobs.clone(),
+        thresholds: choice.thresholds.clone(),
+        spans: choice.spans.clone(),
+        mixed_kv: choice.mixed_kv,
+        sampling,
+        choice: u32::try_from(sample).expect("n fits u32"),
+        finish_reason: choice.finish_reason,
+        weight: 1.0,
+        reference: intent.reference.clone(),
+        verdicts: Vec::new(),
+        text: choice.text.clone(),
+        metadata: intent.metadata.clone(),
+        created_at: unix_time(),
+    })
+}

@@ -1,0 +1,223 @@
+//! A running request: its generations in the engine, and what each choice has gathered so far.
+//!
+//! Dropping a session aborts what has not finished. It knows nothing of wire shapes.
+
+use svs_engine::request::{Choice, PromptLogprob};
+use svs_engine::{Event, FinishReason, GenerateRequest, Generation, TokenEvent, VersionSpan};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::lower::Plan;
+use crate::metrics::Stopwatch;
+
+/// Events that may wait between a generation and its reader; beyond that they stay in the engine's channel.
+const BUFFERED_EVENTS: usize = 64;
+
+/// One choice of one prompt as gathered so far.
+#[derive(Debug, Clone)]
+pub struct Sampled {
+    /// Tokens, logprobs, text, spans; `finish_reason` holds once `finished`.
+    pub choice: Choice,
+    /// The choice has ended.
+    pub finished: bool,
+}
+
+/// What just happened to a choice; the session has already taken it in.
+#[derive(Debug)]
+pub enum Update {
+    /// A token was sampled.
+    Token {
+        /// Prompt index times `n` plus sample index.
+        index: usize,
+        /// The token.
+        event: TokenEvent,
+    },
+    /// The choice ended.
+    Finished {
+        /// Prompt index times `n` plus sample index.
+        index: usize,
+        /// Text that stop matching had held back.
+        text: String,
+    },
+}
+
+/// A running request.
+#[derive(Debug)]
+pub struct Session {
+    /// What was asked.
+    pub plan: Plan,
+    /// Choices by index.
+    pub choices: Vec<Sampled>,
+    /// Scored prompts by prompt index.
+    pub prompts: Vec<Option<Vec<PromptLogprob>>>,
+    /// Seed of each prompt.
+    pub seeds: Vec<u64>,
+    /// Policy version when the request began; answers without sampled tokens report it.
+    pub start_version: u64,
+    events: mpsc::Receiver<(usize, Event)>,
+    _pumps: JoinSet<()>,
+    watch: Stopwatch,
+}
+
+impl Session {
+    /// Submits every prompt of `plan`.
+    ///
+    /// # Errors
+    /// The engine's refusal; prompts already submitted are aborted.
+    pub fn start(app: &App, plan: Plan) -> Result<Self, ApiError> {
+        let start_version = app.weight_version();
+        let (sender, events) = mpsc::channel(BUFFERED_EVENTS);
+        let (mut pumps, mut seeds) = (JoinSet::new(), Vec::with_capacity(plan.prompts.len()));
+        for (prompt, planned) in plan.prompts.iter().enumerate() {
+            let mut sampling = plan.sampling.clone();
+            sampling.max_tokens = planned.max_tokens;
+            let generation = app.engine.submit(GenerateRequest {
+                prompt: planned.tokens.clone(),
+                n: plan.n,
+                sampling,
+                weights: None,
+                cache_salt: plan.cache_salt.clone(),
+            })?;
+            seeds.push(generation.seed());
+            pumps.spawn(pump(prompt, generation, sender.clone()));
+        }
+        let total = plan.prompts.len() * plan.n as usize;
+        let watch = app.metrics.stopwatch(&plan, total);
+        let prompts = vec![None; plan.prompts.len()];
+        let choices = vec![
+            Sampled {
+                choice: empty_choice(),
+                finished: false
+            };
+            total
+        ];
+        Ok(Self {
+            plan,
+            choices,
+            prompts,
+            seeds,
+            start_version,
+            events,
+            _pumps: pumps,
+            watch,
+        })
+    }
+
+    /// The next update; `None` once every choice has ended.
+    ///
+    /// # Errors
+    /// The engine's failure; nothing follows.
+    pub async fn next(&mut self) -> Result<Option<Update>, ApiError> {
+        while !self.choices.iter().all(|sampled| sampled.finished) {
+            let Some((prompt, event)) = self.events.recv().await else {
+                return Err(svs_engine::EngineError::Stopped("it ended in the middle of the request".into()).into());
+            };
+            if let Some(update) = self.take_in(prompt, event)? {
+                return Ok(Some(update));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until every choice has ended.
+    ///
+    /// # Errors
+    /// The engine's failure.
+    pub async fn finish(&mut self) -> Result<(), ApiError> {
+        while self.next().await?.is_some() {}
+        Ok(())
+    }
+
+    /// Prompt that choice `index` belongs to.
+    #[must_use]
+    pub fn prompt_of(&self, index: usize) -> usize {
+        index / self.plan.n as usize
+    }
+
+    /// Newest version that a token of these choices was drawn under.
+    #[must_use]
+    pub fn weight_version<'a>(&self, choices: impl IntoIterator<Item = &'a Sampled>) -> u64 {
+        let last = choices
+            .into_iter()
+            .flat_map(|sampled| sampled.choice.spans.iter().map(|span| span.version))
+            .max();
+        last.unwrap_or(self.start_version)
+    }
+
+    fn take_in(&mut self, prompt: usize, event: Event) -> Result<Option<Update>, ApiError> {
+        let first = prompt * self.plan.n as usize;
+        match event {
+            Event::Prompt(scored) => {
+                self.prompts[prompt] = Some(scored);
+                Ok(None)
+            }
+            Event::Token(event) => {
+                let index = first + event.choice as usize;
+                self.watch.token(index);
+                gather(&mut self.choices[index].choice, &event);
+                Ok(Some(Update::Token { index, event }))
+            }
+            Event::Finished {
+                choice,
+                reason,
+                stop,
+                text,
+            } => {
+                let index = first + choice as usize;
+                let sampled = &mut self.choices[index];
+                sampled.choice.text.push_str(&text);
+                sampled.choice.finish_reason = reason;
+                sampled.choice.stop = stop;
+                sampled.finished = true;
+                self.watch.finished(reason, sampled.choice.tokens.len());
+                Ok(Some(Update::Finished { index, text }))
+            }
+            Event::Failed(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Forwards the events of one generation; ends, and so aborts it, when the session is dropped.
+async fn pump(prompt: usize, mut generation: Generation, sender: mpsc::Sender<(usize, Event)>) {
+    while let Some(event) = generation.next().await {
+        if sender.send((prompt, event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn empty_choice() -> Choice {
+    Choice {
+        tokens: Vec::new(),
+        logprobs: Vec::new(),
+        raw_logprobs: Vec::new(),
+        thresholds: Vec::new(),
+        top: Vec::new(),
+        text: String::new(),
+        finish_reason: FinishReason::Abort,
+        stop: None,
+        spans: Vec::new(),
+        mixed_kv: false,
+    }
+}
+
+fn gather(choice: &mut Choice, event: &TokenEvent) {
+    let position = u32::try_from(choice.tokens.len()).expect("a sequence fits u32");
+    choice.tokens.push(event.token);
+    choice.logprobs.push(event.logprob);
+    choice.raw_logprobs.push(event.raw_logprob);
+    choice.thresholds.push(event.threshold);
+    choice.top.push(event.top.clone());
+    choice.text.push_str(&event.text);
+    choice.mixed_kv |= event.mixed_kv;
+    match choice.spans.last_mut() {
+        Some(span) if span.version == event.version => span.end = position + 1,
+        _ => choice.spans.push(VersionSpan {
+            version: event.version,
+            start: position,
+            end: position + 1,
+        }),
+    }
+}

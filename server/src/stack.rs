@@ -1,0 +1,108 @@
+//! Model, engine, trajectory log and trainer, wired from a configuration; `svs serve` and `svs demo` share it.
+
+use std::sync::Arc;
+
+use svs_engine::load::{LoadError, LoadedModel, ModelSource, load};
+use svs_engine::{EngineError, EngineHandle, WeightSet};
+use svs_trainer::log::LogError;
+use svs_trainer::{TrainerHandle, TrajectoryLog};
+
+use crate::app::App;
+use crate::assets::{NoEmbeddedPolicy, embedded_policy};
+use crate::config::{ConfigError, ServeConfig};
+
+/// File of the trajectory log in the runs folder.
+pub const LOG_FILE: &str = "trajectories.sqlite";
+
+/// Why the parts could not be wired.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// No model was named and none is embedded.
+    #[error(transparent)]
+    NoModel(#[from] NoEmbeddedPolicy),
+    /// The model cannot be loaded.
+    #[error("cannot load the model: {0}")]
+    Load(#[from] LoadError),
+    /// The engine cannot run with these bounds.
+    #[error("cannot start the engine: {0}")]
+    Engine(#[from] EngineError),
+    /// The trajectory log cannot be opened.
+    #[error("cannot open the trajectory log: {0}")]
+    Log(#[from] LogError),
+    /// The runs folder cannot be made.
+    #[error("cannot create the runs folder {path}: {source}")]
+    Runs {
+        /// The folder.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The configuration cannot hold.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// The parts of a server.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// The model as loaded.
+    pub model: Arc<LoadedModel>,
+    /// Generates.
+    pub engine: EngineHandle,
+    /// Where trajectories go.
+    pub log: TrajectoryLog,
+    /// Trains.
+    pub trainer: TrainerHandle,
+}
+
+impl Stack {
+    /// Loads the configured model, starts its engine, opens the log in the runs folder. Nothing trains yet.
+    ///
+    /// # Errors
+    /// Any [`StackError`].
+    pub fn open(config: &ServeConfig) -> Result<Self, StackError> {
+        config.server.validate()?;
+        let source = match &config.model {
+            Some(argument) => ModelSource::parse(argument),
+            None => embedded_policy()?,
+        };
+        Self::with_model(load(&source)?, config)
+    }
+
+    /// As [`Stack::open`], with a model in memory.
+    ///
+    /// # Errors
+    /// Any [`StackError`].
+    pub fn with_model(model: LoadedModel, config: &ServeConfig) -> Result<Self, StackError> {
+        let runs = config.runs_folder();
+        std::fs::create_dir_all(&runs).map_err(|source| StackError::Runs {
+            path: runs.clone(),
+            source,
+        })?;
+        let model = Arc::new(model);
+        let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+        let engine = EngineHandle::start(weights, model.tokenizer.clone(), config.engine.clone())?;
+        let log = TrajectoryLog::open(&runs.join(LOG_FILE))?;
+        let trainer = TrainerHandle::new(engine.clone(), Arc::clone(&model), log.clone(), runs);
+        Ok(Self {
+            model,
+            engine,
+            log,
+            trainer,
+        })
+    }
+
+    /// The HTTP edge over these parts.
+    #[must_use]
+    pub fn app(&self, config: &ServeConfig) -> Arc<App> {
+        App::new(
+            self.engine.clone(),
+            Some(self.trainer.clone()),
+            self.log.clone(),
+            config.server.clone(),
+            config.train.clone(),
+            self.model.name.clone(),
+        )
+    }
+}
