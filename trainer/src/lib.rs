@@ -4,6 +4,7 @@
 
 pub mod checkpoint;
 pub mod eval;
+pub mod fanout;
 pub mod log;
 pub mod objective;
 pub mod optim;

@@ -1,1 +1,226 @@
-//! eval
+//! Evaluation against a running engine: pass@1, greedy accuracy and pass@k, with intervals, the same for the same seed.
+
+pub mod estimate;
+mod report;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use svs_engine::text::TextError;
+use svs_engine::{EngineError, EngineHandle, GenerateRequest, SamplingParams};
+use svs_verifier::{MathOptions, grade_math};
+
+use crate::fanout;
+use crate::problems::Problem;
+use crate::seeds::derive;
+use crate::svs::Prompts;
+use estimate::{bootstrap, ladder, pass_at_k};
+
+pub use estimate::Estimate;
+pub use report::{EvalReport, ProblemScore, verdict_name};
+
+/// Errors of an evaluation.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// A setting is out of range; `field` is its name.
+    #[error("{field}: {reason}")]
+    Setting {
+        /// Name of the setting.
+        field: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// A prompt cannot be made of a problem.
+    #[error("problem `{problem}`: {error}")]
+    Prompt {
+        /// Its id.
+        problem: String,
+        /// What the template or tokenizer said.
+        error: TextError,
+    },
+    /// The engine refused or failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// How to evaluate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalConfig {
+    /// Samples per problem.
+    pub samples: u32,
+    /// Temperature of the samples, > 0.
+    pub temperature: f32,
+    /// Nucleus mass in (0, 1].
+    pub top_p: f32,
+    /// Longest response, tokens.
+    pub max_tokens: u32,
+    /// Also answer each problem once greedily.
+    pub greedy: bool,
+    /// Seed of samples and intervals.
+    pub seed: u64,
+    /// Resamples of the intervals.
+    pub resamples: usize,
+    /// Problems in the engine's queue at once.
+    pub in_flight: usize,
+    /// Only a boxed answer counts, and exactly one distinct candidate.
+    pub strict: bool,
+    /// Version or label of the weights; `None` is the policy served.
+    pub weights: Option<String>,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            samples: 8,
+            temperature: 1.0,
+            top_p: 1.0,
+            max_tokens: 1024,
+            greedy: true,
+            seed: 0,
+            resamples: 2000,
+            in_flight: 32,
+            strict: false,
+            weights: None,
+        }
+    }
+}
+
+impl EvalConfig {
+    /// Checks ranges.
+    ///
+    /// # Errors
+    /// [`EvalError::Setting`].
+    pub fn validate(&self) -> Result<(), EvalError> {
+        let fail = |field, reason: &str| {
+            Err(EvalError::Setting {
+                field,
+                reason: reason.into(),
+            })
+        };
+        match self {
+            config if config.samples == 0 => fail("samples", "must be at least 1"),
+            config if !(config.temperature > 0.0 && config.temperature <= 2.0) => {
+                fail("temperature", "must lie in (0, 2]; greedy accuracy is measured besides")
+            }
+            config if !(config.top_p > 0.0 && config.top_p <= 1.0) => fail("top_p", "must lie in (0, 1]"),
+            config if config.max_tokens == 0 => fail("max_tokens", "must be at least 1"),
+            config if config.in_flight == 0 => fail("in_flight", "must be at least 1"),
+            config if !(100..=1_000_000).contains(&config.resamples) => fail("resamples", "must lie in 100..=1000000"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Evaluates the weights that `engine` serves on `problems`; `progress` hears how many requests of how many are done.
+///
+/// # Errors
+/// Any [`EvalError`].
+pub fn evaluate(
+    engine: &EngineHandle,
+    problems: &[Problem],
+    prompts: &Prompts,
+    config: &EvalConfig,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<EvalReport, EvalError> {
+    config.validate()?;
+    if problems.is_empty() {
+        return Err(EvalError::Setting {
+            field: "problems",
+            reason: "there are none".into(),
+        });
+    }
+    let encode = |problem: &Problem| {
+        let encoded = engine
+            .tokenizer()
+            .encode_chat(&prompts.solve_messages(&problem.question), true);
+        encoded.map_err(|error| EvalError::Prompt {
+            problem: problem.id.clone(),
+            error,
+        })
+    };
+    let encoded: Vec<Vec<u32>> = problems.iter().map(encode).collect::<Result<_, _>>()?;
+    let rounds = if config.greedy { 2 } else { 1 };
+    let total = problems.len() * rounds;
+    let options = MathOptions {
+        strict: config.strict,
+        ..MathOptions::default()
+    };
+    let mut scores: Vec<ProblemScore> = problems.iter().map(ProblemScore::new).collect();
+    let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut tokens = 0u64;
+    for round in 0..rounds {
+        let requests = problems
+            .iter()
+            .zip(&encoded)
+            .map(|(problem, prompt)| request(config, problem, prompt, round));
+        fanout::run(engine, requests, config.in_flight, |at, completion| {
+            for choice in &completion.choices {
+                tokens += choice.tokens.len() as u64;
+                let verdict = grade_math(&choice.text, &problems[at].answer, &options).verdict;
+                match round {
+                    0 => {
+                        *verdicts.entry(report::verdict_name(verdict).into()).or_default() += 1;
+                        scores[at].count(verdict);
+                    }
+                    _ => scores[at].greedy = verdict.reward().map(|reward| reward > 0.5),
+                }
+            }
+            progress(round * problems.len() + at + 1, total);
+            Ok::<(), EvalError>(())
+        })?;
+    }
+    Ok(report(config, scores, verdicts, tokens))
+}
+
+fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize) -> GenerateRequest {
+    let greedy = round == 1;
+    let sampling = SamplingParams {
+        temperature: if greedy { 0.0 } else { config.temperature },
+        top_p: if greedy { 1.0 } else { config.top_p },
+        seed: Some(derive(&["eval", &config.seed.to_string(), &problem.id])),
+        max_tokens: config.max_tokens,
+        ..SamplingParams::default()
+    };
+    let n = if greedy { 1 } else { config.samples };
+    GenerateRequest {
+        prompt: prompt.to_vec(),
+        n,
+        sampling,
+        weights: config.weights.clone(),
+        cache_salt: None,
+    }
+}
+
+fn report(config: &EvalConfig, scores: Vec<ProblemScore>, verdicts: BTreeMap<String, u64>, tokens: u64) -> EvalReport {
+    let pass = |k: u32| {
+        let values: Vec<f64> = scores
+            .iter()
+            .filter_map(|score| pass_at_k(score.graded, score.correct, k))
+            .collect();
+        bootstrap(
+            &values,
+            config.resamples,
+            derive(&["pass", &config.seed.to_string(), &k.to_string()]),
+        )
+    };
+    let greedy: Vec<f64> = scores
+        .iter()
+        .filter_map(|score| score.greedy)
+        .map(|hit| f64::from(u8::from(hit)))
+        .collect();
+    EvalReport {
+        problems: scores.len(),
+        samples: config.samples,
+        temperature: config.temperature,
+        seed: config.seed,
+        pass_at: ladder(config.samples)
+            .into_iter()
+            .filter_map(|k| Some((k, pass(k)?)))
+            .collect(),
+        greedy: bootstrap(&greedy, config.resamples, derive(&["greedy", &config.seed.to_string()])),
+        verdicts,
+        tokens,
+        scores,
+    }
+}

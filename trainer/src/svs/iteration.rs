@@ -2,6 +2,8 @@
 //!
 //! An iteration is never given up: what a stage could not deliver is missing from the update, and the funnel says why.
 
+use std::collections::BTreeMap;
+
 use svs_engine::text::ChatMessage;
 
 use super::band::Score;
@@ -91,15 +93,15 @@ pub struct Iteration {
 /// Only those of `rollouts`.
 pub fn iterate<R: Rollouts>(problems: &[Problem], plan: Plan<'_>, rollouts: &mut R) -> Result<Iteration, R::Error> {
     let mut funnel = Funnel::default();
-    let asks: Vec<Ask> = problems.iter().map(|problem| solve_ask(problem, plan)).collect();
+    let asks = solve_asks(problems, plan);
     let solved = rollouts.sample(&asks)?;
     let scores = solved.iter().map(Score::of).collect();
     funnel.solve = Stage::sampled(&solved);
 
     let mut new = Synthesis::default();
     if let Some(svs) = plan.svs {
-        let asks = synthesis_asks(problems, &solved, plan, svs, rollouts, &mut funnel)?;
-        new = synthesize(problems, &asks, plan, svs, rollouts, &mut funnel)?;
+        let contexts = synthesis_asks(problems, (&asks, &solved), plan, svs, rollouts, &mut funnel)?;
+        new = synthesize(problems, &contexts, plan, svs, rollouts, &mut funnel)?;
     }
 
     let mut groups = if plan.filter_groups {
@@ -122,22 +124,35 @@ struct Synthesis {
     solved: Vec<Group>,
 }
 
-fn solve_ask(problem: &Problem, plan: Plan<'_>) -> Ask {
-    Ask {
-        key: problem.id.clone(),
-        kind: Kind::Solve,
-        problem_id: problem.id.clone(),
-        parent: None,
-        messages: plan.prompts.solve_messages(&problem.question),
-        gold: Some(problem.answer.clone()),
-        n: plan.n,
-    }
+/// One ask per problem. A problem that comes again in the batch (small sets) gets a key of its own.
+fn solve_asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
+    let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
+    let ask = |problem| {
+        let Problem {
+            id, question, answer, ..
+        }: &Problem = problem;
+        let visit = visits.entry(id).and_modify(|visit| *visit += 1).or_default();
+        Ask {
+            key: if *visit == 0 {
+                id.clone()
+            } else {
+                format!("{id}~{visit}")
+            },
+            kind: Kind::Solve,
+            problem_id: id.clone(),
+            parent: None,
+            messages: plan.prompts.solve_messages(question),
+            gold: Some(answer.clone()),
+            n: plan.n,
+        }
+    };
+    problems.iter().map(ask).collect()
 }
 
 /// One ask per context of the under-performing problems, with the index of its problem.
 fn synthesis_asks<R: Rollouts>(
     problems: &[Problem],
-    solved: &[Group],
+    (solving, solved): (&[Ask], &[Group]),
     plan: Plan<'_>,
     svs: &SvsConfig,
     rollouts: &R,
@@ -158,7 +173,7 @@ fn synthesis_asks<R: Rollouts>(
                 continue;
             }
             let ask = Ask {
-                key: format!("{}/c{member}", problems[at].id),
+                key: format!("{}/c{member}", solving[at].key),
                 kind: Kind::Synthesize,
                 problem_id: problems[at].id.clone(),
                 parent: Some(context.id.clone()),

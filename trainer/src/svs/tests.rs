@@ -342,6 +342,14 @@ fn caps_bound_every_fan_out_and_choose_by_seed() {
 }
 
 #[test]
+fn a_problem_twice_in_a_batch_makes_two_groups() {
+    let mut script = Script::new().solved("a", 2).solved("a~1", 3);
+    let Ok(iteration) = iterate(&problems(&["a", "a"]), plan(None), &mut script);
+    assert_eq!(ids(&iteration), ["a", "a~1"]);
+    assert!(script.asked.iter().all(|ask| ask.problem_id == "a"));
+}
+
+#[test]
 fn an_update_is_cut_at_whole_groups() {
     let mut script = Script::new().solved("a", 1).solved("b", 2).solved("c", 3);
     let narrow = Plan {
