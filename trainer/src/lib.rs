@@ -12,6 +12,7 @@ pub mod policy;
 pub mod problems;
 pub mod run;
 pub mod seeds;
+pub mod sft;
 pub mod svs;
 pub mod trajectory;
 

@@ -1,0 +1,110 @@
+//! What an update takes and gives.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use svs_engine::{EngineError, WeightSet};
+
+use crate::objective::ObjectiveConfig;
+use crate::optim::OptimConfig;
+use crate::trajectory::Group;
+
+/// One group to train on.
+#[derive(Debug, Clone)]
+pub struct UpdateGroup {
+    /// Its members.
+    pub group: Group,
+    /// Reward of each member; `None` masks it out of the statistics and of the loss.
+    pub rewards: Vec<Option<f64>>,
+    /// Advantages to use instead of those of the rewards, one per member, if a recipe shapes them.
+    pub advantages: Option<Vec<f64>>,
+}
+
+/// Whole groups for one update, in the order in which they are to be used.
+#[derive(Debug, Clone, Default)]
+pub struct UpdateBatch {
+    /// The groups.
+    pub groups: Vec<UpdateGroup>,
+    /// Weights of the KL reference; needed if `kl_loss_coef` is not 0.
+    pub reference: Option<Arc<WeightSet>>,
+}
+
+/// How to turn a batch into optimizer steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpdateConfig {
+    /// Advantage and loss.
+    pub objective: ObjectiveConfig,
+    /// Optimizer.
+    pub optim: OptimConfig,
+    /// Groups of one optimizer step; a rest becomes a step of its own.
+    pub mini_batch_groups: usize,
+    /// Tokens (prompt and response) of one forward and backward; a longer sequence goes alone.
+    pub micro_batch_tokens: usize,
+    /// Passes over the batch.
+    pub epochs: usize,
+    /// Shuffle the groups with this seed before each pass; `None` keeps the order given.
+    pub shuffle_seed: Option<u64>,
+    /// Rows sampled more than so many versions ago are masked and counted as `stale`.
+    pub max_staleness: u64,
+    /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update.
+    pub parity_tolerance: f64,
+}
+
+impl Default for UpdateConfig {
+    fn default() -> Self {
+        Self {
+            objective: ObjectiveConfig::default(),
+            optim: OptimConfig::default(),
+            mini_batch_groups: 256,
+            micro_batch_tokens: 4096,
+            epochs: 1,
+            shuffle_seed: None,
+            max_staleness: 8,
+            parity_tolerance: 1e-5,
+        }
+    }
+}
+
+/// What an update did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct UpdateReport {
+    /// Optimizer steps taken.
+    pub steps: u64,
+    /// Optimizer steps skipped because the gradient norm was not finite.
+    pub skipped_steps: u64,
+    /// Rows the loss reached.
+    pub rows: u64,
+    /// Tokens the loss reached.
+    pub tokens: u64,
+    /// Rows left out, by reason: `no_reward`, `greedy`, `aborted`, `stale`, `no_tokens`, `zero_advantage`, …
+    pub masked: BTreeMap<String, u64>,
+    /// Version of the parameters afterwards; unchanged if no step was taken.
+    pub version: u64,
+    /// Metrics by name, e.g. `actor/pg_loss`, `rollout_corr/log_ppl_abs_diff`.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Errors of an update or of supervised training. The parameters are as before the failing optimizer step.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// A config value is out of range; `field` is its dotted name.
+    #[error("{field}: {reason}")]
+    Config {
+        /// Dotted name.
+        field: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The batch or an example contradicts itself.
+    #[error("{0}")]
+    Batch(String),
+    /// A first-step identity does not hold: the trainer does not see what the sampler saw.
+    #[error("first-step identity violated: {0}")]
+    Identity(String),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}

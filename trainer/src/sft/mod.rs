@@ -1,0 +1,123 @@
+//! The supervised stage: cross-entropy on target tokens through the same forward and backward as the policy update.
+
+use serde::{Deserialize, Serialize};
+
+use crate::optim::OptimConfig;
+use crate::policy::{Policy, PolicyError};
+
+/// A prompt and what should follow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Tokens without loss; at least one.
+    pub prompt: Vec<u32>,
+    /// Tokens with loss, EOS included if the model should learn to stop; at least one.
+    pub target: Vec<u32>,
+}
+
+/// Bounds and hyper-parameters of supervised training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SftConfig {
+    /// Optimizer and schedule; `total_steps` is filled in from the data when 0.
+    pub optim: OptimConfig,
+    /// Tokens (prompt and target) of one optimizer step.
+    pub batch_tokens: usize,
+    /// Tokens of one forward and backward.
+    pub micro_batch_tokens: usize,
+    /// Passes over the examples.
+    pub epochs: usize,
+    /// Stop after so many optimizer steps.
+    pub max_steps: Option<u64>,
+    /// Examples longer than this are left out and counted.
+    pub max_tokens: usize,
+    /// Order of the examples in each pass.
+    pub seed: u64,
+}
+
+impl Default for SftConfig {
+    fn default() -> Self {
+        Self {
+            optim: OptimConfig {
+                lr: 1e-5,
+                ..OptimConfig::default()
+            },
+            batch_tokens: 4096,
+            micro_batch_tokens: 4096,
+            epochs: 1,
+            max_steps: None,
+            max_tokens: 2048,
+            seed: 0,
+        }
+    }
+}
+
+/// One optimizer step, as told to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SftStep {
+    /// Steps done, from 1.
+    pub step: u64,
+    /// Steps planned.
+    pub steps: u64,
+    /// Mean cross-entropy of the step's target tokens before it, nats.
+    pub loss: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Learning rate used.
+    pub lr: f64,
+    /// Target tokens.
+    pub target_tokens: u64,
+}
+
+/// What supervised training did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SftReport {
+    /// Steps taken.
+    pub steps: u64,
+    /// Steps skipped because the gradient norm was not finite.
+    pub skipped_steps: u64,
+    /// Examples used, counting each pass.
+    pub examples: u64,
+    /// Examples left out as too long.
+    pub too_long: u64,
+    /// Target tokens learned from.
+    pub target_tokens: u64,
+    /// Loss of the first step, nats.
+    pub first_loss: f64,
+    /// Loss of the last step, nats.
+    pub last_loss: f64,
+}
+
+/// Whether training goes on after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Go on.
+    Continue,
+    /// Stop here, keep the parameters.
+    Stop,
+}
+
+/// Trains `policy` on `examples`; `progress` is called after each step. The same input gives the same parameters bit for
+/// bit. The optimizer state starts at zero and is dropped afterwards; the policy's version grows by one.
+///
+/// # Errors
+/// [`PolicyError::Config`], [`PolicyError::Batch`], [`PolicyError::Engine`].
+pub fn train(
+    _policy: &mut Policy,
+    _examples: impl IntoIterator<Item = Example>,
+    _config: &SftConfig,
+    _progress: impl FnMut(&SftStep) -> Progress,
+) -> Result<SftReport, PolicyError> {
+    unimplemented!()
+}
+
+/// Reads JSONL with `{"messages": [...]}` (the last message, from the assistant, is the target; the chat template renders
+/// the rest) or `{"prompt", "completion"}` (plain text). Blank lines are skipped.
+///
+/// # Errors
+/// [`PolicyError::Batch`] naming the file, the line and what is wrong with it.
+pub fn read_jsonl(
+    _path: &std::path::Path,
+    _tokenizer: &svs_engine::text::Tokenizer,
+) -> Result<Vec<Example>, PolicyError> {
+    unimplemented!()
+}
