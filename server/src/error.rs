@@ -149,7 +149,7 @@ impl From<LogError> for ApiError {
         let message = error.to_string();
         match error {
             LogError::Full => Self::overloaded("trajectory_log_full", message),
-            LogError::Database(_) => {
+            _ => {
                 let message = format!("the answer was made but could not be logged: {message}");
                 Self::server(StatusCode::INTERNAL_SERVER_ERROR, "trajectory_log_failed", message)
             }
