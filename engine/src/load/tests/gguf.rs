@@ -36,9 +36,9 @@ fn metadata(config: &ModelConfig, arch: &str) -> Metadata {
     let mut tokens: Vec<String> = (0..=255u8)
         .map(|byte| crate::text::byte_to_char(byte).to_string())
         .collect();
-    tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>"].map(str::to_owned));
+    tokens.extend(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "hi"].map(str::to_owned));
     let kinds = (0..tokens.len())
-        .map(|id| Value::I32(if id < 256 { 1 } else { 3 }))
+        .map(|id| Value::I32(if matches!(id, 256..=258) { 3 } else { 1 }))
         .collect();
     vec![
         ("general.architecture".into(), text(arch)),
