@@ -8,13 +8,14 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use hf_hub::api::Progress;
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::api::sync::{ApiBuilder, ApiError};
 use hf_hub::{Cache, Repo, RepoType};
 
 use super::LoadError;
 
-/// A request that brings nothing for so long is given up, seconds.
-const STALL_S: u64 = 30;
+const STALL: Duration = Duration::from_secs(30);
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
 const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
 const OPTIONAL: [&str; 5] = [
     "tokenizer_config.json",
@@ -24,6 +25,17 @@ const OPTIONAL: [&str; 5] = [
     "svs.json",
 ];
 
+/// Where the hub and its cache are.
+#[derive(Debug, Clone)]
+pub(super) struct Hub {
+    pub(super) cache: PathBuf,
+    pub(super) endpoint: String,
+    pub(super) token: Option<String>,
+    pub(super) offline: bool,
+    /// A request that brings nothing for so long is given up.
+    pub(super) stall: Duration,
+}
+
 enum Report {
     Alive,
     Done(Result<PathBuf, String>),
@@ -31,100 +43,143 @@ enum Report {
 
 /// Fetches the files of `id` (`org/name` or `org/name@revision`) and returns their folder.
 pub(super) fn fetch(id: &str) -> Result<PathBuf, LoadError> {
-    let failed = |reason: String| LoadError::Hub {
-        id: id.to_owned(),
-        reason,
-    };
-    let (name, revision) = id.split_once('@').unwrap_or((id, "main"));
-    if !is_hub_name(name) || !is_revision(revision) {
-        return Err(failed(
-            "neither an existing path nor a hub id of the form org/name or org/name@revision".into(),
-        ));
+    Hub::from_env()
+        .and_then(|hub| hub.fetch(id))
+        .map_err(|reason| LoadError::Hub {
+            id: id.to_owned(),
+            reason,
+        })
+}
+
+impl Hub {
+    fn from_env() -> Result<Self, String> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let home = set("HF_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(std::env::home_dir()?.join(".cache/huggingface")));
+        let cache = home.ok_or("no home folder for the cache; set HF_HOME")?.join("hub");
+        let off = ["0", "false", "no", "off"];
+        Ok(Self {
+            token: set("HF_TOKEN")
+                .or_else(|| Cache::new(cache.clone()).token())
+                .map(|token| token.trim().to_owned()),
+            cache,
+            endpoint: set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
+            offline: set("HF_HUB_OFFLINE").is_some_and(|value| !off.contains(&value.to_ascii_lowercase().as_str())),
+            stall: STALL,
+        })
     }
-    let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
-    if std::env::var("HF_HUB_OFFLINE").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false" | "no" | "off")) {
-        return cached(repo).ok_or_else(|| failed("not in the cache, and HF_HUB_OFFLINE is set".into()));
-    }
-    // The client has no timeouts of its own, so it runs in a thread that reports its progress.
-    let (reports, inbox) = mpsc::channel();
-    let worker = repo.clone();
-    let spawned = std::thread::Builder::new().name("hub".into()).spawn(move || {
-        let done = download(worker, &reports).map_err(|error| error.to_string());
-        let _ = reports.send(Report::Done(done));
-    });
-    spawned.map_err(|error| failed(format!("cannot start a thread: {error}")))?;
-    let reason = loop {
-        match inbox.recv_timeout(Duration::from_secs(STALL_S)) {
-            Ok(Report::Alive) => {}
-            Ok(Report::Done(Ok(folder))) => return Ok(folder),
-            Ok(Report::Done(Err(reason))) => break reason,
-            Err(RecvTimeoutError::Timeout) => break format!("no answer for {STALL_S} s"),
-            Err(RecvTimeoutError::Disconnected) => break "the download failed".into(),
+
+    pub(super) fn fetch(self, id: &str) -> Result<PathBuf, String> {
+        let (name, revision) = id.split_once('@').unwrap_or((id, "main"));
+        if !is_hub_name(name) || !is_revision(revision) {
+            return Err("neither an existing path nor a hub id of the form org/name or org/name@revision".into());
         }
-    };
-    cached(repo).ok_or_else(|| failed(format!("{reason} (and it is not in the cache)")))
+        let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
+        let cache = Cache::new(self.cache.clone());
+        if self.offline {
+            return cached(&cache, repo).ok_or_else(|| "not in the cache, and HF_HUB_OFFLINE is set".into());
+        }
+        let reason = match self.fetch_in_thread(repo.clone()) {
+            Ok(folder) => return Ok(folder),
+            Err(reason) => reason,
+        };
+        let folder = cached(&cache, repo).ok_or_else(|| format!("{reason} (and it is not in the cache)"))?;
+        tracing::warn!(id, reason, "the hub is out of reach; using the cached copy");
+        Ok(folder)
+    }
+
+    /// The client has no timeouts of its own, so it runs in a thread that reports its progress; a thread that stalls is
+    /// left behind and ends with its connection.
+    fn fetch_in_thread(self, repo: Repo) -> Result<PathBuf, String> {
+        let stall = self.stall;
+        let (reports, inbox) = mpsc::channel();
+        let spawned = std::thread::Builder::new().name("hub".into()).spawn(move || {
+            let done = self.download(&repo, &reports);
+            let _ = reports.send(Report::Done(done));
+        });
+        spawned.map_err(|error| format!("cannot start a thread: {error}"))?;
+        loop {
+            match inbox.recv_timeout(stall) {
+                Ok(Report::Alive) => {}
+                Ok(Report::Done(done)) => return done,
+                Err(RecvTimeoutError::Timeout) => return Err(format!("no answer for {} s", stall.as_secs_f32())),
+                Err(RecvTimeoutError::Disconnected) => return Err("the download failed".into()),
+            }
+        }
+    }
+
+    fn download(&self, repo: &Repo, reports: &mpsc::Sender<Report>) -> Result<PathBuf, String> {
+        let show = |error: ApiError| error.to_string();
+        let cache = Cache::new(self.cache.clone());
+        let builder = ApiBuilder::from_cache(cache.clone()).with_endpoint(self.endpoint.clone());
+        let api = builder
+            .with_token(self.token.clone())
+            .with_progress(false)
+            .with_retries(2)
+            .build()
+            .map_err(show)?;
+        let listing = api.repo(repo.clone()).info().map_err(show)?;
+        let _ = reports.send(Report::Alive);
+        if !listing.sha.chars().all(|digit| digit.is_ascii_hexdigit()) || listing.sha.is_empty() {
+            return Err(format!("the hub names the commit `{}`", listing.sha));
+        }
+        // One commit for all files, whatever is pushed meanwhile.
+        let commit = Repo::with_revision(repo.url(), RepoType::Model, listing.sha.clone());
+        let names: Vec<&str> = listing.siblings.iter().map(|file| file.rfilename.as_str()).collect();
+        let mut folder = PathBuf::new();
+        for name in wanted(&names) {
+            let path = match cache.repo(commit.clone()).get(name) {
+                Some(path) => path,
+                None => {
+                    tracing::info!(file = name, "downloading");
+                    let heartbeat = Heartbeat(reports.clone());
+                    let done = api.repo(commit.clone()).download_with_progress(name, heartbeat);
+                    done.map_err(|error| format!("{name}: {error}"))?
+                }
+            };
+            folder = path.parent().map(PathBuf::from).unwrap_or_default();
+            let _ = reports.send(Report::Alive);
+        }
+        // So that the branch or tag is found without the hub next time.
+        cache
+            .repo(repo.clone())
+            .create_ref(&listing.sha)
+            .map_err(|error| error.to_string())?;
+        Ok(folder)
+    }
+}
+
+/// The files to download out of those that the hub lists; the required ones whether listed or not.
+fn wanted<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let optional = OPTIONAL.into_iter().filter(|name| names.contains(name));
+    let mut wanted: Vec<&str> = REQUIRED.into_iter().chain(optional).collect();
+    if names.contains(&SINGLE) {
+        wanted.push(SINGLE);
+        return wanted;
+    }
+    wanted.extend(
+        names
+            .iter()
+            .filter(|name| name.ends_with(".safetensors") && !name.contains('/')),
+    );
+    wanted.push(INDEX);
+    wanted
 }
 
 /// The folder in the cache, if everything needed is there.
-fn cached(repo: Repo) -> Option<PathBuf> {
-    let cache = Cache::from_env().repo(repo);
+fn cached(cache: &Cache, repo: Repo) -> Option<PathBuf> {
+    let repo = cache.repo(repo);
     for file in REQUIRED {
-        cache.get(file)?;
+        repo.get(file)?;
     }
-    let weights = cache
-        .get("model.safetensors")
-        .or_else(|| cache.get("model.safetensors.index.json"))?;
+    let weights = repo.get(SINGLE).or_else(|| repo.get(INDEX))?;
     weights.parent().map(PathBuf::from)
 }
 
-fn download(repo: Repo, reports: &mpsc::Sender<Report>) -> Result<PathBuf, ApiError> {
-    let builder = || {
-        let builder = ApiBuilder::from_env().with_progress(false).with_retries(2);
-        match std::env::var("HF_TOKEN") {
-            Ok(token) if !token.trim().is_empty() => builder.with_token(Some(token.trim().to_owned())),
-            _ => builder,
-        }
-    };
-    // One commit for all files, whatever is pushed meanwhile.
-    let listing = builder().build()?.repo(repo.clone()).info()?;
-    let _ = reports.send(Report::Alive);
-    let commit = Repo::with_revision(repo.url(), RepoType::Model, listing.sha);
-    let api = builder().build()?.repo(commit.clone());
-    let cache = Cache::from_env().repo(commit);
-    let has = |name: &str| listing.siblings.iter().any(|file| file.rfilename == name);
-    let weights: Vec<&str> = if has("model.safetensors") {
-        vec!["model.safetensors"]
-    } else {
-        let shard = |name: &&str| name.ends_with(".safetensors") && !name.contains('/');
-        let shards = listing
-            .siblings
-            .iter()
-            .map(|file| file.rfilename.as_str())
-            .filter(shard);
-        shards.chain(["model.safetensors.index.json"]).collect()
-    };
-    let optional = OPTIONAL.into_iter().filter(|name| has(name));
-    let mut folder = PathBuf::new();
-    for name in REQUIRED.into_iter().chain(optional).chain(weights) {
-        let path = match cache.get(name) {
-            Some(path) => path,
-            None => fetch_one(&api, name, reports)?,
-        };
-        folder = path.parent().map(PathBuf::from).unwrap_or_default();
-        let _ = reports.send(Report::Alive);
-    }
-    Ok(folder)
-}
-
-fn fetch_one(api: &ApiRepo, name: &str, reports: &mpsc::Sender<Report>) -> Result<PathBuf, ApiError> {
-    tracing::info!(file = name, "downloading");
-    api.download_with_progress(name, Heartbeat(reports))
-}
-
 /// Passes on that bytes arrive.
-struct Heartbeat<'a>(&'a mpsc::Sender<Report>);
+struct Heartbeat(mpsc::Sender<Report>);
 
-impl Progress for Heartbeat<'_> {
+impl Progress for Heartbeat {
     fn init(&mut self, _size: usize, _filename: &str) {
         let _ = self.0.send(Report::Alive);
     }

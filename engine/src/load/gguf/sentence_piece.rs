@@ -43,7 +43,7 @@ pub(super) fn tokenizer(content: &Content, tokens: &[String], vocab: Map<String,
 /// search by score does.
 fn merges<'a>(tokens: &'a [String], scores: &[f64], vocab: &Map<String, Json>) -> Vec<(&'a str, &'a str)> {
     let id = |piece: &str| vocab.get(piece).and_then(Json::as_u64);
-    let mut found: Vec<(f64, (u64, u64), (&str, &str))> = Vec::new();
+    let mut found = Vec::new();
     for (token, &score) in tokens.iter().zip(scores) {
         if token.chars().count() > MAX_TOKEN_CHARS {
             continue;
@@ -51,10 +51,10 @@ fn merges<'a>(tokens: &'a [String], scores: &[f64], vocab: &Map<String, Json>) -
         for (at, _) in token.char_indices().skip(1) {
             let (left, right) = token.split_at(at);
             if let (Some(left_id), Some(right_id)) = (id(left), id(right)) {
-                found.push((score, (left_id, right_id), (left, right)));
+                found.push((score, left_id, right_id, (left, right)));
             }
         }
     }
-    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    found.into_iter().map(|(_, _, pair)| pair).collect()
+    found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+    found.into_iter().map(|(.., pair)| pair).collect()
 }

@@ -4,6 +4,7 @@ mod config;
 mod folder;
 mod gguf;
 mod gguf_text;
+mod hub;
 mod save;
 mod source;
 
