@@ -1,5 +1,7 @@
 //! Problems: from files with configurable columns, and from a procedural generator.
 
+pub mod procedural;
+
 use serde::{Deserialize, Serialize};
 
 /// A problem with a checkable answer.
