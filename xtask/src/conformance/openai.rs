@@ -1,0 +1,30 @@
+//! The official `openai` Python client against a served embedded policy.
+
+use std::process::Command;
+
+use super::{Options, Outcome, python};
+use crate::repo;
+
+const SCRIPT: &str = "openai_client.py";
+
+/// Builds the server and lets `tests/conformance/openai_client.py --svs PATH` start it and talk to it.
+pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
+    let python = match python::prepare(options, "openai", &["openai>=2,<3"])? {
+        python::Python::Ready(python) => python,
+        python::Python::NotReached(what) => return Ok(Outcome::NotReached(what)),
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = [
+        "build",
+        "--release",
+        "--quiet",
+        "--package",
+        "svs-server",
+        "--bin",
+        "svs",
+    ];
+    repo::run(Command::new(cargo).current_dir(repo::root()).args(build))?;
+    let svs = repo::target().join("release/svs");
+    python::run_script(&python, SCRIPT, &["--svs".as_ref(), svs.as_os_str()])?;
+    Ok(Outcome::Passed(format!("tests/conformance/{SCRIPT}")))
+}
