@@ -1,13 +1,24 @@
 //! The training loop and its controls: config, thread, status.
 
+mod clients;
+pub mod config;
+mod control;
+mod epochs;
+mod handle;
+pub mod history;
+pub mod memory;
+mod open;
+mod rollouts;
+mod runner;
+pub mod source;
+mod tally;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use svs_engine::EngineHandle;
-use svs_engine::load::LoadedModel;
 
-use crate::log::TrajectoryLog;
+pub use config::TrainConfig;
+pub use handle::TrainerHandle;
 
 /// Errors of starting or running a training.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -29,25 +40,39 @@ pub enum TrainError {
     Run(String),
 }
 
-/// Configuration of a run (TOML or JSON). Unknown keys are errors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// `svs` or `grpo`.
-    pub recipe: String,
-    /// Steps to run.
-    pub steps: u64,
-    /// Run seed.
-    pub seed: u64,
+impl From<svs_engine::EngineError> for TrainError {
+    fn from(error: svs_engine::EngineError) -> Self {
+        Self::Run(error.to_string())
+    }
 }
 
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            recipe: "svs".into(),
-            steps: 20,
-            seed: 0,
+impl From<crate::log::LogError> for TrainError {
+    fn from(error: crate::log::LogError) -> Self {
+        Self::Run(error.to_string())
+    }
+}
+
+impl From<crate::policy::PolicyError> for TrainError {
+    fn from(error: crate::policy::PolicyError) -> Self {
+        match error {
+            crate::policy::PolicyError::Config { field, reason } => Self::Config {
+                field: field.into(),
+                reason,
+            },
+            error => Self::Run(error.to_string()),
         }
+    }
+}
+
+impl From<crate::checkpoint::CheckpointError> for TrainError {
+    fn from(error: crate::checkpoint::CheckpointError) -> Self {
+        Self::Run(error.to_string())
+    }
+}
+
+impl From<svs_engine::text::TextError> for TrainError {
+    fn from(error: svs_engine::text::TextError) -> Self {
+        Self::Run(error.to_string())
     }
 }
 
@@ -81,67 +106,19 @@ pub struct TrainStatus {
     pub step: u64,
     /// Steps planned.
     pub steps: u64,
-    /// What the step is doing: `rollout`, `verify`, `synthesize`, `update`, `publish`, `checkpoint`.
+    /// What the step is doing: `start`, `rollout`, `synthesize`, `wait` (for clients), `update`,
+    /// `publish`, `evaluate`, `checkpoint`, `save`.
     pub phase: String,
+    /// How much of the phase is done, in groups; 0 where it cannot be told.
+    #[serde(default)]
+    pub phase_done: u64,
+    /// Groups of the phase in all.
+    #[serde(default)]
+    pub phase_total: u64,
     /// Version served.
     pub version: u64,
     /// Metrics of the last step by name (names in docs/svs.md).
     pub metrics: BTreeMap<String, f64>,
     /// Why it failed.
     pub error: Option<String>,
-}
-
-/// Handle on the in-process trainer. Cheap to clone; at most one run at a time.
-#[derive(Debug, Clone)]
-pub struct TrainerHandle {}
-
-impl TrainerHandle {
-    /// A trainer for the model that `engine` serves. Nothing runs until `start`.
-    #[must_use]
-    pub fn new(
-        _engine: EngineHandle,
-        _model: Arc<LoadedModel>,
-        _log: TrajectoryLog,
-        _runs: std::path::PathBuf,
-    ) -> Self {
-        unimplemented!()
-    }
-
-    /// Starts a run, or continues one from its last checkpoint when `resume` is true.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`], [`TrainError::State`], [`TrainError::Run`].
-    pub fn start(&self, _config: TrainConfig, _resume: bool) -> Result<TrainStatus, TrainError> {
-        unimplemented!()
-    }
-
-    /// Pauses after the current step.
-    ///
-    /// # Errors
-    /// [`TrainError::State`].
-    pub fn pause(&self) -> Result<TrainStatus, TrainError> {
-        unimplemented!()
-    }
-
-    /// Goes on after a pause.
-    ///
-    /// # Errors
-    /// [`TrainError::State`].
-    pub fn resume(&self) -> Result<TrainStatus, TrainError> {
-        unimplemented!()
-    }
-
-    /// Stops after the current step and writes a checkpoint.
-    ///
-    /// # Errors
-    /// [`TrainError::State`].
-    pub fn stop(&self) -> Result<TrainStatus, TrainError> {
-        unimplemented!()
-    }
-
-    /// Where the run stands.
-    #[must_use]
-    pub fn status(&self) -> TrainStatus {
-        unimplemented!()
-    }
 }

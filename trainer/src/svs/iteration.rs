@@ -45,14 +45,14 @@ pub trait Rollouts {
     /// What the tokenizer or template refuses.
     fn fits(&self, messages: &[ChatMessage]) -> Result<bool, Self::Error>;
 
-    /// Samples, grades and logs one group per ask, and reads them back from the log: in the order of the asks, members
-    /// in the order of the samples.
+    /// Samples one group per ask; in the order of the asks, members in the order of the samples. Groups with a reference
+    /// answer are graded, logged and read back from the log; the others are logged by [`Self::record`].
     ///
     /// # Errors
     /// What the engine or the log refuses.
     fn sample(&mut self, asks: &[Ask]) -> Result<Vec<Group>, Self::Error>;
 
-    /// Adds one finding to each member of `groups` in the log and reads the groups back.
+    /// Adds one finding to each member of `groups`, logs them and reads them back from the log.
     ///
     /// # Errors
     /// What the log refuses.

@@ -1,0 +1,317 @@
+//! Configuration of a run: one TOML (or JSON) document, every key documented and bounded, unknown keys refused.
+
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use crate::objective::ObjectiveConfig;
+use crate::optim::OptimConfig;
+use crate::policy::UpdateConfig;
+use crate::svs::{Prompts, SvsConfig};
+
+/// Configuration of a run. Unknown keys are errors; every key has a default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// `svs` (solve, synthesize, solve the synthetic problems) or `grpo` (the same loop with synthesis off).
+    pub recipe: Recipe,
+    /// Steps to run; one step is one rollout batch and one update.
+    pub steps: u64,
+    /// Run seed: problems, rollouts and every choice derive from it.
+    pub seed: u64,
+    /// Name of the run and of its folder; `None` makes one of recipe and seed.
+    pub run_id: Option<String>,
+    /// Where problems come from.
+    pub problems: ProblemsConfig,
+    /// Templates; `None` takes the model's own (`svs.json`), else the defaults.
+    pub prompts: Option<Prompts>,
+    /// How groups are sampled.
+    pub rollout: RolloutConfig,
+    /// Bands, filters and caps of synthesis.
+    pub svs: SvsConfig,
+    /// Training on trajectories that HTTP clients made (`problems.source = "trajectories"`).
+    pub trajectories: TrajectoriesConfig,
+    /// Advantages and policy loss.
+    pub algorithm: AlgorithmConfig,
+    /// Optimizer.
+    pub optim: OptimConfig,
+    /// Checkpoints.
+    pub checkpoint: CheckpointConfig,
+    /// Evaluation during the run.
+    pub eval: EvalSection,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            recipe: Recipe::default(),
+            steps: 20,
+            seed: 0,
+            run_id: None,
+            problems: ProblemsConfig::default(),
+            prompts: None,
+            rollout: RolloutConfig::default(),
+            svs: SvsConfig::default(),
+            trajectories: TrajectoriesConfig::default(),
+            algorithm: AlgorithmConfig::default(),
+            optim: OptimConfig::default(),
+            checkpoint: CheckpointConfig::default(),
+            eval: EvalSection::default(),
+        }
+    }
+}
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipe {
+    /// Solve, synthesize, solve the synthetic problems.
+    #[default]
+    Svs,
+    /// Solve only.
+    Grpo,
+}
+
+impl Recipe {
+    /// Name in configs and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Svs => "svs",
+            Self::Grpo => "grpo",
+        }
+    }
+}
+
+/// Kind of problem source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemSource {
+    /// The built-in generator of arithmetic word problems.
+    #[default]
+    Procedural,
+    /// JSONL, JSON or Parquet files.
+    Files,
+    /// No rollouts of its own: trajectories of HTTP clients, graded against the reference in their metadata.
+    Trajectories,
+}
+
+/// `[problems]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProblemsConfig {
+    /// `procedural`, `files` or `trajectories`.
+    pub source: ProblemSource,
+    /// Files to read, in order, when the source is `files`.
+    pub files: Vec<PathBuf>,
+    /// Problems that the procedural generator makes.
+    pub procedural_count: usize,
+    /// Seed of the procedural generator; `None` takes the run's.
+    pub procedural_seed: Option<u64>,
+    /// Problems per step.
+    pub train_batch_size: usize,
+    /// Problems used of those found, from the front; `None` uses all.
+    pub limit: Option<usize>,
+}
+
+impl Default for ProblemsConfig {
+    fn default() -> Self {
+        Self {
+            source: ProblemSource::default(),
+            files: Vec::new(),
+            procedural_count: 2048,
+            procedural_seed: None,
+            train_batch_size: 16,
+            limit: None,
+        }
+    }
+}
+
+/// `[rollout]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RolloutConfig {
+    /// Samples per problem.
+    pub n: u32,
+    /// Sampling temperature, > 0.
+    pub temperature: f32,
+    /// Nucleus mass in (0, 1].
+    pub top_p: f32,
+    /// Keep the k best tokens; `None` keeps all.
+    pub top_k: Option<u32>,
+    /// Longest prompt, tokens; a longer problem is skipped and counted. `None` takes half the context length, at most 1024.
+    pub max_prompt_length: Option<usize>,
+    /// Longest response, tokens; `None` takes what the prompt leaves of the context length, at most 1024.
+    pub max_response_length: Option<u32>,
+    /// Stop strings besides EOS.
+    pub stop: Vec<String>,
+    /// Groups in the engine's queue at once.
+    pub max_groups_in_flight: usize,
+    /// Only a boxed answer counts, and exactly one distinct candidate.
+    pub strict_grading: bool,
+}
+
+impl Default for RolloutConfig {
+    fn default() -> Self {
+        Self {
+            n: 8,
+            temperature: 1.0,
+            top_p: 1.0,
+            top_k: None,
+            max_prompt_length: None,
+            max_response_length: None,
+            stop: Vec::new(),
+            max_groups_in_flight: 32,
+            strict_grading: false,
+        }
+    }
+}
+
+/// `[trajectories]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrajectoriesConfig {
+    /// Groups per update.
+    pub groups_per_step: usize,
+    /// A group closes with what it has after so long, s.
+    pub group_timeout_s: f64,
+    /// A step that waits longer than this for groups ends the run, s.
+    pub idle_timeout_s: f64,
+    /// Time between looks at the log, ms.
+    pub poll_ms: u64,
+    /// Trajectories sampled more than so many versions ago are not trained on.
+    pub max_staleness: u64,
+}
+
+impl Default for TrajectoriesConfig {
+    fn default() -> Self {
+        Self {
+            groups_per_step: 8,
+            group_timeout_s: 60.0,
+            idle_timeout_s: 600.0,
+            poll_ms: 50,
+            max_staleness: 8,
+        }
+    }
+}
+
+/// `[checkpoint]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Write one every so many steps; one is always written at the end and on stop.
+    pub save_freq: u64,
+    /// Checkpoints kept, the newest.
+    pub keep: usize,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { save_freq: 10, keep: 2 }
+    }
+}
+
+/// `[eval]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalSection {
+    /// Evaluate every so many steps; 0 never does.
+    pub test_freq: u64,
+    /// Held-out problems; empty takes procedural ones from the held-out split.
+    pub files: Vec<PathBuf>,
+    /// Problems evaluated, from the front.
+    pub limit: usize,
+    /// Samples per problem.
+    pub samples: u32,
+}
+
+impl Default for EvalSection {
+    fn default() -> Self {
+        Self {
+            test_freq: 0,
+            files: Vec::new(),
+            limit: 200,
+            samples: 8,
+        }
+    }
+}
+
+/// `[algorithm]`: verl's names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlgorithmConfig {
+    /// Divide centred rewards by the group's unbiased standard deviation.
+    pub norm_adv_by_std_in_grpo: bool,
+    /// Lower clip: ratios below `1 - clip_ratio_low` do not push further.
+    pub clip_ratio_low: f64,
+    /// Upper clip: ratios above `1 + clip_ratio_high` do not push further.
+    pub clip_ratio_high: f64,
+    /// Dual clip for negative advantages, > 1.
+    pub clip_ratio_c: f64,
+    /// Coefficient of the KL term against the weights the run started from; 0 holds no reference.
+    pub kl_loss_coef: f64,
+    /// Coefficient of the entropy bonus.
+    pub entropy_coeff: f64,
+    /// Drop solving groups that are all right or all wrong.
+    pub filter_groups: bool,
+    /// Groups of an optimizer step.
+    pub ppo_mini_batch_size: usize,
+    /// Tokens (prompt and response) of one forward and backward.
+    pub ppo_max_token_len: usize,
+    /// Shuffle whole groups (seeded by run and step) before they are cut into mini-batches.
+    pub shuffle_groups: bool,
+    /// Largest difference between the logprob recorded at sampling and the trainer's own, nats; more stops the run.
+    pub parity_tolerance: f64,
+    /// Passes over the batch.
+    pub ppo_epochs: u32,
+}
+
+impl Default for AlgorithmConfig {
+    fn default() -> Self {
+        Self {
+            norm_adv_by_std_in_grpo: true,
+            clip_ratio_low: 0.2,
+            clip_ratio_high: 0.28,
+            clip_ratio_c: 3.0,
+            kl_loss_coef: 0.0,
+            entropy_coeff: 0.0,
+            filter_groups: true,
+            ppo_mini_batch_size: 256,
+            ppo_max_token_len: 4096,
+            shuffle_groups: true,
+            parity_tolerance: 1e-5,
+            ppo_epochs: 1,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// The update of `step`.
+    #[must_use]
+    pub fn update(&self, step: u64) -> UpdateConfig {
+        let algorithm = &self.algorithm;
+        let shuffle = crate::seeds::derive(&["shuffle", &self.seed.to_string(), &step.to_string()]);
+        UpdateConfig {
+            objective: ObjectiveConfig {
+                norm_adv_by_std: algorithm.norm_adv_by_std_in_grpo,
+                clip_ratio_low: algorithm.clip_ratio_low,
+                clip_ratio_high: algorithm.clip_ratio_high,
+                clip_ratio_c: algorithm.clip_ratio_c,
+                kl_loss_coef: algorithm.kl_loss_coef,
+                entropy_coef: algorithm.entropy_coeff,
+            },
+            optim: self.optim.clone(),
+            mini_batch_groups: algorithm.ppo_mini_batch_size,
+            micro_batch_tokens: algorithm.ppo_max_token_len,
+            epochs: algorithm.ppo_epochs as usize,
+            shuffle_seed: algorithm.shuffle_groups.then_some(shuffle),
+            max_staleness: self.trajectories.max_staleness,
+            parity_tolerance: algorithm.parity_tolerance,
+        }
+    }
+}

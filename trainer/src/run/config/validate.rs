@@ -1,0 +1,182 @@
+//! Cross-field checks, with dotted names.
+
+use super::{ProblemSource, Recipe, TrainConfig, TrainError};
+use crate::optim::Decay;
+
+fn refuse(field: &str, reason: impl Into<String>) -> TrainError {
+    TrainError::Config {
+        field: field.into(),
+        reason: reason.into(),
+    }
+}
+
+impl TrainConfig {
+    /// Reads TOML and checks it.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`]: an unknown key, a wrong type, a value out of range.
+    pub fn from_toml(text: &str) -> Result<Self, TrainError> {
+        let config: Self = toml::from_str(text).map_err(|error| refuse("config", error.to_string().trim()))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The document with every key, for the run folder.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] for an integer that TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, TrainError> {
+        toml::to_string_pretty(self).map_err(|error| refuse("config", error.to_string()))
+    }
+
+    /// Checks ranges and how sections fit together.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] with the dotted name of the first offending key.
+    pub fn validate(&self) -> Result<(), TrainError> {
+        if let Some(id) = &self.run_id {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if id.is_empty() || id.len() > 100 || !id.chars().all(plain) || id.starts_with('.') {
+                return Err(refuse(
+                    "run_id",
+                    "must be 1 to 100 letters, digits, `-`, `_` or `.`, not starting with `.`",
+                ));
+            }
+        }
+        self.svs.validate().map_err(|(field, reason)| refuse(field, reason))?;
+        if let Some(prompts) = &self.prompts {
+            prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
+        }
+        self.check_counts()?;
+        self.check_reals()?;
+        self.check_sources()
+    }
+
+    /// The name of the run's folder.
+    #[must_use]
+    pub fn run_name(&self) -> String {
+        self.run_id
+            .clone()
+            .unwrap_or_else(|| format!("{}-seed{}", self.recipe.name(), self.seed))
+    }
+
+    fn check_counts(&self) -> Result<(), TrainError> {
+        let counts: [(&str, u64, u64, u64); 16] = [
+            ("steps", self.steps, 1, 1 << 32),
+            ("seed", self.seed, 0, i64::MAX as u64),
+            (
+                "problems.train_batch_size",
+                self.problems.train_batch_size as u64,
+                1,
+                1 << 20,
+            ),
+            (
+                "problems.procedural_count",
+                self.problems.procedural_count as u64,
+                1,
+                1 << 24,
+            ),
+            ("problems.limit", self.problems.limit.unwrap_or(1) as u64, 1, 1 << 32),
+            ("rollout.n", u64::from(self.rollout.n), 2, 1024),
+            ("rollout.top_k", u64::from(self.rollout.top_k.unwrap_or(1)), 1, 1 << 32),
+            (
+                "rollout.max_groups_in_flight",
+                self.rollout.max_groups_in_flight as u64,
+                1,
+                1 << 16,
+            ),
+            (
+                "trajectories.groups_per_step",
+                self.trajectories.groups_per_step as u64,
+                1,
+                1 << 20,
+            ),
+            ("trajectories.poll_ms", self.trajectories.poll_ms, 1, 60_000),
+            (
+                "algorithm.ppo_mini_batch_size",
+                self.algorithm.ppo_mini_batch_size as u64,
+                1,
+                1 << 32,
+            ),
+            (
+                "algorithm.ppo_max_token_len",
+                self.algorithm.ppo_max_token_len as u64,
+                1,
+                1 << 32,
+            ),
+            ("algorithm.ppo_epochs", u64::from(self.algorithm.ppo_epochs), 1, 64),
+            ("checkpoint.save_freq", self.checkpoint.save_freq, 1, 1 << 32),
+            ("checkpoint.keep", self.checkpoint.keep as u64, 1, 1 << 20),
+            ("eval.samples", u64::from(self.eval.samples), 1, 1024),
+        ];
+        for (field, value, least, greatest) in counts {
+            if !(least..=greatest).contains(&value) {
+                return Err(refuse(field, format!("{value} is outside {least}..={greatest}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_reals(&self) -> Result<(), TrainError> {
+        let (algorithm, optim) = (&self.algorithm, &self.optim);
+        let reals = [
+            ("rollout.temperature", f64::from(self.rollout.temperature), 1e-3, 10.0),
+            ("rollout.top_p", f64::from(self.rollout.top_p), 1e-6, 1.0),
+            (
+                "trajectories.group_timeout_s",
+                self.trajectories.group_timeout_s,
+                0.0,
+                1e6,
+            ),
+            (
+                "trajectories.idle_timeout_s",
+                self.trajectories.idle_timeout_s,
+                0.0,
+                1e9,
+            ),
+            ("algorithm.clip_ratio_low", algorithm.clip_ratio_low, 0.0, 1.0),
+            ("algorithm.clip_ratio_high", algorithm.clip_ratio_high, 0.0, 100.0),
+            ("algorithm.clip_ratio_c", algorithm.clip_ratio_c, 1.0 + 1e-9, 1e6),
+            ("algorithm.kl_loss_coef", algorithm.kl_loss_coef, 0.0, 1e3),
+            ("algorithm.parity_tolerance", algorithm.parity_tolerance, 0.0, 1e9),
+            ("algorithm.entropy_coeff", algorithm.entropy_coeff, -10.0, 10.0),
+            ("optim.lr", optim.lr, 0.0, 10.0),
+            ("optim.beta1", optim.beta1, 0.0, 1.0 - 1e-9),
+            ("optim.beta2", optim.beta2, 0.0, 1.0 - 1e-9),
+            ("optim.min_lr_ratio", optim.min_lr_ratio, 0.0, 1.0),
+            ("optim.eps", optim.eps, 1e-30, 1.0),
+            ("optim.weight_decay", optim.weight_decay, 0.0, 10.0),
+            ("optim.grad_clip", optim.grad_clip, 1e-9, 1e9),
+        ];
+        for (field, value, least, greatest) in reals {
+            if !(least..=greatest).contains(&value) {
+                return Err(refuse(field, format!("{value} is outside {least}..={greatest}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sources(&self) -> Result<(), TrainError> {
+        let files = !self.problems.files.is_empty();
+        if self.optim.decay != Decay::Constant && self.optim.total_steps == 0 {
+            return Err(refuse(
+                "optim.total_steps",
+                "a decay needs the number of optimizer steps it runs over",
+            ));
+        }
+        match self.problems.source {
+            ProblemSource::Files if !files => {
+                Err(refuse("problems.files", "`problems.source = \"files\"` needs a file"))
+            }
+            ProblemSource::Procedural | ProblemSource::Trajectories if files => Err(refuse(
+                "problems.files",
+                "files are given, but `problems.source` is not \"files\"",
+            )),
+            ProblemSource::Trajectories if self.recipe != Recipe::Grpo => Err(refuse(
+                "recipe",
+                "training on client trajectories samples nothing of its own, so it needs `recipe = \"grpo\"`",
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What the loop's thread and its handles share: the status, the wish to pause or stop, and who listens.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::{RunState, TrainError, TrainStatus};
+
+/// Snapshots a slow listener may fall behind by; further ones are dropped for it.
+const LISTENER_BACKLOG: usize = 256;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Wish {
+    #[default]
+    Run,
+    Pause,
+    Stop,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    status: TrainStatus,
+    wish: Wish,
+    listeners: Vec<SyncSender<TrainStatus>>,
+}
+
+/// Shared state of one trainer.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+impl Control {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> TrainStatus {
+        self.lock().status.clone()
+    }
+
+    pub(super) fn subscribe(&self) -> Receiver<TrainStatus> {
+        let (sender, receiver) = sync_channel(LISTENER_BACKLOG);
+        self.lock().listeners.push(sender);
+        receiver
+    }
+
+    /// Takes the trainer for a run, if none is active.
+    pub(super) fn claim(&self, run_id: &str, steps: u64) -> Result<(), TrainError> {
+        let mut inner = self.lock();
+        if is_active(inner.status.state) {
+            let id = inner.status.run_id.clone().unwrap_or_default();
+            return Err(TrainError::State(format!(
+                "run `{id}` is active; stop it before starting another"
+            )));
+        }
+        inner.wish = Wish::Run;
+        inner.status = TrainStatus {
+            state: RunState::Running,
+            run_id: Some(run_id.to_owned()),
+            steps,
+            phase: "start".into(),
+            ..TrainStatus::default()
+        };
+        self.tell(&mut inner);
+        Ok(())
+    }
+
+    /// Changes the status and tells the listeners.
+    pub(super) fn update(&self, change: impl FnOnce(&mut TrainStatus)) {
+        let mut inner = self.lock();
+        change(&mut inner.status);
+        self.tell(&mut inner);
+    }
+
+    pub(super) fn phase(&self, phase: &str) {
+        self.update(|status| {
+            status.phase = phase.into();
+            (status.phase_done, status.phase_total) = (0, 0);
+        });
+    }
+
+    pub(super) fn step_done(&self, step: u64, version: u64, metrics: BTreeMap<String, f64>) {
+        self.update(|status| {
+            (status.step, status.version, status.metrics) = (step, version, metrics);
+        });
+    }
+
+    /// Ends the run: `Finished`, or `Failed` with the reason.
+    pub(super) fn end(&self, outcome: Result<(), TrainError>) {
+        self.update(|status| {
+            status.phase = String::new();
+            status.state = if outcome.is_ok() {
+                RunState::Finished
+            } else {
+                RunState::Failed
+            };
+            status.error = outcome.err().map(|error| error.to_string());
+        });
+    }
+
+    fn tell(&self, inner: &mut Inner) {
+        let status = inner.status.clone();
+        inner
+            .listeners
+            .retain(|listener| !matches!(listener.try_send(status.clone()), Err(TrySendError::Disconnected(_))));
+        self.changed.notify_all();
+    }
+
+    pub(super) fn pause(&self) -> Result<TrainStatus, TrainError> {
+        self.ask(Wish::Pause, "pause", |state| state == RunState::Running)
+    }
+
+    pub(super) fn resume(&self) -> Result<TrainStatus, TrainError> {
+        self.ask(Wish::Run, "resume", |state| {
+            state == RunState::Paused || state == RunState::Running
+        })
+    }
+
+    pub(super) fn stop(&self) -> Result<TrainStatus, TrainError> {
+        self.ask(Wish::Stop, "stop", is_active)
+    }
+
+    fn ask(&self, wish: Wish, verb: &str, allowed: fn(RunState) -> bool) -> Result<TrainStatus, TrainError> {
+        let mut inner = self.lock();
+        if !allowed(inner.status.state) {
+            let state = format!("{:?}", inner.status.state).to_lowercase();
+            return Err(TrainError::State(format!("cannot {verb}: the trainer is {state}")));
+        }
+        inner.wish = wish;
+        if wish == Wish::Stop {
+            inner.status.state = RunState::Stopping;
+        }
+        self.tell(&mut inner);
+        Ok(inner.status.clone())
+    }
+
+    /// Called between steps: waits while paused; false if the run shall stop.
+    pub(super) fn may_go_on(&self) -> bool {
+        let mut inner = self.lock();
+        loop {
+            match inner.wish {
+                Wish::Stop => return false,
+                Wish::Run => {
+                    if inner.status.state != RunState::Running {
+                        inner.status.state = RunState::Running;
+                        self.tell(&mut inner);
+                    }
+                    return true;
+                }
+                Wish::Pause => {
+                    if inner.status.state != RunState::Paused {
+                        inner.status.state = RunState::Paused;
+                        self.tell(&mut inner);
+                    }
+                    inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// Whether a stop was asked for; long waits look at it.
+    pub(super) fn stopping(&self) -> bool {
+        self.lock().wish == Wish::Stop
+    }
+}
+
+fn is_active(state: RunState) -> bool {
+    matches!(state, RunState::Running | RunState::Paused | RunState::Stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_follow_the_state() {
+        let control = Control::default();
+        let refused = |outcome: Result<TrainStatus, TrainError>, message: &str| {
+            let error = outcome.expect_err("refused").to_string();
+            assert!(error.contains(message), "{error}");
+        };
+        refused(control.pause(), "cannot pause: the trainer is idle");
+        refused(control.stop(), "cannot stop: the trainer is idle");
+        control.claim("a", 5).expect("idle");
+        assert!(
+            control
+                .claim("b", 5)
+                .expect_err("busy")
+                .to_string()
+                .contains("run `a` is active")
+        );
+        control.pause().expect("running");
+        control.stop().expect("pausing");
+        assert!(!control.may_go_on(), "a stop wins over a pause");
+        assert_eq!(control.status().state, RunState::Stopping);
+        refused(control.resume(), "cannot resume: the trainer is stopping");
+        control.end(Ok(()));
+        control.claim("b", 1).expect("finished runs make way");
+        control.end(Err(TrainError::Run("disk".into())));
+        assert_eq!(
+            (control.status().state, control.status().error.as_deref()),
+            (RunState::Failed, Some("disk"))
+        );
+    }
+
+    #[test]
+    fn a_paused_loop_waits_and_listeners_hear_of_it() {
+        let control = std::sync::Arc::new(Control::default());
+        control.claim("a", 5).expect("idle");
+        let heard = control.subscribe();
+        control.pause().expect("running");
+        let loop_side = std::sync::Arc::clone(&control);
+        let waiting = std::thread::spawn(move || loop_side.may_go_on());
+        let paused = heard.iter().find(|status| status.state == RunState::Paused);
+        assert!(paused.is_some() && !waiting.is_finished());
+        control.resume().expect("paused");
+        assert!(waiting.join().expect("no panic"));
+        assert_eq!(control.status().state, RunState::Running);
+    }
+}

@@ -1,0 +1,49 @@
+//! Which problems a step gets: seeded shuffles of the whole set, one after the other, dropping none.
+
+use crate::seeds::{SplitMix, derive};
+
+/// Positions of the `batch` problems of `step` (counted from 0) among `len`. Epochs follow each other without a gap: a
+/// batch at the end of one is filled from the next, so a problem may come twice in that batch.
+pub(super) fn positions(len: usize, batch: usize, step: u64, seed: u64) -> Vec<usize> {
+    let first = step * batch as u64;
+    let mut order: (u64, Vec<usize>) = (u64::MAX, Vec::new());
+    let draw = |at: u64| {
+        let epoch = at / len as u64;
+        if order.0 != epoch {
+            let mut fresh: Vec<usize> = (0..len).collect();
+            SplitMix::new(derive(&["epoch", &seed.to_string(), &epoch.to_string()])).shuffle(&mut fresh);
+            order = (epoch, fresh);
+        }
+        order.1[(at % len as u64) as usize]
+    };
+    (first..first + batch as u64).map(draw).collect()
+}
+
+/// The epoch that `step` begins in.
+pub(super) fn epoch(len: usize, batch: usize, step: u64) -> u64 {
+    step * batch as u64 / len as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_visits_every_problem_once_and_no_tail_is_dropped() {
+        let drawn: Vec<usize> = (0..7).flat_map(|step| positions(10, 3, step, 5)).collect();
+        let mut first = drawn[..10].to_vec();
+        let mut second = drawn[10..20].to_vec();
+        assert_ne!(first, second);
+        first.sort_unstable();
+        second.sort_unstable();
+        assert_eq!(first, (0..10).collect::<Vec<_>>());
+        assert_eq!(second, first);
+        assert_eq!(
+            positions(10, 3, 4, 5),
+            positions(10, 3, 4, 5),
+            "a step's problems depend on its number only"
+        );
+        assert_ne!(positions(10, 10, 0, 5), positions(10, 10, 0, 6));
+        assert_eq!((epoch(10, 3, 3), epoch(10, 3, 4)), (0, 1));
+    }
+}

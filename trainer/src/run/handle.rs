@@ -1,0 +1,124 @@
+//! The handle on the in-process trainer, and the thread behind it.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use svs_engine::EngineHandle;
+use svs_engine::load::LoadedModel;
+
+use super::control::Control;
+use super::open::run_id;
+use super::runner::{Runner, Surroundings};
+use super::{TrainConfig, TrainError, TrainStatus};
+use crate::log::TrajectoryLog;
+
+/// Handle on the in-process trainer. Cheap to clone; at most one run at a time.
+#[derive(Debug, Clone)]
+pub struct TrainerHandle {
+    surroundings: Arc<Surroundings>,
+    control: Arc<Control>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl TrainerHandle {
+    /// A trainer for the model that `engine` serves. Nothing runs until `start`. Runs live in folders under `runs`.
+    #[must_use]
+    pub fn new(engine: EngineHandle, model: Arc<LoadedModel>, log: TrajectoryLog, runs: PathBuf) -> Self {
+        let surroundings = Arc::new(Surroundings {
+            engine,
+            model,
+            log,
+            runs,
+        });
+        Self {
+            surroundings,
+            control: Arc::default(),
+            thread: Arc::default(),
+        }
+    }
+
+    /// Starts a run, or continues one from its last checkpoint when `resume` is true (from the beginning if the run
+    /// ended before its first checkpoint). Reads problems and checkpoint before it returns, so it may block.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`], [`TrainError::State`], [`TrainError::Run`].
+    pub fn start(&self, config: TrainConfig, resume: bool) -> Result<TrainStatus, TrainError> {
+        config.validate()?;
+        let run_id = run_id(&self.surroundings.runs, &config, resume)?;
+        self.control.claim(&run_id, config.steps)?;
+        let opened = Runner::open(
+            Arc::clone(&self.surroundings),
+            Arc::clone(&self.control),
+            config,
+            run_id,
+            resume,
+        );
+        let runner = opened.inspect_err(|error| self.control.end(Err(error.clone())))?;
+        let control = Arc::clone(&self.control);
+        let body = move || {
+            // A panic is a bug, but one in the trainer must not take the server with it or leave the run "running".
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| runner.run()));
+            control.end(outcome.unwrap_or_else(|_| Err(TrainError::Run("the trainer panicked; see the log".into()))));
+        };
+        let spawned = std::thread::Builder::new().name("trainer".into()).spawn(body);
+        match spawned {
+            Ok(thread) => *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread),
+            Err(error) => {
+                let error = TrainError::Run(format!("cannot start the trainer's thread: {error}"));
+                self.control.end(Err(error.clone()));
+                return Err(error);
+            }
+        }
+        Ok(self.status())
+    }
+
+    /// Pauses after the current step.
+    ///
+    /// # Errors
+    /// [`TrainError::State`].
+    pub fn pause(&self) -> Result<TrainStatus, TrainError> {
+        self.control.pause()
+    }
+
+    /// Goes on after a pause.
+    ///
+    /// # Errors
+    /// [`TrainError::State`].
+    pub fn resume(&self) -> Result<TrainStatus, TrainError> {
+        self.control.resume()
+    }
+
+    /// Stops after the current step and writes a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::State`].
+    pub fn stop(&self) -> Result<TrainStatus, TrainError> {
+        self.control.stop()
+    }
+
+    /// Where the run stands.
+    #[must_use]
+    pub fn status(&self) -> TrainStatus {
+        self.control.status()
+    }
+
+    /// A snapshot at every change from now on. A listener that falls far behind misses some.
+    #[must_use]
+    pub fn subscribe(&self) -> Receiver<TrainStatus> {
+        self.control.subscribe()
+    }
+
+    /// Waits for the thread of the last run to end, and says how the run stands then.
+    #[must_use]
+    pub fn wait(&self) -> TrainStatus {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // The body catches panics, so joining cannot fail in a way that the status does not say.
+            let _ = thread.join();
+        }
+        self.status()
+    }
+}

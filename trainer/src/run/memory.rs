@@ -1,0 +1,139 @@
+//! What a run remembers across a restart: where it stands, what it trained on, how every problem fared at every visit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{TrainConfig, TrainError};
+use crate::svs::band::Score;
+use crate::trajectory::Group;
+
+/// Score of a problem when a step drew it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visit {
+    /// Step.
+    pub step: u64,
+    /// Correct samples.
+    pub correct: u32,
+    /// Graded samples.
+    pub graded: u32,
+}
+
+/// State of a run, part of every checkpoint. Its lists of what was consumed are the only truth about that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Steps done.
+    pub step: u64,
+    /// The configuration the run was started with.
+    pub config: TrainConfig,
+    /// Groups of own rollouts trained on, with their size; members are `<group>#0` and so on.
+    pub consumed_groups: Vec<(String, u32)>,
+    /// Ids of client trajectories trained on.
+    pub consumed: Vec<String>,
+    /// Closing number of the last client group looked at.
+    pub cursor: i64,
+    /// Accuracy at every visit, by problem.
+    pub visits: BTreeMap<String, Vec<Visit>>,
+}
+
+impl Memory {
+    /// A run that has done nothing.
+    #[must_use]
+    pub fn new(config: TrainConfig) -> Self {
+        let (consumed_groups, consumed, visits) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self {
+            step: 0,
+            config,
+            consumed_groups,
+            consumed,
+            cursor: 0,
+            visits,
+        }
+    }
+
+    /// Every trajectory trained on, by id.
+    #[must_use]
+    pub fn consumed_ids(&self) -> Vec<String> {
+        let own = self
+            .consumed_groups
+            .iter()
+            .flat_map(|(group, size)| (0..*size).map(move |at| member_id(group, at)));
+        own.chain(self.consumed.iter().cloned()).collect()
+    }
+
+    /// Notes groups of own rollouts as trained on.
+    pub fn consume_own(&mut self, groups: &[Group]) {
+        let sizes = groups
+            .iter()
+            .map(|group| (group.id.clone(), group.members.len() as u32));
+        self.consumed_groups.extend(sizes);
+    }
+
+    /// Notes a visit of `problem` at `step`.
+    pub fn visit(&mut self, problem: &str, step: u64, score: Score) {
+        let visit = Visit {
+            step,
+            correct: score.correct,
+            graded: score.graded,
+        };
+        self.visits.entry(problem.to_owned()).or_default().push(visit);
+    }
+
+    /// Takes over `config` for the rest of the run. Only its length, its checkpoints and its evaluation may differ.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming the first section that differs.
+    pub fn adopt(&mut self, config: TrainConfig) -> Result<(), TrainError> {
+        let keyed = |config: &TrainConfig| serde_json::to_value(config).expect("plain values serialise");
+        let (before, now) = (keyed(&self.config), keyed(&config));
+        let sections = before.as_object().expect("a struct is an object").keys();
+        for section in sections.filter(|section| !["steps", "checkpoint", "eval"].contains(&section.as_str())) {
+            if before[section] != now[section] {
+                let reason = format!("the run was started with {}; a resumed run keeps it", before[section]);
+                return Err(TrainError::Config {
+                    field: section.clone(),
+                    reason,
+                });
+            }
+        }
+        self.config = config;
+        Ok(())
+    }
+}
+
+/// Id of the `at`-th member of an own group.
+#[must_use]
+pub fn member_id(group: &str, at: u32) -> String {
+    format!("{group}#{at}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_run_may_get_longer_but_not_different() {
+        let mut memory = Memory::new(TrainConfig::default());
+        let longer = TrainConfig {
+            steps: 99,
+            ..TrainConfig::default()
+        };
+        memory.adopt(longer.clone()).expect("longer");
+        assert_eq!(memory.config.steps, 99);
+        let mut other = longer;
+        other.optim.lr = 0.5;
+        let error = memory.adopt(other).expect_err("another optimizer");
+        assert!(matches!(error, TrainError::Config { field, .. } if field == "optim"));
+    }
+
+    #[test]
+    fn it_survives_json_and_lists_every_member() {
+        let mut memory = Memory::new(TrainConfig::default());
+        memory.consume_own(&[crate::svs::testing::group("run/1/p", 2, 1)]);
+        memory.consumed.push("client-1".into());
+        memory.visit("p", 1, Score { correct: 1, graded: 2 });
+        let json = serde_json::to_value(&memory).expect("serialises");
+        assert_eq!(serde_json::from_value::<Memory>(json).expect("reads"), memory);
+        assert_eq!(memory.consumed_ids(), ["run/1/p#0", "run/1/p#1", "client-1"]);
+    }
+}

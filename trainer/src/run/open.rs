@@ -1,0 +1,185 @@
+//! Opening a run: its folder, its problems, its policy, and where it left off.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use svs_engine::WeightSet;
+
+use super::config::EvalSection;
+use super::control::Control;
+use super::history::History;
+use super::memory::Memory;
+use super::runner::{Runner, Surroundings};
+use super::{TrainConfig, TrainError, source};
+use crate::checkpoint::CheckpointStore;
+use crate::policy::Policy;
+use crate::problems::Problem;
+use crate::problems::procedural::Split;
+
+/// The file that makes a folder a run.
+const CONFIG_FILE: &str = "config.toml";
+
+/// The id of the run that `config` starts or resumes: its own, else the first free (or the last taken) of
+/// `<recipe>-seed<seed>`, `…-2`, `…-3`.
+///
+/// # Errors
+/// [`TrainError::State`] if it exists and shall not be resumed, or the other way round.
+pub(super) fn run_id(runs: &Path, config: &TrainConfig, resume: bool) -> Result<String, TrainError> {
+    let exists = |id: &str| runs.join(id).join(CONFIG_FILE).exists();
+    let base = config.run_name();
+    let taken: Vec<String> = match config.run_id {
+        Some(_) => std::iter::once(base.clone()).filter(|id| exists(id)).collect(),
+        None => numbered(&base).take_while(|id| exists(id)).collect(),
+    };
+    match (resume, taken.last(), &config.run_id) {
+        (true, Some(last), _) => Ok(last.clone()),
+        (true, None, _) => Err(TrainError::State(format!(
+            "there is no run `{base}` in {} to resume",
+            runs.display()
+        ))),
+        (false, Some(_), Some(_)) => Err(TrainError::State(format!(
+            "run `{base}` exists in {}; resume it or choose another run_id",
+            runs.display()
+        ))),
+        (false, _, _) => Ok(numbered(&base).nth(taken.len()).expect("numbers do not run out")),
+    }
+}
+
+fn numbered(base: &str) -> impl Iterator<Item = String> {
+    let base = base.to_owned();
+    (1u32..).map(move |number| {
+        if number == 1 {
+            base.clone()
+        } else {
+            format!("{base}-{number}")
+        }
+    })
+}
+
+impl Runner {
+    /// Opens a run that [`run_id`] named.
+    ///
+    /// # Errors
+    /// Any [`TrainError`]; nothing has changed then but, perhaps, an empty folder.
+    pub(super) fn open(
+        around: Arc<Surroundings>,
+        control: Arc<Control>,
+        config: TrainConfig,
+        run_id: String,
+        resume: bool,
+    ) -> Result<Self, TrainError> {
+        let config = TrainConfig {
+            run_id: Some(run_id.clone()),
+            ..config
+        };
+        let limits = source::limits(&config, &around.engine)?;
+        check_choices(&config, around.engine.config().max_choices)?;
+        let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
+        let mut problems = source::problems(&config.problems, config.seed)?;
+        let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
+        let held_out = held_out(&config.eval, config.seed)?;
+        let folder = around.runs.join(&run_id);
+        fs::create_dir_all(&folder).map_err(|error| file_error(&folder, &error))?;
+        let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
+        let mut policy = Policy::new(around.model.as_ref().clone(), 0);
+        let mut memory = Memory::new(config.clone());
+        let mut saved = None;
+        if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
+            for reason in &restored.skipped {
+                tracing::warn!("skipped a checkpoint that is not intact: {reason}");
+            }
+            memory = serde_json::from_value(restored.run_state)
+                .map_err(|error| TrainError::Run(format!("{}: {error}", restored.path.display())))?;
+            memory.adopt(config.clone())?;
+            saved = Some(restored.step);
+        }
+        if resume {
+            around.log.repair_trained(&memory.consumed_ids(), unix_time())?;
+        }
+        let path = folder.join(CONFIG_FILE);
+        fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
+        let history = History::open(&folder, memory.step)?;
+        let reference = (config.algorithm.kl_loss_coef != 0.0).then(|| {
+            Arc::new(WeightSet::pack(
+                &around.model.config,
+                &around.model.params,
+                0,
+                "reference",
+            ))
+        });
+        serve_start(&around, &mut policy, saved.is_some())?;
+        control.update(|status| (status.step, status.version) = (memory.step, policy.version()));
+        Ok(Self {
+            around,
+            control,
+            run_id,
+            folder,
+            memory,
+            policy,
+            reference,
+            prompts,
+            problems,
+            too_long,
+            held_out,
+            limits,
+            checkpoints,
+            saved,
+            history,
+        })
+    }
+}
+
+/// Makes the engine serve the policy's weights, under a version it has not used yet. A fresh run on a fresh engine
+/// starts from the very weights that are served.
+fn serve_start(around: &Surroundings, policy: &mut Policy, resumed: bool) -> Result<(), TrainError> {
+    let served = around.engine.stats().version;
+    if !resumed && served == 0 {
+        return Ok(());
+    }
+    if policy.version() <= served {
+        policy.set_version(served + 1);
+    }
+    let in_flight = around.engine.config().in_flight;
+    around.engine.publish(policy.weight_set("start"), in_flight)?;
+    Ok(())
+}
+
+fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
+    let sizes = [
+        ("rollout.n", config.rollout.n),
+        ("svs.n_synthesis", config.svs.n_synthesis.unwrap_or(2)),
+        ("svs.n_solve", config.svs.n_solve.unwrap_or(2)),
+        ("eval.samples", config.eval.samples),
+    ];
+    match sizes.iter().find(|(_, n)| *n as usize > most) {
+        Some((field, n)) => Err(TrainError::Config {
+            field: (*field).into(),
+            reason: format!("{n} samples exceed the engine's max_choices, {most}"),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn held_out(eval: &EvalSection, seed: u64) -> Result<Vec<Problem>, TrainError> {
+    if eval.test_freq == 0 {
+        return Ok(Vec::new());
+    }
+    let mut problems = match eval.files.as_slice() {
+        [] => source::procedural(seed, Split::HeldOut, eval.limit),
+        files => source::read_files(files, "eval.files")?,
+    };
+    problems.truncate(eval.limit);
+    Ok(problems)
+}
+
+fn file_error(path: &PathBuf, error: &std::io::Error) -> TrainError {
+    TrainError::Run(format!("{}: {error}", path.display()))
+}
+
+fn unix_time() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,216 @@
+//! Rollouts through the engine that serves: sampled, graded, logged, and read back from the log.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use svs_engine::request::Choice;
+use svs_engine::text::ChatMessage;
+use svs_engine::{Completion, EngineHandle, GenerateRequest, SamplingParams};
+use svs_verifier::{MathOptions, grade_math};
+
+use super::TrainError;
+use super::config::RolloutConfig;
+use super::tally::Tally;
+use crate::fanout;
+use crate::log::{LogError, TrajectoryLog};
+use crate::seeds::derive;
+use crate::svs::{Ask, Rollouts};
+use crate::trajectory::{GraderVerdict, Group, Kind, Segment, SegmentRole, Trajectory};
+
+/// Rows appended to the log in one go.
+const LOG_BATCH_ROWS: usize = 256;
+/// How long a full log is retried.
+const LOG_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Rollouts of one step.
+pub(super) struct EngineRollouts<'a> {
+    pub(super) engine: &'a EngineHandle,
+    pub(super) log: &'a TrajectoryLog,
+    pub(super) config: &'a RolloutConfig,
+    /// Longest prompt and response, tokens.
+    pub(super) limits: (usize, u32),
+    /// Begins every group id of this attempt at this step, so that a regenerated step never meets its old rows.
+    pub(super) prefix: String,
+    /// Seeds derive from it: run seed and step, but neither run id nor attempt.
+    pub(super) seed_name: String,
+    /// Called when a stage begins or goes on: what is sampled, groups done, groups in all.
+    pub(super) progress: &'a dyn Fn(Kind, usize, usize),
+    /// What was sampled so far.
+    pub(super) tally: Tally,
+    /// A group id is in the log with other content: of an earlier attempt that sampled differently.
+    pub(super) conflict: bool,
+}
+
+impl Rollouts for EngineRollouts<'_> {
+    type Error = TrainError;
+
+    fn fits(&self, messages: &[ChatMessage]) -> Result<bool, TrainError> {
+        Ok(self.engine.tokenizer().encode_chat(messages, true)?.len() <= self.limits.0)
+    }
+
+    fn sample(&mut self, asks: &[Ask]) -> Result<Vec<Group>, TrainError> {
+        let encode = |ask: &Ask| self.engine.tokenizer().encode_chat(&ask.messages, true);
+        let prompts: Vec<Vec<u32>> = asks.iter().map(encode).collect::<Result<_, _>>()?;
+        let requests = asks.iter().zip(&prompts).map(|(ask, prompt)| self.request(ask, prompt));
+        let requests: Vec<GenerateRequest> = requests.collect();
+        let mut groups: Vec<Group> = Vec::with_capacity(asks.len());
+        let (engine, in_flight) = (self.engine, self.config.max_groups_in_flight);
+        fanout::run(engine, requests.iter().cloned(), in_flight, |at, completion| {
+            let members = self.trajectories(&asks[at], &requests[at], completion);
+            groups.push(Group {
+                id: self.group_id(&asks[at]),
+                members,
+            });
+            (self.progress)(asks[at].kind, at + 1, asks.len());
+            Ok::<(), TrainError>(())
+        })?;
+        match asks.first() {
+            Some(ask) if ask.gold.is_some() => self.log_and_read(groups),
+            _ => Ok(groups),
+        }
+    }
+
+    fn record(&mut self, mut groups: Vec<Group>, findings: Vec<Vec<GraderVerdict>>) -> Result<Vec<Group>, TrainError> {
+        let members = groups.iter_mut().flat_map(|group| &mut group.members);
+        for (member, finding) in members.zip(findings.into_iter().flatten()) {
+            member.verdicts.push(finding);
+        }
+        self.log_and_read(groups)
+    }
+}
+
+impl EngineRollouts<'_> {
+    fn group_id(&self, ask: &Ask) -> String {
+        format!("{}/{}", self.prefix, ask.key)
+    }
+
+    fn request(&self, ask: &Ask, prompt: &[u32]) -> GenerateRequest {
+        let sampling = SamplingParams {
+            temperature: self.config.temperature,
+            top_p: self.config.top_p,
+            top_k: self.config.top_k,
+            seed: Some(derive(&["rollout", &self.seed_name, kind_name(ask.kind), &ask.key])),
+            max_tokens: self.limits.1,
+            stop: self.config.stop.clone(),
+            ..SamplingParams::default()
+        };
+        GenerateRequest {
+            prompt: prompt.to_vec(),
+            n: ask.n,
+            sampling,
+            weights: None,
+            cache_salt: None,
+        }
+    }
+
+    fn trajectories(&mut self, ask: &Ask, request: &GenerateRequest, completion: Completion) -> Vec<Trajectory> {
+        let options = MathOptions {
+            strict: self.config.strict_grading,
+            ..MathOptions::default()
+        };
+        let choices = completion.choices.into_iter().enumerate();
+        let rows = choices.map(|(at, choice)| {
+            let verdicts = ask.gold.iter().map(|gold| {
+                let verdict = grade_math(&choice.text, gold, &options).verdict;
+                GraderVerdict {
+                    grader: "math".into(),
+                    verdict,
+                    reward: verdict.reward(),
+                }
+            });
+            let verdicts = verdicts.collect();
+            let row = self.trajectory(ask, request, at, choice, verdicts);
+            self.tally.count(&row);
+            row
+        });
+        rows.collect()
+    }
+
+    fn trajectory(
+        &self,
+        ask: &Ask,
+        request: &GenerateRequest,
+        at: usize,
+        choice: Choice,
+        verdicts: Vec<GraderVerdict>,
+    ) -> Trajectory {
+        let group_id = self.group_id(ask);
+        Trajectory {
+            id: format!("{group_id}#{at}"),
+            group_id,
+            group_size: ask.n,
+            problem_id: Some(ask.problem_id.clone()),
+            parent: ask.parent.clone(),
+            kind: ask.kind,
+            segments: vec![
+                Segment {
+                    role: SegmentRole::Prompt,
+                    tokens: request.prompt.clone(),
+                    trainable: false,
+                },
+                Segment {
+                    role: SegmentRole::Sampled,
+                    tokens: choice.tokens,
+                    trainable: true,
+                },
+            ],
+            logprobs: choice.logprobs,
+            raw_logprobs: choice.raw_logprobs,
+            thresholds: choice.thresholds,
+            spans: choice.spans,
+            mixed_kv: choice.mixed_kv,
+            sampling: request.sampling.clone(),
+            choice: u32::try_from(at).expect("at most max_choices choices"),
+            finish_reason: choice.finish_reason,
+            weight: 1.0,
+            reference: ask.gold.clone(),
+            verdicts,
+            text: choice.text,
+            metadata: serde_json::Value::Null,
+            created_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |since| since.as_secs_f64()),
+        }
+    }
+
+    /// Commits the groups and returns them as the log holds them, members in the order of the samples.
+    fn log_and_read(&mut self, groups: Vec<Group>) -> Result<Vec<Group>, TrainError> {
+        let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
+        let mut rows: Vec<Trajectory> = groups.into_iter().flat_map(|group| group.members).collect();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(LOG_BATCH_ROWS));
+            let outcome = append(self.log, rows);
+            self.conflict |= matches!(outcome, Err(LogError::Conflict(_)));
+            outcome?;
+            rows = rest;
+        }
+        ids.iter().map(|id| self.read(id)).collect()
+    }
+
+    fn read(&self, id: &str) -> Result<Group, TrainError> {
+        let missing = || TrainError::Run(format!("group `{id}` was logged but cannot be read back"));
+        let mut group = self.log.group(id)?.ok_or_else(missing)?;
+        group.members.sort_by_key(|member| member.choice);
+        Ok(group)
+    }
+}
+
+/// Appends, waiting for a full queue to empty.
+fn append(log: &TrajectoryLog, rows: Vec<Trajectory>) -> Result<(), LogError> {
+    let since = Instant::now();
+    loop {
+        match log.append_blocking(rows.clone()) {
+            Err(LogError::Full) if since.elapsed() < LOG_PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+            done => return done.map(|_| ()),
+        }
+    }
+}
+
+/// Name of a kind in seeds and metrics.
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Solve => "solve",
+        Kind::Synthesize => "synthesize",
+        Kind::SolveSynthetic => "solve_synthetic",
+        Kind::Client => "client",
+    }
+}

@@ -1,0 +1,359 @@
+//! The loop: problems, rollouts, stages, update, publish, checkpoint.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use svs_engine::load::LoadedModel;
+use svs_engine::{EngineHandle, WeightSet};
+
+use super::clients;
+use super::config::{ProblemSource, Recipe};
+use super::control::Control;
+use super::history::{History, Record};
+use super::memory::Memory;
+use super::rollouts::{EngineRollouts, kind_name};
+use super::tally::Tally;
+use super::{TrainError, epochs};
+use crate::checkpoint::CheckpointStore;
+use crate::log::TrajectoryLog;
+use crate::policy::{Policy, UpdateBatch, UpdateGroup};
+use crate::problems::Problem;
+use crate::seeds::derive;
+use crate::svs::{Iteration, Plan, Prompts, iterate};
+use crate::trajectory::Group;
+
+/// Attempts at a step whose group ids are taken by other content.
+const MOST_VARIANTS: u32 = 16;
+
+/// What a trainer works with.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) engine: EngineHandle,
+    pub(super) model: Arc<LoadedModel>,
+    pub(super) log: TrajectoryLog,
+    /// Folder of run folders.
+    pub(super) runs: PathBuf,
+}
+
+/// A run, opened and ready to step.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) around: Arc<Surroundings>,
+    pub(super) control: Arc<Control>,
+    pub(super) run_id: String,
+    pub(super) folder: PathBuf,
+    pub(super) memory: Memory,
+    pub(super) policy: Policy,
+    /// Weights of the KL reference, if the objective has one.
+    pub(super) reference: Option<Arc<WeightSet>>,
+    pub(super) prompts: Prompts,
+    pub(super) problems: Vec<Problem>,
+    /// Problems left out because their prompt is too long.
+    pub(super) too_long: usize,
+    /// Problems of evaluations.
+    pub(super) held_out: Vec<Problem>,
+    /// Longest prompt and response, tokens.
+    pub(super) limits: (usize, u32),
+    pub(super) checkpoints: CheckpointStore,
+    /// Step of the newest checkpoint, if there is one.
+    pub(super) saved: Option<u64>,
+    pub(super) history: History,
+}
+
+/// What a step is about to train on.
+struct Batch {
+    groups: Vec<Group>,
+    tally: Tally,
+    metrics: BTreeMap<String, f64>,
+    note: Note,
+}
+
+/// What the memory will hold of a batch once it is trained on.
+enum Note {
+    Own {
+        scores: Vec<(String, crate::svs::band::Score)>,
+    },
+    Clients {
+        cursor: i64,
+    },
+}
+
+impl Runner {
+    /// Steps until the end, a stop, or an error; then writes a checkpoint and the model.
+    pub(super) fn run(mut self) -> Result<(), TrainError> {
+        while self.memory.step < self.memory.config.steps && self.control.may_go_on() {
+            if !self.step()? {
+                break;
+            }
+        }
+        if self.saved != Some(self.memory.step) {
+            self.checkpoint()?;
+        }
+        self.control.phase("save");
+        let model = self.folder.join("model");
+        svs_engine::load::save(&model, self.policy.model(), self.policy.params())
+            .map_err(|error| TrainError::Run(error.to_string()))
+    }
+
+    /// One step; false if there was nothing to train on and nothing will come.
+    fn step(&mut self) -> Result<bool, TrainError> {
+        let step = self.memory.step + 1;
+        let began = Instant::now();
+        let batch = match self.memory.config.problems.source {
+            ProblemSource::Trajectories => self.client_batch()?,
+            ProblemSource::Procedural | ProblemSource::Files => Some(self.own_batch(step)?),
+        };
+        let Some(mut batch) = batch else { return Ok(false) };
+        let mut metrics = std::mem::take(&mut batch.metrics);
+        batch.tally.put(&mut metrics);
+        let gen_s = began.elapsed().as_secs_f64();
+        metrics.insert("timing_s/gen".into(), gen_s);
+        metrics.insert(
+            "perf/gen_tokens_per_s".into(),
+            batch.tally.sampled_tokens() / gen_s.max(1e-9),
+        );
+
+        self.update(step, &batch.groups, &mut metrics)?;
+        self.remember(step, batch)?;
+        self.evaluate(step, &mut metrics)?;
+        if step % self.memory.config.checkpoint.save_freq == 0 {
+            let began = Instant::now();
+            self.checkpoint()?;
+            metrics.insert("timing_s/save_checkpoint".into(), began.elapsed().as_secs_f64());
+        }
+        let step_s = began.elapsed().as_secs_f64();
+        let tokens = metrics.get("perf/total_num_tokens").copied().unwrap_or(0.0);
+        metrics.insert("perf/throughput".into(), tokens / step_s.max(1e-9));
+        metrics.insert("timing_s/step".into(), step_s);
+        metrics.insert("training/global_step".into(), step as f64);
+        metrics.retain(|_, value| value.is_finite());
+        self.history.append(&Record {
+            step,
+            metrics: metrics.clone(),
+        })?;
+        self.control.step_done(step, self.policy.version(), metrics);
+        Ok(true)
+    }
+
+    /// Rolls out this step's problems and runs the stages on them.
+    fn own_batch(&self, step: u64) -> Result<Batch, TrainError> {
+        let config = &self.memory.config;
+        let (size, len) = (config.problems.train_batch_size, self.problems.len());
+        let positions = epochs::positions(len, size, step - 1, config.seed);
+        let problems: Vec<Problem> = positions.into_iter().map(|at| self.problems[at].clone()).collect();
+        let (iteration, tally) = self.iterate(step, &problems)?;
+        let mut metrics = iteration.funnel.metrics();
+        metrics.insert("training/epoch".into(), epochs::epoch(len, size, step - 1) as f64);
+        metrics.insert("problems/too_long".into(), self.too_long as f64);
+        if iteration.groups.is_empty() {
+            tracing::warn!(step, "no group has a contrast to learn from; the step updates nothing");
+        }
+        let scores = problems
+            .into_iter()
+            .map(|problem| problem.id)
+            .zip(iteration.scores)
+            .collect();
+        Ok(Batch {
+            groups: iteration.groups,
+            tally,
+            metrics,
+            note: Note::Own { scores },
+        })
+    }
+
+    /// The stages, tried again under other ids if the log holds different rollouts under these.
+    fn iterate(&self, step: u64, problems: &[Problem]) -> Result<(Iteration, Tally), TrainError> {
+        let config = &self.memory.config;
+        let plan = Plan {
+            prompts: &self.prompts,
+            svs: (config.recipe == Recipe::Svs).then_some(&config.svs),
+            filter_groups: config.algorithm.filter_groups,
+            n: config.rollout.n,
+            max_rows: config.svs.max_rows_per_update,
+            seed: derive(&["choices", &config.seed.to_string(), &step.to_string()]),
+        };
+        let progress = |kind, done: usize, all: usize| {
+            self.control.update(|status| {
+                status.phase = if kind_name(kind) == "synthesize" {
+                    "synthesize".into()
+                } else {
+                    "rollout".into()
+                };
+                (status.phase_done, status.phase_total) = (done as u64, all as u64);
+            });
+        };
+        let mut variant = 0;
+        loop {
+            let suffix = if variant == 0 {
+                String::new()
+            } else {
+                format!("v{variant}")
+            };
+            let mut rollouts = EngineRollouts {
+                engine: &self.around.engine,
+                log: &self.around.log,
+                config: &config.rollout,
+                limits: self.limits,
+                prefix: format!("{}/{step}{suffix}", self.run_id),
+                seed_name: format!("{}/{step}", config.seed),
+                progress: &progress,
+                tally: Tally::default(),
+                conflict: false,
+            };
+            match iterate(problems, plan, &mut rollouts) {
+                Ok(iteration) => return Ok((iteration, rollouts.tally)),
+                Err(error) if rollouts.conflict && variant < MOST_VARIANTS => {
+                    tracing::warn!(step, %error, "an earlier attempt sampled differently; sampling under new ids");
+                    variant += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for client groups.
+    fn client_batch(&self) -> Result<Option<Batch>, TrainError> {
+        self.control.phase("wait");
+        let config = &self.memory.config;
+        let found = clients::collect(&self.around.log, config, &self.control, self.memory.cursor)?;
+        Ok(found.map(|batch| {
+            let counts = [
+                ("trajectories/groups", batch.groups.len()),
+                ("trajectories/rejected/no_reference", batch.without_reference),
+                ("trajectories/rejected/no_contrast", batch.without_contrast),
+                ("trajectories/expired", batch.expired),
+            ];
+            let metrics = counts
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count as f64))
+                .collect();
+            let note = Note::Clients { cursor: batch.cursor };
+            Batch {
+                groups: batch.groups,
+                tally: batch.tally,
+                metrics,
+                note,
+            }
+        }))
+    }
+
+    /// Updates the policy and publishes it, if there is something to learn from.
+    fn update(&mut self, step: u64, groups: &[Group], metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+        metrics.insert("training/groups".into(), groups.len() as f64);
+        if groups.is_empty() {
+            return Ok(());
+        }
+        self.control.phase("update");
+        let began = Instant::now();
+        let batch = UpdateBatch {
+            groups: groups.iter().map(with_rewards).collect(),
+            reference: self.reference.clone(),
+        };
+        let report = self.policy.update(&batch, &self.memory.config.update(step))?;
+        metrics.extend(report.metrics);
+        metrics.extend(
+            report
+                .masked
+                .iter()
+                .map(|(why, rows)| (format!("training/masked/{why}"), *rows as f64)),
+        );
+        metrics.insert("training/rows".into(), report.rows as f64);
+        metrics.insert("training/tokens".into(), report.tokens as f64);
+        metrics.insert("training/optimizer_steps".into(), report.steps as f64);
+        metrics.insert("training/skipped_steps".into(), report.skipped_steps as f64);
+        metrics.insert("timing_s/update_actor".into(), began.elapsed().as_secs_f64());
+        if report.steps == 0 {
+            return Ok(());
+        }
+        self.control.phase("publish");
+        let began = Instant::now();
+        let in_flight = self.around.engine.config().in_flight;
+        let published = self
+            .around
+            .engine
+            .publish(self.policy.weight_set(&format!("step-{step}")), in_flight)?;
+        metrics.insert("timing_s/update_weights".into(), began.elapsed().as_secs_f64());
+        metrics.insert("publish/ms".into(), 1e3 * began.elapsed().as_secs_f64());
+        metrics.insert("publish/pause_ms".into(), published.pause_ms);
+        metrics.insert("publish/in_flight".into(), published.in_flight as f64);
+        Ok(())
+    }
+
+    /// Takes a trained batch into the memory; the marks in the log follow it.
+    fn remember(&mut self, step: u64, batch: Batch) -> Result<(), TrainError> {
+        self.memory.step = step;
+        let ids = batch
+            .groups
+            .iter()
+            .flat_map(|group| group.members.iter().map(|member| member.id.clone()));
+        let ids: Vec<String> = ids.collect();
+        match batch.note {
+            Note::Own { scores } => {
+                self.memory.consume_own(&batch.groups);
+                scores
+                    .iter()
+                    .for_each(|(problem, score)| self.memory.visit(problem, step, *score));
+            }
+            Note::Clients { cursor } => {
+                self.memory.cursor = cursor;
+                self.memory.consumed.extend(ids.iter().cloned());
+                for group in &batch.groups {
+                    if let Some(problem) = group.members.iter().find_map(|member| member.problem_id.as_deref()) {
+                        self.memory.visit(problem, step, crate::svs::band::Score::of(group));
+                    }
+                }
+            }
+        }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
+        self.around.log.mark_trained(&ids, now)?;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), TrainError> {
+        self.control.phase("checkpoint");
+        let state = serde_json::to_value(&self.memory).expect("plain values serialise");
+        self.checkpoints.save(&self.policy, self.memory.step, &state)?;
+        self.saved = Some(self.memory.step);
+        Ok(())
+    }
+
+    /// Evaluates the weights now served, every `eval.test_freq` steps.
+    fn evaluate(&self, step: u64, metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+        let config = &self.memory.config;
+        if config.eval.test_freq == 0 || step % config.eval.test_freq != 0 {
+            return Ok(());
+        }
+        self.control.phase("evaluate");
+        let settings = crate::eval::EvalConfig {
+            samples: config.eval.samples,
+            max_tokens: self.limits.1,
+            seed: config.seed,
+            in_flight: config.rollout.max_groups_in_flight,
+            strict: config.rollout.strict_grading,
+            ..crate::eval::EvalConfig::default()
+        };
+        let began = Instant::now();
+        let report = crate::eval::evaluate(&self.around.engine, &self.held_out, &self.prompts, &settings, |_, _| {})
+            .map_err(|error| TrainError::Run(error.to_string()))?;
+        let rows = report
+            .rows()
+            .into_iter()
+            .map(|(name, estimate)| (format!("val-core/held_out/{name}"), estimate.mean));
+        metrics.extend(rows);
+        metrics.insert("timing_s/testing".into(), began.elapsed().as_secs_f64());
+        Ok(())
+    }
+}
+
+fn with_rewards(group: &Group) -> UpdateGroup {
+    let reward = |member: &crate::Trajectory| member.verdicts.last().and_then(|finding| finding.reward);
+    UpdateGroup {
+        rewards: group.members.iter().map(reward).collect(),
+        group: group.clone(),
+        advantages: None,
+    }
+}

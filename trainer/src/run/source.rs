@@ -1,0 +1,149 @@
+//! The problems and prompts of a run, made ready before it starts.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use svs_engine::EngineHandle;
+use svs_engine::load::LoadedModel;
+
+use super::config::{ProblemSource, ProblemsConfig};
+use super::{TrainConfig, TrainError};
+use crate::problems::Problem;
+use crate::problems::procedural::{Generator, Split};
+use crate::svs::Prompts;
+
+/// A model's own wording.
+#[derive(Debug, Deserialize)]
+struct Wording {
+    prompts: Option<Prompts>,
+}
+
+/// The templates of a run: the config's, else the model's own (`svs.json`), else the defaults.
+///
+/// # Errors
+/// [`TrainError::Config`] if the model's file does not parse or its templates are not valid.
+pub fn prompts(given: Option<&Prompts>, model: &LoadedModel) -> Result<Prompts, TrainError> {
+    if let Some(prompts) = given {
+        return Ok(prompts.clone());
+    }
+    let Some(bytes) = model.extra("svs.json") else {
+        return Ok(Prompts::default());
+    };
+    let refuse = |reason: String| TrainError::Config {
+        field: "svs.json".into(),
+        reason,
+    };
+    let wording: Wording = serde_json::from_slice(bytes).map_err(|error| refuse(error.to_string()))?;
+    let prompts = wording.prompts.unwrap_or_default();
+    prompts.validate().map_err(|error| refuse(error.to_string()))?;
+    Ok(prompts)
+}
+
+/// Problems of a source, with ids that are unique across files.
+///
+/// # Errors
+/// [`TrainError::Config`] if a file cannot be read or nothing is left.
+pub fn problems(config: &ProblemsConfig, seed: u64) -> Result<Vec<Problem>, TrainError> {
+    let mut problems = match config.source {
+        ProblemSource::Trajectories => return Ok(Vec::new()),
+        ProblemSource::Procedural => procedural(
+            config.procedural_seed.unwrap_or(seed),
+            Split::Train,
+            config.procedural_count,
+        ),
+        ProblemSource::Files => read_files(&config.files, "problems.files")?,
+    };
+    problems.truncate(config.limit.unwrap_or(usize::MAX));
+    make_ids_unique(&mut problems);
+    if problems.is_empty() {
+        return Err(TrainError::Config {
+            field: "problems".into(),
+            reason: "the source has no problems".into(),
+        });
+    }
+    Ok(problems)
+}
+
+/// Generated problems of one split.
+#[must_use]
+pub fn procedural(seed: u64, split: Split, count: usize) -> Vec<Problem> {
+    Generator::new(seed, split)
+        .take(count)
+        .map(|generated| generated.problem)
+        .collect()
+}
+
+/// Problems of files, in order. Not available before the readers are.
+pub(super) fn read_files(files: &[std::path::PathBuf], field: &str) -> Result<Vec<Problem>, TrainError> {
+    Err(TrainError::Config {
+        field: field.into(),
+        reason: format!("{files:?}"),
+    })
+}
+
+fn make_ids_unique(problems: &mut [Problem]) {
+    let mut seen = HashSet::new();
+    for problem in problems {
+        if !seen.insert(problem.id.clone()) {
+            let base = format!("{}:{}", problem.source, problem.id);
+            let numbered = (2..).map(|number| format!("{base}:{number}"));
+            let fresh = std::iter::once(base.clone())
+                .chain(numbered)
+                .find(|id| !seen.contains(id));
+            problem.id = fresh.expect("numbers do not run out");
+            seen.insert(problem.id.clone());
+        }
+    }
+}
+
+/// Longest prompt and longest response, tokens, fitted to the engine's context length.
+///
+/// # Errors
+/// [`TrainError::Config`] if they do not fit.
+pub(super) fn limits(config: &TrainConfig, engine: &EngineHandle) -> Result<(usize, u32), TrainError> {
+    let context = engine.max_model_len();
+    let prompt = config.rollout.max_prompt_length.unwrap_or((context / 2).min(1024));
+    let left = u32::try_from(context.saturating_sub(prompt)).unwrap_or(u32::MAX);
+    let response = config.rollout.max_response_length.unwrap_or(left.min(1024));
+    if prompt == 0 || response == 0 || prompt + response as usize > context {
+        return Err(TrainError::Config {
+            field: "rollout.max_response_length".into(),
+            reason: format!(
+                "rollout.max_prompt_length {prompt} and rollout.max_response_length {response} must be at least 1 and \
+                 together at most the context length, {context}"
+            ),
+        });
+    }
+    Ok((prompt, response))
+}
+
+/// Leaves out problems whose prompt is too long; returns how many.
+///
+/// # Errors
+/// [`TrainError::Config`] if none is left, [`TrainError::Run`] if the template refuses a problem.
+pub(super) fn drop_long(
+    problems: &mut Vec<Problem>,
+    prompts: &Prompts,
+    engine: &EngineHandle,
+    longest: usize,
+) -> Result<usize, TrainError> {
+    let before = problems.len();
+    let mut kept = Vec::with_capacity(before);
+    for problem in problems.drain(..) {
+        let tokens = engine
+            .tokenizer()
+            .encode_chat(&prompts.solve_messages(&problem.question), true)?;
+        if tokens.len() <= longest {
+            kept.push(problem);
+        }
+    }
+    *problems = kept;
+    if problems.is_empty() && before > 0 {
+        let reason = format!("all {before} problems have prompts of more than {longest} tokens");
+        return Err(TrainError::Config {
+            field: "rollout.max_prompt_length".into(),
+            reason,
+        });
+    }
+    Ok(before - problems.len())
+}

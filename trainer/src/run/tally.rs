@@ -1,0 +1,86 @@
+//! Lengths, finish reasons and verdicts of the trajectories of a step, as metrics.
+
+use std::collections::BTreeMap;
+
+use svs_engine::FinishReason;
+
+use crate::eval::verdict_name;
+use crate::trajectory::{Kind, Trajectory};
+
+/// Running minimum, maximum and sum.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spread {
+    count: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn add(&mut self, value: f64) {
+        self.min = if self.count == 0 { value } else { self.min.min(value) };
+        self.max = if self.count == 0 { value } else { self.max.max(value) };
+        self.sum += value;
+        self.count += 1;
+    }
+
+    fn put(&self, metrics: &mut BTreeMap<String, f64>, name: &str) {
+        if self.count > 0 {
+            metrics.insert(format!("{name}/mean"), self.sum / self.count as f64);
+            metrics.insert(format!("{name}/min"), self.min);
+            metrics.insert(format!("{name}/max"), self.max);
+        }
+    }
+}
+
+/// Counts of a step.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    responses: Spread,
+    prompts: Spread,
+    scores: Spread,
+    truncated: u64,
+    verdicts: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Counts a trajectory as sampled and, unless it writes a problem (judged later), as graded.
+    pub(super) fn count(&mut self, row: &Trajectory) {
+        let sampled = row.logprobs.len();
+        self.responses.add(sampled as f64);
+        self.prompts.add((row.tokens().len() - sampled) as f64);
+        self.truncated += u64::from(row.finish_reason == FinishReason::Length);
+        let Some(finding) = row.verdicts.last() else { return };
+        *self.verdicts.entry(verdict_name(finding.verdict)).or_default() += 1;
+        if let (Kind::Solve | Kind::Client, Some(reward)) = (row.kind, finding.reward) {
+            self.scores.add(reward);
+        }
+    }
+
+    /// Tokens sampled.
+    pub(super) fn sampled_tokens(&self) -> f64 {
+        self.responses.sum
+    }
+
+    /// Metrics under verl's names, verdicts under our own. `critic/score` is over original problems.
+    pub(super) fn put(&self, metrics: &mut BTreeMap<String, f64>) {
+        self.responses.put(metrics, "response_length");
+        self.prompts.put(metrics, "prompt_length");
+        self.scores.put(metrics, "critic/score");
+        self.scores.put(metrics, "critic/rewards");
+        let rows = self.responses.count.max(1) as f64;
+        metrics.insert("response_length/clip_ratio".into(), self.truncated as f64 / rows);
+        metrics.insert("perf/total_num_tokens".into(), self.responses.sum + self.prompts.sum);
+        for name in [
+            "correct",
+            "wrong",
+            "no_answer",
+            "unparseable",
+            "over_budget",
+            "infrastructure",
+        ] {
+            let count = self.verdicts.get(name).copied().unwrap_or(0);
+            metrics.insert(format!("verifier/{name}"), count as f64);
+        }
+    }
+}
