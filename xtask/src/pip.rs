@@ -16,6 +16,10 @@ const UNREACHED: [&str; 6] = [
     "SSLError",
 ];
 
+#[cfg(test)]
+#[path = "pip_tests.rs"]
+mod tests;
+
 /// How pip ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {

@@ -4,6 +4,10 @@ use svs_engine::config::ModelConfig;
 use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
 use svs_engine::weights::WeightSet;
 
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;
+
 /// One sequence with its KV cache.
 pub(super) struct Sequence<'a> {
     weights: &'a WeightSet,
