@@ -1,15 +1,153 @@
-//! `svs eval`.
+//! `svs eval`: how well a model solves problems.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use svs_engine::load::{ModelSource, load};
+use svs_engine::{EngineHandle, WeightSet};
+use svs_trainer::Problem;
+use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
+use svs_trainer::problems::procedural::Split;
+use svs_trainer::run::source;
+
+use super::shared::ModelArgs;
+use crate::assets::embedded_policy;
 
 /// Arguments of `svs eval`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = "\
+Examples:
+  svs eval                                              the embedded policy on 200 held-out generated problems
+  svs eval --model runs/svs-seed0/model                 a trained policy on the same problems
+  svs eval --model ./SmolLM2 --problems test.jsonl --samples 8 --seed 1 --json
+
+pass@1 is the mean over all samples, pass@k the unbiased estimate for k up to the number of samples, each with a 95 %
+interval from resampling problems. The same model, problems and seed give the same figures.")]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Files of problems: JSONL, JSON or Parquet with question and answer columns.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    problems: Vec<PathBuf>,
+    /// Without --problems: so many generated problems.
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "problems")]
+    procedural: usize,
+    /// Seed of the generated problems.
+    #[arg(long, value_name = "SEED", default_value_t = 0, conflicts_with = "problems")]
+    problem_seed: u64,
+    /// Generate problems of the training split instead of the held-out one.
+    #[arg(long, conflicts_with = "problems")]
+    train_split: bool,
+    /// Use only the first N problems.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Samples per problem.
+    #[arg(long, value_name = "N", default_value_t = EvalConfig::default().samples)]
+    samples: u32,
+    /// Temperature of the samples.
+    #[arg(long, value_name = "T", default_value_t = EvalConfig::default().temperature)]
+    temperature: f32,
+    /// Nucleus mass of the samples.
+    #[arg(long, value_name = "P", default_value_t = EvalConfig::default().top_p)]
+    top_p: f32,
+    /// Longest response, tokens [default: what the context length leaves, at most 1024].
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<u32>,
+    /// Do not measure greedy accuracy.
+    #[arg(long)]
+    no_greedy: bool,
+    /// Only a boxed answer counts, and exactly one distinct candidate.
+    #[arg(long)]
+    strict: bool,
+    /// Seed of samples and intervals.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Print JSON with the counts of every problem instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Also write the JSON to a file.
+    #[arg(long, value_name = "FILE.json")]
+    output: Option<PathBuf>,
+}
 
 /// Runs the command.
 ///
 /// # Errors
-/// Anything that stopped it.
-pub fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("`svs eval` is being built")
+/// Model or problems cannot be read, a setting is out of range, or the engine fails.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let problems = args.read_problems()?;
+    let model_source = match &args.model.model {
+        Some(argument) => ModelSource::parse(argument),
+        None => embedded_policy()?,
+    };
+    let model = load(&model_source).context("cannot load the model")?;
+    let prompts = source::prompts(None, &model)?;
+    let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+    let engine = EngineHandle::start(weights, model.tokenizer.clone(), args.model.engine())
+        .context("cannot start the engine")?;
+    let longest = u32::try_from(engine.max_model_len() / 2).unwrap_or(u32::MAX).min(1024);
+    let config = EvalConfig {
+        samples: args.samples,
+        temperature: args.temperature,
+        top_p: args.top_p,
+        max_tokens: args.max_tokens.unwrap_or(longest),
+        greedy: !args.no_greedy,
+        seed: args.seed,
+        strict: args.strict,
+        ..EvalConfig::default()
+    };
+    let bar = progress_bar();
+    let began = Instant::now();
+    let report = evaluate(&engine, &problems, &prompts, &config, |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    let seconds = began.elapsed().as_secs_f64();
+    tracing::info!(
+        "{} tokens in {seconds:.1} s, {:.0} tokens/s",
+        report.tokens,
+        report.tokens as f64 / seconds
+    );
+    args.show(&report)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn read_problems(&self) -> anyhow::Result<Vec<Problem>> {
+        let split = if self.train_split { Split::Train } else { Split::HeldOut };
+        let mut problems = match self.problems.as_slice() {
+            [] => source::procedural(self.problem_seed, split, self.procedural),
+            files => source::read_files(files, "--problems")?,
+        };
+        problems.truncate(self.limit.unwrap_or(usize::MAX));
+        anyhow::ensure!(!problems.is_empty(), "--problems: there are none to evaluate on");
+        Ok(problems)
+    }
+
+    #[expect(clippy::print_stdout, reason = "the result of the command")]
+    fn show(&self, report: &EvalReport) -> anyhow::Result<()> {
+        let json = serde_json::to_string_pretty(report)?;
+        if let Some(path) = &self.output {
+            std::fs::write(path, &json).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if self.json {
+            println!("{json}");
+        } else {
+            println!("{report}");
+        }
+        Ok(())
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style =
+        ProgressStyle::with_template("{elapsed_precise} {bar:40} {pos}/{len} requests").expect("a valid template");
+    bar.set_style(style);
+    bar
 }

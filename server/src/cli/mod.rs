@@ -8,6 +8,7 @@ pub mod eval;
 pub mod openapi;
 pub mod serve;
 pub mod sft;
+pub mod shared;
 pub mod train;
 pub mod verify;
 

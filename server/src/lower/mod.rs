@@ -8,4 +8,3 @@ mod sampling;
 
 pub use intent::Intent;
 pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
-

@@ -1,7 +1,7 @@
 //! The loop: problems, rollouts, stages, update, publish, checkpoint.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -94,7 +94,18 @@ impl Runner {
         self.control.phase("save");
         let model = self.folder.join("model");
         svs_engine::load::save(&model, self.policy.model(), self.policy.params())
-            .map_err(|error| TrainError::Run(error.to_string()))
+            .map_err(|error| TrainError::Run(error.to_string()))?;
+        self.save_wording(&model.join("svs.json"))
+    }
+
+    /// Gives the saved model the run's own wording, so that serving and evaluating it ask as the run did.
+    fn save_wording(&self, path: &Path) -> Result<(), TrainError> {
+        if self.memory.config.prompts.is_none() {
+            return Ok(());
+        }
+        let wording = serde_json::json!({ "prompts": self.prompts });
+        std::fs::write(path, wording.to_string())
+            .map_err(|error| TrainError::Run(format!("{}: {error}", path.display())))
     }
 
     /// One step; false if there was nothing to train on and nothing will come.

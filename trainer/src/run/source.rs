@@ -74,7 +74,7 @@ pub fn procedural(seed: u64, split: Split, count: usize) -> Vec<Problem> {
 }
 
 /// Problems of files, in order. Not available before the readers are.
-pub(super) fn read_files(files: &[std::path::PathBuf], field: &str) -> Result<Vec<Problem>, TrainError> {
+pub fn read_files(files: &[std::path::PathBuf], field: &str) -> Result<Vec<Problem>, TrainError> {
     Err(TrainError::Config {
         field: field.into(),
         reason: format!("{files:?}"),

@@ -1,0 +1,57 @@
+//! What several commands share: the model and the bounds of its engine.
+
+use std::path::PathBuf;
+
+use svs_engine::EngineConfig;
+
+use crate::config::ServeConfig;
+
+/// The model and the bounds of its engine.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Sequences that run at once.
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub max_num_seqs: Option<usize>,
+    /// Rows (tokens) of one step.
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub max_num_batched_tokens: Option<usize>,
+    /// Bytes of the KV cache.
+    #[arg(long, value_name = "BYTES", help_heading = "Engine bounds")]
+    pub kv_cache_bytes: Option<usize>,
+    /// Longest sequence, prompt and completion together.
+    #[arg(long, value_name = "TOKENS", help_heading = "Engine bounds")]
+    pub max_model_len: Option<usize>,
+    /// Threads of the compute pool [default: cores].
+    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    pub threads: Option<usize>,
+}
+
+impl ModelArgs {
+    /// The bounds, with defaults where no flag was given.
+    #[must_use]
+    pub fn engine(&self) -> EngineConfig {
+        let default = EngineConfig::default();
+        EngineConfig {
+            max_num_seqs: self.max_num_seqs.unwrap_or(default.max_num_seqs),
+            max_num_batched_tokens: self.max_num_batched_tokens.unwrap_or(default.max_num_batched_tokens),
+            kv_cache_bytes: self.kv_cache_bytes.unwrap_or(default.kv_cache_bytes),
+            max_model_len: self.max_model_len,
+            threads: self.threads,
+            ..default
+        }
+    }
+
+    /// A configuration for [`crate::stack::Stack`] that keeps its files in `runs`.
+    #[must_use]
+    pub fn stack(&self, runs: Option<PathBuf>) -> ServeConfig {
+        ServeConfig {
+            model: self.model.clone(),
+            runs,
+            engine: self.engine(),
+            ..ServeConfig::default()
+        }
+    }
+}
