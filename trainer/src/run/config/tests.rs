@@ -105,3 +105,38 @@ fn the_update_gets_every_setting() {
     config.algorithm.shuffle_groups = false;
     assert_eq!(config.update(1).shuffle_seed, None);
 }
+
+/// The TOML of docs/config.md.
+fn documented() -> &'static str {
+    let page = include_str!("../../../../docs/config.md");
+    let (_, rest) = page.split_once("```toml\n").expect("a TOML block");
+    rest.split_once("\n```").expect("its end").0
+}
+
+#[test]
+fn the_documented_values_are_the_defaults() {
+    assert_eq!(
+        TrainConfig::from_toml(documented()).expect("valid"),
+        TrainConfig::default()
+    );
+}
+
+#[test]
+fn every_key_is_documented_in_its_section_and_optional_ones_parse_as_shown() {
+    let uncommented = |line: &str| {
+        let shown = line
+            .strip_prefix("# ")
+            .filter(|rest| rest.starts_with('[') || rest.contains(" = "));
+        shown.unwrap_or(line).to_owned()
+    };
+    let text: Vec<String> = documented().lines().map(uncommented).collect();
+    let shown: toml::Table = toml::from_str(&text.join("\n")).expect("TOML");
+    let full: TrainConfig = toml::from_str(&text.join("\n")).expect("a configuration");
+    let full = serde_json::to_value(&full).expect("serialises");
+    for (section, value) in full.as_object().expect("a struct") {
+        assert!(shown.contains_key(section), "{section} is not documented");
+        for key in value.as_object().into_iter().flat_map(|keys| keys.keys()) {
+            assert!(shown[section].get(key).is_some(), "{section}.{key} is not documented");
+        }
+    }
+}
