@@ -1,0 +1,89 @@
+//! Training on nothing but what HTTP clients made.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use svs_trainer::TrajectoryLog;
+use svs_trainer::log::ListQuery;
+use svs_trainer::trajectory::Kind;
+
+use super::process::{Process, get, post};
+use super::toy::{question, save_model};
+
+const STEPS: u64 = 25;
+
+/// Asks one question 16 times; returns the share of right answers and the versions that answered.
+fn ask(url: &str, wording: usize) -> (f64, BTreeSet<u64>) {
+    let body = json!({
+        "model": "toy", "n": 16, "max_tokens": 24, "temperature": 1.0,
+        "messages": [{"role": "user", "content": question(7, wording)}],
+        "metadata": {"reference": "7", "problem_id": format!("wording-{wording}")},
+    });
+    let answer = post(url, "/v1/chat/completions", &body);
+    let choices = answer["choices"].as_array().unwrap();
+    let right = choices
+        .iter()
+        .filter(|choice| choice["message"]["content"].as_str().unwrap().contains("\\boxed{7}"));
+    let versions = choices
+        .iter()
+        .map(|choice| choice["weight_version"].as_u64().unwrap())
+        .collect();
+    (right.count() as f64 / choices.len() as f64, versions)
+}
+
+#[test]
+fn the_policy_moves_on_client_trajectories_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, runs) = (save_model(folder.path()), folder.path().join("runs"));
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let arguments = [
+        "--model",
+        &text(&model),
+        "--served-model-name",
+        "toy",
+        "--runs",
+        &text(&runs),
+    ];
+    let (mut process, url) = Process::serve(&arguments);
+    let config = json!({
+        "recipe": "grpo", "steps": STEPS, "run_id": "clients", "problems": {"source": "trajectories"},
+        "trajectories": {"groups_per_step": 2, "poll_ms": 5, "idle_timeout_s": 60.0},
+        "optim": {"lr": 3e-3, "weight_decay": 0.0}, "checkpoint": {"save_freq": 5},
+    });
+    let started = post(&url, "/v1/train/start", &json!({"config": config}));
+    assert_eq!(started["state"], "running");
+    let (mut shares, mut versions) = (Vec::new(), BTreeSet::new());
+    let status = loop {
+        let (share, seen) = ask(&url, shares.len() % 4);
+        shares.push(share);
+        versions.extend(seen);
+        let status = get(&url, "/v1/train/status");
+        // An all-right group teaches nothing, so a policy that has learned never fills the last step.
+        if status["state"] != "running" || shares.len() > 400 || shares.iter().rev().take(20).sum::<f64>() > 19.0 {
+            break status;
+        }
+    };
+    assert_eq!(status["error"], Value::Null, "{status}");
+    let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+    let (before, after) = (mean(&shares[..6]), mean(&shares[shares.len() - 6..]));
+    assert!(
+        before < 0.4 && after > before + 0.4,
+        "right answers {before:.2} -> {after:.2}"
+    );
+    assert!(versions.len() > 5, "clients saw the policy change: {versions:?}");
+    process.kill();
+
+    let log = TrajectoryLog::open(&runs.join("trajectories.sqlite")).unwrap();
+    let rows = log
+        .list(&ListQuery {
+            limit: 1000,
+            ..ListQuery::default()
+        })
+        .unwrap();
+    assert!(
+        rows.iter().all(|row| row.trajectory.kind == Kind::Client),
+        "the trainer sampled nothing of its own"
+    );
+    assert!(rows.iter().filter(|row| row.trained_at.is_some()).count() > 100);
+}

@@ -1,0 +1,9 @@
+//! Training end to end: the reward rises, runs resume bit for bit, nothing is trained on twice, clients teach the policy.
+
+mod clients;
+mod kill;
+mod learn;
+mod process;
+mod resume;
+mod swap;
+mod toy;

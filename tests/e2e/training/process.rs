@@ -1,0 +1,98 @@
+//! The real binary as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A running `svs`; dropping it kills it.
+pub(crate) struct Process {
+    child: Child,
+}
+
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_svs-under-test"));
+    command.args(arguments).env("SVS_LOG", "info").stdin(Stdio::null());
+    command
+}
+
+impl Process {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let child = command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self { child }
+    }
+
+    /// Starts `svs serve`; returns its URL too, read from the line that says where it listens.
+    pub(crate) fn serve(arguments: &[&str]) -> (Self, String) {
+        let arguments = [&["serve", "--port", "0"], arguments].concat();
+        let mut child = command(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = lines.by_ref().map(Result::unwrap).find_map(|line| {
+            let at = line.find("http://")?;
+            Some(line[at..].split_whitespace().next().unwrap_or_default().to_owned())
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        (Self { child }, url.expect("the server says where it listens"))
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for a successful end.
+    pub(crate) fn finish(mut self) {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "the process does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn agent() -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_secs(120)));
+    config.build().new_agent()
+}
+
+/// Posts JSON and returns the answer, which must be a 200.
+pub(crate) fn post(url: &str, path: &str, body: &Value) -> Value {
+    let request = agent()
+        .post(format!("{url}{path}"))
+        .header("content-type", "application/json");
+    read(request.send(body.to_string().as_bytes()).unwrap())
+}
+
+pub(crate) fn get(url: &str, path: &str) -> Value {
+    read(agent().get(format!("{url}{path}")).call().unwrap())
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Value {
+    let text = response.body_mut().read_to_string().unwrap();
+    assert_eq!(response.status(), 200, "{text}");
+    serde_json::from_str(&text).unwrap()
+}

@@ -1,0 +1,80 @@
+//! A run that stops and resumes equals one that does not, bit for bit.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use svs_trainer::run::config::Recipe;
+use svs_trainer::run::{RunState, TrainError, history};
+
+use super::toy::{Parts, config};
+
+/// Weights as saved, and the metrics that do not measure time.
+fn outcome(run: &Path) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
+    let weights = std::fs::read(run.join("model/model.safetensors")).unwrap();
+    let timeless = |record: history::Record| {
+        let timed = |name: &String| {
+            ["timing_s/", "perf/", "publish/"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+        };
+        (
+            record.step,
+            record.metrics.into_iter().filter(|(name, _)| !timed(name)).collect(),
+        )
+    };
+    (weights, history::read(run).unwrap().into_iter().map(timeless).collect())
+}
+
+#[test]
+fn stop_and_resume_is_bit_equal_to_going_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), Recipe::Svs, 7);
+    let (straight, parted) = (folder.path().join("straight"), folder.path().join("parted"));
+    for runs in [&straight, &parted] {
+        std::fs::create_dir(runs).unwrap();
+    }
+    let whole = Parts::open(&straight);
+    whole.trainer.start(config.clone(), false).unwrap();
+    assert_eq!(whole.trainer.wait().state, RunState::Finished);
+
+    let first = Parts::open(&parted);
+    let heard = first.trainer.subscribe();
+    first.trainer.start(config.clone(), false).unwrap();
+    heard.iter().find(|status| status.step >= 2).unwrap();
+    first.trainer.stop().unwrap();
+    let stopped = first.trainer.wait();
+    assert!(stopped.state == RunState::Finished && stopped.step < 7, "{stopped:?}");
+    drop(first);
+
+    let mut other = config.clone();
+    other.optim.lr *= 2.0;
+    let second = Parts::open(&parted);
+    let refused = second.trainer.start(other, true).unwrap_err();
+    assert!(
+        matches!(&refused, TrainError::Config { field, .. } if field == "optim"),
+        "{refused}"
+    );
+    let refused = second.trainer.start(config.clone(), false).unwrap_err();
+    assert!(
+        refused.to_string().contains("resume it or choose another run_id"),
+        "{refused}"
+    );
+    second.trainer.start(config, true).unwrap();
+    let resumed = second.trainer.wait();
+    assert_eq!((resumed.state, resumed.step), (RunState::Finished, 7));
+
+    let (whole, parted) = (outcome(&straight.join("toy")), outcome(&parted.join("toy")));
+    assert_eq!(whole.1, parted.1);
+    assert!(whole.0 == parted.0, "the weights differ");
+}
+
+#[test]
+fn a_run_that_does_not_exist_is_not_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = Parts::open(folder.path());
+    let error = parts
+        .trainer
+        .start(config(folder.path(), Recipe::Grpo, 1), true)
+        .unwrap_err();
+    assert!(error.to_string().contains("there is no run `toy`"), "{error}");
+}
