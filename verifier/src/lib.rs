@@ -1,6 +1,17 @@
 //! Pure graders: deterministic, total, bounded in steps; no tensors, no async, no network.
 
+mod algebra;
+mod budget;
+mod compare;
+mod grade;
+#[cfg(test)]
+mod tests;
+mod text;
+
 use serde::{Deserialize, Serialize};
+
+pub use grade::grade_math;
+pub use text::extract::{Extracted, extract_answer, last_boxed};
 
 /// What a grader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,18 +68,9 @@ pub struct MathOptions {
 
 impl Default for MathOptions {
     fn default() -> Self {
-        Self { strict: false, max_steps: 200_000 }
+        Self {
+            strict: false,
+            max_steps: 200_000,
+        }
     }
-}
-
-/// Grades a model's `prediction` (whole response) against the `gold` answer.
-#[must_use]
-pub fn grade_math(_prediction: &str, _gold: &str, _options: &MathOptions) -> Grade {
-    unimplemented!()
-}
-
-/// The content of the last balanced `\boxed{}`, if any.
-#[must_use]
-pub fn last_boxed(_text: &str) -> Option<&str> {
-    unimplemented!()
 }

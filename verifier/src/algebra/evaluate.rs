@@ -1,0 +1,272 @@
+//! From the expression tree to values in normal form.
+
+use num_rational::BigRational;
+
+use super::fraction::Fraction;
+use super::functions;
+use super::poly::Atom;
+use super::power;
+use super::rational;
+use crate::budget::{Budget, Stop};
+use crate::text::syntax::{Expr, Relate, Sign};
+
+/// A number or symbolic expression with what was written around it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Scalar {
+    pub(crate) value: Fraction,
+    /// Written with a percent sign; `value` is the number before it.
+    pub(crate) percent: bool,
+    /// Digits after the point, if the answer is one decimal literal.
+    pub(crate) decimals: Option<u32>,
+    /// Name of the unit.
+    pub(crate) unit: Option<String>,
+}
+
+/// What an answer means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Value {
+    /// A number or expression.
+    Scalar(Scalar),
+    /// `∞`, or `-∞` if negative.
+    Infinity { negative: bool },
+    /// A literal in a written base.
+    Based { value: BigRational, base: u32 },
+    /// Words.
+    Words(String),
+    /// Ordered items in round or square brackets.
+    Tuple { open: char, close: char, items: Vec<Value> },
+    /// Unordered items in braces.
+    Set(Vec<Value>),
+    /// Items without brackets.
+    List(Vec<Value>),
+    /// Parts of a ratio.
+    Ratio(Vec<Value>),
+    /// Unordered parts of a union.
+    Union(Vec<Value>),
+    /// First side and the further sides with their relations.
+    Relation(Box<Value>, Vec<(Relate, Value)>),
+    /// Cells of a matrix by row.
+    Matrix { determinant: bool, rows: Vec<Vec<Value>> },
+}
+
+impl From<Fraction> for Value {
+    fn from(value: Fraction) -> Self {
+        Self::Scalar(Scalar {
+            value,
+            percent: false,
+            decimals: None,
+            unit: None,
+        })
+    }
+}
+
+/// How `±` is read in this pass.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    minus: bool,
+}
+
+/// The value of an answer. An element with `±` becomes the list of its two values.
+pub(crate) fn evaluate(expr: &Expr, budget: &mut Budget) -> Result<Value, Stop> {
+    if let Expr::List(items) = expr {
+        let mut values = Vec::new();
+        for item in items {
+            element(item, budget, &mut values)?;
+        }
+        return Ok(Value::List(values));
+    }
+    let mut values = Vec::new();
+    element(expr, budget, &mut values)?;
+    Ok(if values.len() == 1 {
+        values.remove(0)
+    } else {
+        Value::List(values)
+    })
+}
+
+fn element(expr: &Expr, budget: &mut Budget, values: &mut Vec<Value>) -> Result<(), Stop> {
+    values.push(value(expr, Reading { minus: false }, budget)?);
+    if has_both_signs(expr) {
+        values.push(value(expr, Reading { minus: true }, budget)?);
+    }
+    Ok(())
+}
+
+/// Whether `±` stands in the expression (outside brackets of several items, where it would not multiply answers).
+fn has_both_signs(expr: &Expr) -> bool {
+    match expr {
+        Expr::Sum(parts) => parts
+            .iter()
+            .any(|(s, e)| matches!(s, Sign::Both | Sign::BothSwapped) || has_both_signs(e)),
+        Expr::Product(parts) => parts.iter().any(|(_, e)| has_both_signs(e)),
+        Expr::Power(base, exponent) => has_both_signs(base) || has_both_signs(exponent),
+        Expr::Call(_, items) | Expr::Bracket { items, .. } => items.iter().any(has_both_signs),
+        Expr::Percent(e) | Expr::Degrees(e) | Expr::Measured(e, _) => has_both_signs(e),
+        Expr::Relation(first, rest) => has_both_signs(first) || rest.iter().any(|(_, e)| has_both_signs(e)),
+        _ => false,
+    }
+}
+
+fn values(items: &[Expr], reading: Reading, budget: &mut Budget) -> Result<Vec<Value>, Stop> {
+    items.iter().map(|item| value(item, reading, budget)).collect()
+}
+
+fn value(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Value, Stop> {
+    budget.charge(1)?;
+    Ok(match expr {
+        Expr::Words(words) => Value::Words(words.clone()),
+        Expr::Infinity => Value::Infinity { negative: false },
+        Expr::Sum(parts) if matches!(parts.as_slice(), [(_, Expr::Infinity)]) => Value::Infinity {
+            negative: negative(parts[0].0, reading),
+        },
+        Expr::Based { value, base } => Value::Based {
+            value: BigRational::from_integer(value.clone()),
+            base: *base,
+        },
+        Expr::Bracket { open: '{', items, .. } => Value::Set(values(items, reading, budget)?),
+        Expr::Bracket { open, close, items } => Value::Tuple {
+            open: *open,
+            close: *close,
+            items: values(items, reading, budget)?,
+        },
+        Expr::List(items) => Value::List(values(items, reading, budget)?),
+        Expr::Ratio(items) => Value::Ratio(values(items, reading, budget)?),
+        Expr::Union(items) => Value::Union(values(items, reading, budget)?),
+        Expr::Relation(first, rest) => {
+            let first = value(first, reading, budget)?;
+            let rest = rest
+                .iter()
+                .map(|(r, e)| Ok((*r, value(e, reading, budget)?)))
+                .collect::<Result<_, Stop>>()?;
+            Value::Relation(Box::new(first), rest)
+        }
+        Expr::Matrix { determinant, rows } => Value::Matrix {
+            determinant: *determinant,
+            rows: rows
+                .iter()
+                .map(|row| values(row, reading, budget))
+                .collect::<Result<_, Stop>>()?,
+        },
+        _ => Value::Scalar(scalar(expr, reading, budget)?),
+    })
+}
+
+fn negative(sign: Sign, reading: Reading) -> bool {
+    match sign {
+        Sign::Plus => false,
+        Sign::Minus => true,
+        Sign::Both => reading.minus,
+        Sign::BothSwapped => !reading.minus,
+    }
+}
+
+/// A scalar with its percent sign, unit and decimals kept at the outside; inside a sum they only scale.
+fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, Stop> {
+    Ok(match expr {
+        Expr::Percent(inner) => Scalar {
+            percent: true,
+            ..scalar(inner, reading, budget)?
+        },
+        Expr::Measured(inner, unit) => Scalar {
+            unit: Some(unit.clone()),
+            ..scalar(inner, reading, budget)?
+        },
+        Expr::Degrees(inner) => Scalar {
+            unit: Some("degree".into()),
+            ..scalar(inner, reading, budget)?
+        },
+        Expr::Number { decimals, .. } => Scalar {
+            value: fraction(expr, reading, budget)?,
+            percent: false,
+            decimals: *decimals,
+            unit: None,
+        },
+        Expr::Sum(parts) if parts.len() == 1 => {
+            let inner = scalar(&parts[0].1, reading, budget)?;
+            let value = if negative(parts[0].0, reading) {
+                inner.value.neg(budget)?
+            } else {
+                inner.value.clone()
+            };
+            Scalar { value, ..inner }
+        }
+        _ => Scalar {
+            value: fraction(expr, reading, budget)?,
+            percent: false,
+            decimals: None,
+            unit: None,
+        },
+    })
+}
+
+fn fraction(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+    budget.charge(1)?;
+    match expr {
+        Expr::Number { value, .. } => Ok(value.clone().into()),
+        Expr::Symbol(name) => Ok(Atom::Symbol(name.as_str().into()).into()),
+        Expr::Pi => Ok(Atom::Pi.into()),
+        Expr::Euler => Ok(Atom::Euler.into()),
+        Expr::Imaginary => Ok(Atom::Imaginary.into()),
+        Expr::Sum(parts) => sum(parts, reading, budget),
+        Expr::Product(parts) => {
+            let mut product = Fraction::from(1);
+            for (inverse, part) in parts {
+                let factor = fraction(part, reading, budget)?;
+                product = if *inverse {
+                    product.div(&factor, budget)?
+                } else {
+                    product.mul(&factor, budget)?
+                };
+            }
+            Ok(product)
+        }
+        Expr::Power(base, exponent) => {
+            let (base, exponent) = (fraction(base, reading, budget)?, fraction(exponent, reading, budget)?);
+            power::power(&base, &exponent, budget)
+        }
+        Expr::Call(name, arguments) => {
+            let arguments = arguments
+                .iter()
+                .map(|a| argument(name, a, reading, budget))
+                .collect::<Result<Vec<_>, Stop>>()?;
+            functions::call(name, arguments, budget)
+        }
+        Expr::Percent(inner) => fraction(inner, reading, budget)?.div(&Fraction::from(100), budget),
+        Expr::Degrees(inner) | Expr::Measured(inner, _) => fraction(inner, reading, budget),
+        Expr::Infinity => Err(Stop::Undefined),
+        _ => Err(Stop::Malformed),
+    }
+}
+
+/// An argument of a function; degrees under a trigonometric function become radians.
+fn argument(name: &str, expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+    let value = fraction(expr, reading, budget)?;
+    if !(matches!(expr, Expr::Degrees(_)) && matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc")) {
+        return Ok(value);
+    }
+    let degree = Fraction::from(Atom::Pi).mul(
+        &Fraction::from(rational::div(&rational::integer(1), &rational::integer(180), budget)?),
+        budget,
+    )?;
+    value.mul(&degree, budget)
+}
+
+fn sum(parts: &[(Sign, Expr)], reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+    let mut total = Fraction::from(0);
+    for (sign, part) in parts {
+        let term = fraction(part, reading, budget)?;
+        let term = if negative(*sign, reading) {
+            term.neg(budget)?
+        } else {
+            term
+        };
+        let plain = total.den.as_constant().is_some() && term.den.as_constant().is_some();
+        if plain {
+            // Both denominators are 1 here: long sums are added in place.
+            total.num.add_assign(&term.num, budget)?;
+        } else {
+            total = total.add(&term, budget)?;
+        }
+    }
+    Ok(total)
+}

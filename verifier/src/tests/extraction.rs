@@ -1,0 +1,89 @@
+//! Where the answer of a whole response is found.
+
+use super::grade;
+use crate::{MathOptions, Verdict, extract_answer, grade_math, last_boxed};
+
+#[test]
+fn the_last_balanced_box_is_taken() {
+    let cases = [
+        (r"\boxed{1} then \boxed{2}", Some("2")),
+        (r"\boxed{\frac{1}{2}}", Some(r"\frac{1}{2}")),
+        (r"\fbox{3}", Some("3")),
+        (r"\boxed {4}", Some("4")),
+        (r"\\boxed{5}", Some("5")),
+        (r"\boxed{2 + \boxed{7}}", Some(r"2 + \boxed{7}")),
+        (r"\boxed{\{1,2\}}", Some(r"\{1,2\}")),
+        (r"\boxed{6} and \boxed{7", Some("6")),
+        (r"\boxed{7\}", None),
+        (r"{ \boxed{8}", Some("8")),
+        (r"\boxed 9", None),
+        ("", None),
+        ("\\", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(last_boxed(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn answers_are_found_by_rule() {
+    let cases = [
+        (r"so \boxed{42}", "42", "box"),
+        (r"\boxed{1} or \boxed{2}", "1, 2", "boxes"),
+        (r"\boxed{42} ... wait, no. \boxed{41}", "41", "box"),
+        ("<answer>42</answer>", "42", "tag"),
+        ("step\n#### 41\n#### 42", "42", "hash"),
+        ("The answer is 42.", "42.", "announced"),
+        ("The answer is 42 or 41.", "42 or 41.", "announced"),
+        ("Answer: $x=3$. I hope it is correct.", "$x=3$", "announced"),
+        ("Answer: 42 (see page 17)", "42", "announced"),
+        ("A is tempting but wrong; so is C. Answer: B", "B", "announced"),
+        (r"\frac{1}{2}", r"\frac{1}{2}", "whole"),
+        ("12, 13, 34", "12, 13, 34", "whole"),
+        ("The candidates were 12, 13, 34", "12, 13, 34", "number"),
+        ("The result here is 34", "34", "number"),
+        ("Adding them gives $3+4=7$ as wanted", "3+4=7", "mathematics"),
+        ("<think>maybe 3</think>The sum equals -5 here", "-5", "number"),
+    ];
+    for (text, answer, rule) in cases {
+        let found = extract_answer(text).unwrap_or_else(|| panic!("nothing in {text}"));
+        assert_eq!((found.answer.as_str(), found.rule), (answer, rule), "{text}");
+    }
+}
+
+#[test]
+fn reasoning_is_not_searched() {
+    for text in [
+        r"<think>so \boxed{42}",
+        r"<think>a</think><think>\boxed{42}</think>",
+        r"<think>\boxed{42}</think>",
+    ] {
+        assert_eq!(grade(text, "42").verdict, Verdict::NoAnswer, "{text}");
+    }
+    assert_eq!(
+        grade(r"<think>\boxed{41}</think>\boxed{42}", "42").verdict,
+        Verdict::Correct
+    );
+}
+
+#[test]
+fn text_after_the_box_does_not_hide_it() {
+    let text = format!("\\boxed{{34}} {}", "and so on ".repeat(54));
+    assert_eq!(grade(&text, "34").verdict, Verdict::Correct);
+}
+
+#[test]
+fn strict_wants_one_boxed_answer() {
+    let strict = MathOptions {
+        strict: true,
+        ..MathOptions::default()
+    };
+    let cases = [
+        ("The answer is 42", Verdict::NoAnswer),
+        (r"\boxed{41}, no: \boxed{42}", Verdict::Wrong),
+        (r"\boxed{42}, as said: \boxed{42}", Verdict::Correct),
+    ];
+    for (text, verdict) in cases {
+        assert_eq!(grade_math(text, "42", &strict).verdict, verdict, "{text}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Tests of the whole grader: golden tables and properties on any input.
+
+mod extraction;
+mod golden;
+mod properties;
+
+use crate::{Grade, MathOptions, grade_math};
+
+/// Grades with the defaults.
+fn grade(prediction: &str, gold: &str) -> Grade {
+    grade_math(prediction, gold, &MathOptions::default())
+}
+
+/// Grades the answer in a box.
+fn grade_boxed(answer: &str, gold: &str) -> Grade {
+    grade(&format!("So we get $\\boxed{{{answer}}}$."), gold)
+}

@@ -1,0 +1,83 @@
+//! The expression tree that the parser builds: meaning as written, nothing evaluated.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+
+/// How two sides of a relation compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Relate {
+    /// `=`
+    Equal,
+    /// `≠`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `≤`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `≥`
+    GreaterEqual,
+    /// `∈`
+    In,
+}
+
+/// The sign of a summand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// `+`
+    Plus,
+    /// `-`
+    Minus,
+    /// `±`: read once with `+` and once with `-`.
+    Both,
+    /// `∓`
+    BothSwapped,
+}
+
+/// An answer as written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Expr {
+    /// A literal; `decimals` counts the digits after the point.
+    Number { value: BigRational, decimals: Option<u32> },
+    /// A literal with a base as subscript, such as `40_9`.
+    Based { value: BigInt, base: u32 },
+    /// A variable, with its subscript.
+    Symbol(String),
+    /// `π`
+    Pi,
+    /// Euler's number.
+    Euler,
+    /// The imaginary unit.
+    Imaginary,
+    /// `∞`
+    Infinity,
+    /// Signed summands.
+    Sum(Vec<(Sign, Expr)>),
+    /// Factors; `true` divides.
+    Product(Vec<(bool, Expr)>),
+    /// Base and exponent.
+    Power(Box<Expr>, Box<Expr>),
+    /// A named function.
+    Call(String, Vec<Expr>),
+    /// A value in percent.
+    Percent(Box<Expr>),
+    /// An angle in degrees.
+    Degrees(Box<Expr>),
+    /// A value with a unit.
+    Measured(Box<Expr>, String),
+    /// Words.
+    Words(String),
+    /// Bracketed items: tuple or interval by `(`/`[`, set by `{`.
+    Bracket { open: char, close: char, items: Vec<Expr> },
+    /// Items without brackets.
+    List(Vec<Expr>),
+    /// A ratio such as `3:4`.
+    Ratio(Vec<Expr>),
+    /// Sets joined by `∪`.
+    Union(Vec<Expr>),
+    /// A chain of relations.
+    Relation(Box<Expr>, Vec<(Relate, Expr)>),
+    /// Rows of a matrix; `true` for a determinant.
+    Matrix { determinant: bool, rows: Vec<Vec<Expr>> },
+}
