@@ -20,6 +20,8 @@ pub struct LogConfig {
     pub retention_bytes: Option<u64>,
     /// Keep closed groups at most so long.
     pub retention_age_s: Option<f64>,
+    /// Hard limit of the file; an append that would grow it further gets [`LogError::DiskFull`].
+    pub max_file_bytes: Option<u64>,
 }
 
 impl Default for LogConfig {
@@ -32,6 +34,7 @@ impl Default for LogConfig {
             retention_rows: Some(2_000_000),
             retention_bytes: Some(8 << 30),
             retention_age_s: None,
+            max_file_bytes: None,
         }
     }
 }

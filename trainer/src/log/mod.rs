@@ -4,17 +4,47 @@
 
 mod config;
 mod query;
+mod read;
+mod record;
+mod retention;
+mod schema;
+mod write;
+mod writer;
 
-use std::path::Path;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::{LogConfig, LogError};
 pub use query::{ClosedGroup, GroupQuery, ListQuery, LogStats, LoggedTrajectory};
 
+use rusqlite::Connection;
+use writer::{Applied, Request, Writer};
+
 use crate::trajectory::{Group, Trajectory};
 
-/// Handle on the log. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct TrajectoryLog {}
+/// Handle on the log. Cheap to clone; the last one to go writes what waits and ends the writer thread.
+#[derive(Clone)]
+pub struct TrajectoryLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: Writer,
+    reader: Mutex<Connection>,
+}
+
+impl std::fmt::Debug for TrajectoryLog {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("TrajectoryLog")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
 
 impl TrajectoryLog {
     /// Opens or creates the log at `path` with default bounds.
@@ -29,8 +59,17 @@ impl TrajectoryLog {
     ///
     /// # Errors
     /// [`LogError::Unusable`], [`LogError::Database`].
-    pub fn open_with(_path: &Path, _config: LogConfig) -> Result<Self, LogError> {
-        unimplemented!()
+    pub fn open_with(path: &Path, config: LogConfig) -> Result<Self, LogError> {
+        let writer = schema::open_writer(path, &config)?;
+        let reader = Mutex::new(schema::open_reader(path, &config)?);
+        let writer = Writer::start(writer, config)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: path.into(),
+                writer,
+                reader,
+            }),
+        })
     }
 
     /// Appends and waits for the commit; returns log sequence numbers. All or nothing.
@@ -40,16 +79,32 @@ impl TrajectoryLog {
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn append_blocking(&self, _trajectories: Vec<Trajectory>) -> Result<Vec<i64>, LogError> {
-        unimplemented!()
+    pub fn append_blocking(&self, trajectories: Vec<Trajectory>) -> Result<Vec<i64>, LogError> {
+        Ok(self.apply(Request::Append(trajectories))?.seqs)
     }
 
     /// As [`Self::append_blocking`] without blocking the thread.
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub async fn append(&self, _trajectories: Vec<Trajectory>) -> Result<Vec<i64>, LogError> {
-        unimplemented!()
+    pub async fn append(&self, trajectories: Vec<Trajectory>) -> Result<Vec<i64>, LogError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        // A caller that went away does not undo its append; nobody is left to tell.
+        let answer = Box::new(move |result| drop(sender.send(result)));
+        self.inner.writer.submit(Request::Append(trajectories), answer)?;
+        Ok(receiver.await.map_err(|_| writer::stopped())??.seqs)
+    }
+
+    fn apply(&self, request: Request) -> Result<Applied, LogError> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.inner
+            .writer
+            .submit(request, Box::new(move |result| drop(sender.send(result))))?;
+        receiver.recv().map_err(|_| writer::stopped())?
+    }
+
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
+        query(&self.inner.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A whole group by id, members in log order; `None` if unknown. If the id was used again after its group had
@@ -57,16 +112,16 @@ impl TrajectoryLog {
     ///
     /// # Errors
     /// [`LogError::Database`].
-    pub fn group(&self, _group_id: &str) -> Result<Option<Group>, LogError> {
-        unimplemented!()
+    pub fn group(&self, group_id: &str) -> Result<Option<Group>, LogError> {
+        self.read(|connection| read::group(connection, group_id))
     }
 
     /// Closed groups in the order of closing.
     ///
     /// # Errors
     /// [`LogError::Database`].
-    pub fn closed_groups(&self, _query: &GroupQuery) -> Result<Vec<ClosedGroup>, LogError> {
-        unimplemented!()
+    pub fn closed_groups(&self, query: &GroupQuery) -> Result<Vec<ClosedGroup>, LogError> {
+        self.read(|connection| read::closed_groups(connection, query))
     }
 
     /// Closes, with what they have, open groups whose first member is older than `timeout_s` at `now` (seconds since the
@@ -74,40 +129,45 @@ impl TrajectoryLog {
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn close_expired(&self, _timeout_s: f64, _now: f64) -> Result<u64, LogError> {
-        unimplemented!()
+    pub fn close_expired(&self, timeout_s: f64, now: f64) -> Result<u64, LogError> {
+        Ok(self.apply(Request::CloseExpired { timeout_s, now })?.changed)
     }
 
     /// Marks trajectories as trained at `now` (seconds since the epoch); unknown ids are ignored. Returns how many.
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn mark_trained(&self, _ids: &[String], _now: f64) -> Result<u64, LogError> {
-        unimplemented!()
+    pub fn mark_trained(&self, ids: &[String], now: f64) -> Result<u64, LogError> {
+        Ok(self.apply(Request::MarkTrained { ids: ids.to_vec(), now })?.changed)
     }
 
     /// Makes the marks agree with `consumed`, the ids a checkpoint says were trained on. Returns how many changed.
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn repair_trained(&self, _consumed: &[String], _now: f64) -> Result<u64, LogError> {
-        unimplemented!()
+    pub fn repair_trained(&self, consumed: &[String], now: f64) -> Result<u64, LogError> {
+        Ok(self
+            .apply(Request::RepairTrained {
+                consumed: consumed.to_vec(),
+                now,
+            })?
+            .changed)
     }
 
     /// One trajectory by id.
     ///
     /// # Errors
     /// [`LogError::Database`].
-    pub fn get(&self, _id: &str) -> Result<Option<LoggedTrajectory>, LogError> {
-        unimplemented!()
+    pub fn get(&self, id: &str) -> Result<Option<LoggedTrajectory>, LogError> {
+        self.read(|connection| read::get(connection, id))
     }
 
     /// Trajectories, newest first.
     ///
     /// # Errors
     /// [`LogError::Database`].
-    pub fn list(&self, _query: &ListQuery) -> Result<Vec<LoggedTrajectory>, LogError> {
-        unimplemented!()
+    pub fn list(&self, query: &ListQuery) -> Result<Vec<LoggedTrajectory>, LogError> {
+        self.read(|connection| read::list(connection, query))
     }
 
     /// Sizes and counters.
@@ -115,6 +175,15 @@ impl TrajectoryLog {
     /// # Errors
     /// [`LogError::Database`].
     pub fn stats(&self) -> Result<LogStats, LogError> {
-        unimplemented!()
+        let held = self.inner.writer.held();
+        let (open_groups, last_seq) = self.read(read::counts)?;
+        Ok(LogStats {
+            rows: held.rows,
+            bytes: held.bytes,
+            open_groups,
+            last_seq,
+            evicted: held.evicted,
+            evicted_untrained: held.evicted_untrained,
+        })
     }
 }

@@ -3,6 +3,14 @@
 //! Knows logprobs, entropies and rewards; knows no tensors, no model and no recipe. The engine back-propagates
 //! Σ dL/dlogp·logp + dL/dH·H, so nothing about a loss needs to exist anywhere else.
 
+mod advantage;
+mod loss;
+
+#[cfg(test)]
+mod tests;
+
+pub use advantage::group_advantages;
+pub use loss::{LossOutput, LossRow, LossSums, policy_loss, token_count};
 use serde::{Deserialize, Serialize};
 
 /// Choices of the advantage and of the policy loss. Names as in verl where it has them.
@@ -33,5 +41,26 @@ impl Default for ObjectiveConfig {
             kl_loss_coef: 0.0,
             entropy_coef: 0.0,
         }
+    }
+}
+
+impl ObjectiveConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The dotted name of the first value that is out of range, and what is allowed.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let range = |field, value: f64, allowed: std::ops::Range<f64>| {
+            if allowed.contains(&value) {
+                Ok(())
+            } else {
+                Err((field, format!("{value} is not in [{}, {})", allowed.start, allowed.end)))
+            }
+        };
+        range("objective.clip_ratio_low", self.clip_ratio_low, 0.0..1.0)?;
+        range("objective.clip_ratio_high", self.clip_ratio_high, 0.0..1e6)?;
+        range("objective.clip_ratio_c", self.clip_ratio_c, 1.0..1e6)?;
+        range("objective.kl_loss_coef", self.kl_loss_coef, 0.0..1e6)?;
+        range("objective.entropy_coef", self.entropy_coef, -1e6..1e6)
     }
 }

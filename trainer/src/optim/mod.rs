@@ -2,6 +2,14 @@
 //!
 //! Knows arenas of f32; knows no model, loss or batch.
 
+mod adamw;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
+
+pub use adamw::{AdamW, StepReport, global_norm};
+pub use schedule::learning_rate;
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate goes on after the warm-up.
@@ -57,5 +65,33 @@ impl Default for OptimConfig {
             total_steps: 0,
             min_lr_ratio: 0.0,
         }
+    }
+}
+
+impl OptimConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The dotted name of the first value that is out of range, and what is allowed.
+    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+        let range = |field, value: f64, low: f64, high: f64| {
+            if value >= low && value <= high {
+                Ok(())
+            } else {
+                Err((field, format!("{value} is not in [{low}, {high}]")))
+            }
+        };
+        range("optim.lr", self.lr, 0.0, 10.0)?;
+        range("optim.beta1", self.beta1, 0.0, 0.999_999)?;
+        range("optim.beta2", self.beta2, 0.0, 0.999_999_9)?;
+        range("optim.eps", self.eps, 1e-30, 1.0)?;
+        range("optim.weight_decay", self.weight_decay, 0.0, 10.0)?;
+        range("optim.grad_clip", self.grad_clip, 1e-12, f64::MAX)?;
+        range("optim.min_lr_ratio", self.min_lr_ratio, 0.0, 1.0)?;
+        if self.decay != Decay::Constant && self.total_steps <= self.warmup_steps {
+            let reason = "a decaying learning rate needs more total_steps than warmup_steps";
+            return Err(("optim.total_steps", reason.into()));
+        }
+        Ok(())
     }
 }

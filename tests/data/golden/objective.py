@@ -1,0 +1,93 @@
+"""Makes objective.json: the policy loss and its derivatives by PyTorch autograd in float64.
+
+Run: python objective.py > objective.json   (torch 2.x, CPU)
+"""
+
+import json
+
+import torch
+
+torch.manual_seed(7)
+torch.set_default_dtype(torch.float64)
+
+LENGTHS = [3, 5, 1, 4, 6]
+ADVANTAGES = [1.2076, -0.7246, 0.9354, -2.4749, 0.0]
+WEIGHTS = [1.0, 1.0, 0.5, 1.0, 2.0]
+CONFIGS = [
+    {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.0, "entropy_coef": 0.0},
+    {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.1, "entropy_coef": 0.01},
+    {"clip_ratio_low": 0.1, "clip_ratio_high": 0.1, "clip_ratio_c": 1.5, "kl_loss_coef": 0.001, "entropy_coef": -0.5},
+]
+
+
+def single(tensor):
+    """Values that are exact in float32, as the trainer holds them."""
+    return tensor.to(torch.float32).to(torch.float64)
+
+
+def rows():
+    made = []
+    for length in LENGTHS:
+        logp = single(-2 * torch.rand(length))
+        old = single(logp - 0.6 * torch.randn(length))
+        reference = single(logp + 0.8 * torch.randn(length))
+        made.append({"logp": logp, "old": old, "reference": reference, "entropy": single(3 * torch.rand(length))})
+    # Corners: a log ratio beyond either clamp, a dual-clipped token, a k3 beyond its clamp.
+    made[0]["old"][0] = -30.0
+    made[1]["logp"][0] = -28.0
+    made[1]["old"][1] = single(made[1]["logp"][1] - 1.5)
+    made[3]["old"][2] = single(made[3]["logp"][2] - 4.0)
+    made[3]["reference"][0] = single(made[3]["logp"][0] + 3.0)
+    made[4]["reference"][1] = single(made[4]["logp"][1] - 40.0)
+    return made
+
+
+def loss_of(row, advantage, config):
+    ratio = torch.exp(torch.clamp(row["logp"] - row["old"], -20.0, 20.0))
+    unclipped = -advantage * ratio
+    bounded = -advantage * torch.clamp(ratio, 1 - config["clip_ratio_low"], 1 + config["clip_ratio_high"])
+    loss = torch.maximum(unclipped, bounded)
+    if advantage < 0:
+        loss = torch.minimum(loss, torch.full_like(loss, -advantage * config["clip_ratio_c"]))
+    difference = torch.clamp(row["reference"] - row["logp"], -20.0, 20.0)
+    kl = torch.clamp(torch.exp(difference) - difference - 1, -10.0, 10.0)
+    return loss + config["kl_loss_coef"] * kl - config["entropy_coef"] * row["entropy"]
+
+
+def main():
+    data = rows()
+    cases = []
+    for config in CONFIGS:
+        for row in data:
+            row["logp"] = row["logp"].detach().requires_grad_()
+            row["entropy"] = row["entropy"].detach().requires_grad_()
+        tokens = sum(LENGTHS)
+        losses = [w * loss_of(row, a, config).sum() for row, a, w in zip(data, ADVANTAGES, WEIGHTS)]
+        loss = sum(losses) / tokens
+        loss.backward()
+        cases.append(
+            {
+                "config": config,
+                "loss": loss.item(),
+                "dlogp": [row["logp"].grad.tolist() for row in data],
+                "dentropy": [
+                    (torch.zeros_like(row["logp"]) if row["entropy"].grad is None else row["entropy"].grad).tolist()
+                    for row in data
+                ],
+            }
+        )
+    inputs = [
+        {
+            "logp": row["logp"].tolist(),
+            "old": row["old"].tolist(),
+            "reference": row["reference"].tolist(),
+            "entropy": row["entropy"].tolist(),
+            "advantage": advantage,
+            "weight": weight,
+        }
+        for row, advantage, weight in zip(data, ADVANTAGES, WEIGHTS)
+    ]
+    print(json.dumps({"torch": torch.__version__, "rows": inputs, "cases": cases}, indent=1))
+
+
+main()

@@ -1,0 +1,160 @@
+//! The database file: tables, pragmas, versions, and what SQLite's failures mean to a caller.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::config::{LogConfig, LogError};
+
+/// Layout of the tables; grows with each change of them.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Bytes of a database page, fixed so that `max_file_bytes` can be counted in pages.
+const PAGE_BYTES: u64 = 4096;
+
+/// `seq` is given by the writer and shared by trajectories and closings of groups, so that one cursor orders both. A group
+/// id may be used again after its group has closed, hence the key.
+const TABLES: &str = "
+CREATE TABLE counter (only INTEGER PRIMARY KEY CHECK (only = 0), last_seq INTEGER NOT NULL);
+INSERT INTO counter VALUES (0, 0);
+CREATE TABLE groups (
+    key INTEGER PRIMARY KEY,
+    group_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    members INTEGER NOT NULL,
+    opened_at REAL NOT NULL,
+    closed_seq INTEGER UNIQUE,
+    expired INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX groups_open ON groups (group_id) WHERE closed_seq IS NULL;
+CREATE INDEX groups_by_id ON groups (group_id, key);
+CREATE TABLE trajectories (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    group_key INTEGER NOT NULL REFERENCES groups (key),
+    group_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    problem_id TEXT,
+    tokens BLOB NOT NULL,
+    logprobs BLOB NOT NULL,
+    raw_logprobs BLOB NOT NULL,
+    thresholds BLOB NOT NULL,
+    record TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    trained_at REAL
+);
+CREATE INDEX trajectories_by_group ON trajectories (group_key, seq);
+CREATE INDEX trajectories_by_problem ON trajectories (problem_id, seq);
+CREATE INDEX trajectories_trained ON trajectories (trained_at) WHERE trained_at IS NOT NULL;
+";
+
+/// Opens the writer's connection, creating or checking the file.
+pub(super) fn open_writer(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
+    let mut connection = connect(path, config)?;
+    let unusable = |error: rusqlite::Error| unusable(path, &error);
+    let check: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(unusable)?;
+    if check != "ok" {
+        return Err(corrupt(path, &check));
+    }
+    connection
+        .pragma_update(None, "page_size", PAGE_BYTES as i64)
+        .map_err(unusable)?;
+    // Before anything is changed: a file that is refused is left as it was.
+    migrate(path, &mut connection)?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .map_err(unusable)?;
+    // FULL: a commit in WAL mode is fsynced, so a trajectory that was acknowledged survives a power cut and not only a
+    // killed process. One fsync per group commit, not per trajectory, pays for it.
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(unusable)?;
+    if let Some(bytes) = config.max_file_bytes {
+        let pages = i64::try_from(bytes / PAGE_BYTES).unwrap_or(i64::MAX);
+        connection
+            .pragma_update(None, "max_page_count", pages)
+            .map_err(unusable)?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that cannot write.
+pub(super) fn open_reader(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
+    let connection = connect(path, config)?;
+    connection.pragma_update(None, "query_only", true).map_err(database)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
+    let connection = Connection::open(path).map_err(|error| unusable(path, &error))?;
+    connection
+        .busy_timeout(Duration::from_millis(config.busy_ms))
+        .map_err(|error| unusable(path, &error))?;
+    Ok(connection)
+}
+
+fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
+    let unusable = |error: rusqlite::Error| unusable(path, &error);
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(unusable)?;
+    let version: i64 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(unusable)?;
+    let tables: i64 = transaction
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(unusable)?;
+    match (version, tables) {
+        (SCHEMA_VERSION, _) => {}
+        (0, 0) => {
+            transaction.execute_batch(TABLES).map_err(unusable)?;
+            transaction
+                .pragma_update(None, "user_version", SCHEMA_VERSION)
+                .map_err(unusable)?;
+        }
+        (0, _) => {
+            let reason = "it is an SQLite database of something else; give the log a path of its own";
+            return Err(LogError::Unusable(format!("{}: {reason}", path.display())));
+        }
+        (other, _) => {
+            return Err(LogError::Unusable(format!(
+                "{}: the trajectory log has layout version {other}, this program reads version {SCHEMA_VERSION}; use the \
+                 program that wrote it, or move the file away (with its -wal and -shm) to begin a new log",
+                path.display()
+            )));
+        }
+    }
+    transaction.commit().map_err(unusable)
+}
+
+fn corrupt(path: &Path, reason: &str) -> LogError {
+    LogError::Unusable(format!(
+        "{}: the trajectory log is damaged ({reason}); move it away together with its -wal and -shm files to begin a new \
+         log, or put back a copy. Checkpoints do not depend on it",
+        path.display()
+    ))
+}
+
+fn unusable(path: &Path, error: &rusqlite::Error) -> LogError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => corrupt(path, &error.to_string()),
+        Some(ErrorCode::DiskFull) => LogError::DiskFull(error.to_string()),
+        _ => LogError::Unusable(format!("{}: cannot open the trajectory log: {error}", path.display())),
+    }
+}
+
+/// What a failure of a statement means.
+pub(super) fn database(error: rusqlite::Error) -> LogError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => LogError::DiskFull(error.to_string()),
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            LogError::Database(format!("{error}; the file is damaged: stop, move it away and restart"))
+        }
+        _ => LogError::Database(error.to_string()),
+    }
+}

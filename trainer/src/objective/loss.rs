@@ -1,0 +1,206 @@
+//! The clipped policy loss, its optional KL and entropy terms, and their derivatives per token.
+
+use svs_engine::train::TokenGrad;
+
+use super::ObjectiveConfig;
+
+/// |log ratio| is clamped to this before the exponential.
+const LOG_RATIO_CLAMP: f64 = 20.0;
+
+/// The k3 estimate of one token's KL is clamped to this.
+const KL_CLAMP: f64 = 10.0;
+
+/// One trajectory's scored tokens. All slices have the same length.
+#[derive(Debug, Clone, Copy)]
+pub struct LossRow<'a> {
+    /// Logprobs under the parameters being moved, nats.
+    pub logprobs: &'a [f32],
+    /// Logprobs under the behaviour policy, nats.
+    pub old_logprobs: &'a [f32],
+    /// Logprobs under the KL reference, nats; needed if `kl_loss_coef` is not 0.
+    pub reference: Option<&'a [f32]>,
+    /// Entropies under the parameters being moved, nats. They only enter the value: the derivative does not need them.
+    pub entropies: Option<&'a [f32]>,
+    /// Advantage of every token.
+    pub advantage: f64,
+    /// Weight of the trajectory in the loss.
+    pub weight: f64,
+}
+
+/// Sums over tokens, so that parts of a mini-batch add up to the whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LossSums {
+    /// Tokens.
+    pub tokens: f64,
+    /// Weighted policy loss.
+    pub policy: f64,
+    /// Weighted k3 KL to the reference.
+    pub kl: f64,
+    /// Weighted entropy, nats.
+    pub entropy: f64,
+    /// Tokens whose ratio was clipped.
+    pub clipped: f64,
+    /// Tokens held by the dual clip.
+    pub clipped_lower: f64,
+    /// Old minus current logprob, nats.
+    pub ppo_kl: f64,
+    /// Ratios.
+    pub ratio: f64,
+    /// Largest ratio.
+    pub ratio_max: f64,
+}
+
+/// Value and derivatives of the loss over some rows of a mini-batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LossOutput {
+    /// Per row and token: dL/dlogp and dL/dH.
+    pub grads: Vec<Vec<TokenGrad>>,
+    /// These rows' part of the mini-batch's loss.
+    pub loss: f64,
+    /// Sums for the metrics.
+    pub sums: LossSums,
+}
+
+/// Tokens of all rows of a mini-batch: the divisor of its token-mean.
+#[must_use]
+pub fn token_count(rows: &[LossRow<'_>]) -> f64 {
+    rows.iter().map(|row| row.logprobs.len() as f64).sum()
+}
+
+/// The loss of `rows` as part of a mini-batch of `denominator` tokens, and its derivatives.
+///
+/// Per token, with ρ = exp(clamp(logp − old, ±20)) and advantage A:
+/// Lc = max(−Aρ, −A·clamp(ρ, 1 − low, 1 + high)); where A < 0, L = min(Lc, −A·c).
+/// The loss is Σ weight·(L + kl_loss_coef·k3 − entropy_coef·H) / denominator. Because the denominator is that of the whole
+/// mini-batch, the parts of any split add up to the loss of the whole.
+///
+/// # Source
+/// PPO, arXiv 1707.06347, eq. 7; dual clip, arXiv 1912.09729, eq. 5; asymmetric clip and token mean, DAPO, arXiv
+/// 2503.14476, eq. 8; k3, <http://joschu.net/blog/kl-approx.html>.
+///
+/// # Panics
+/// If the slices of a row differ in length, or `kl_loss_coef` is not 0 and a row has no reference.
+#[must_use]
+pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, denominator: f64) -> LossOutput {
+    let mut output = LossOutput {
+        grads: Vec::with_capacity(rows.len()),
+        loss: 0.0,
+        sums: LossSums::default(),
+    };
+    for row in rows {
+        let mut sums = LossSums::default();
+        let grads = row_loss(row, config, denominator, &mut sums);
+        output.grads.push(grads);
+        output.sums.add(&sums);
+    }
+    let sums = &output.sums;
+    output.loss =
+        (sums.policy + config.kl_loss_coef * sums.kl - config.entropy_coef * sums.entropy) / denominator.max(1.0);
+    output
+}
+
+fn row_loss(row: &LossRow<'_>, config: &ObjectiveConfig, denominator: f64, sums: &mut LossSums) -> Vec<TokenGrad> {
+    assert_eq!(
+        row.logprobs.len(),
+        row.old_logprobs.len(),
+        "one behaviour logprob per token"
+    );
+    let scale = row.weight / denominator.max(1.0);
+    (0..row.logprobs.len())
+        .map(|t| {
+            let (logp, old) = (f64::from(row.logprobs[t]), f64::from(row.old_logprobs[t]));
+            let policy = token_policy_loss(logp - old, row.advantage, config);
+            sums.tokens += 1.0;
+            sums.policy += row.weight * policy.value;
+            sums.clipped += f64::from(u8::from(policy.clipped));
+            sums.clipped_lower += f64::from(u8::from(policy.clipped_lower));
+            sums.ppo_kl -= (logp - old).clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
+            sums.ratio += policy.ratio;
+            sums.ratio_max = sums.ratio_max.max(policy.ratio);
+            let mut dlogprob = policy.derivative;
+            if config.kl_loss_coef != 0.0 {
+                let reference = row.reference.expect("a reference is required with kl_loss_coef")[t];
+                let (kl, derivative) = k3(f64::from(reference) - logp);
+                sums.kl += row.weight * kl;
+                dlogprob += config.kl_loss_coef * derivative;
+            }
+            if let Some(entropies) = row.entropies {
+                sums.entropy += row.weight * f64::from(entropies[t]);
+            }
+            TokenGrad {
+                dlogprob: (scale * dlogprob) as f32,
+                dentropy: (-scale * config.entropy_coef) as f32,
+            }
+        })
+        .collect()
+}
+
+struct TokenLoss {
+    value: f64,
+    derivative: f64,
+    ratio: f64,
+    clipped: bool,
+    clipped_lower: bool,
+}
+
+fn token_policy_loss(log_ratio: f64, advantage: f64, config: &ObjectiveConfig) -> TokenLoss {
+    let clamped = log_ratio.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
+    let ratio = clamped.exp();
+    let unclipped = -advantage * ratio;
+    let bounded = -advantage * ratio.clamp(1.0 - config.clip_ratio_low, 1.0 + config.clip_ratio_high);
+    let clipped = bounded > unclipped;
+    let value = unclipped.max(bounded);
+    let ceiling = -advantage * config.clip_ratio_c;
+    let clipped_lower = advantage < 0.0 && value > ceiling;
+    // Only the unclipped branch depends on the logprob, and only where the log ratio itself was not clamped.
+    let moves = !clipped && !clipped_lower && clamped == log_ratio;
+    TokenLoss {
+        value: if clipped_lower { ceiling } else { value },
+        derivative: if moves { unclipped } else { 0.0 },
+        ratio,
+        clipped,
+        clipped_lower,
+    }
+}
+
+/// The k3 estimate exp(d) − d − 1 of one token's KL from d = reference − logp, and its derivative by logp.
+fn k3(difference: f64) -> (f64, f64) {
+    let d = difference.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
+    let kl = d.exp() - d - 1.0;
+    let derivative = if d == difference && kl <= KL_CLAMP {
+        1.0 - d.exp()
+    } else {
+        0.0
+    };
+    (kl.min(KL_CLAMP), derivative)
+}
+
+impl LossSums {
+    /// Adds another part of the mini-batch.
+    pub fn add(&mut self, other: &Self) {
+        self.tokens += other.tokens;
+        self.policy += other.policy;
+        self.kl += other.kl;
+        self.entropy += other.entropy;
+        self.clipped += other.clipped;
+        self.clipped_lower += other.clipped_lower;
+        self.ppo_kl += other.ppo_kl;
+        self.ratio += other.ratio;
+        self.ratio_max = self.ratio_max.max(other.ratio_max);
+    }
+
+    /// Means per token, under the names that verl's users know.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<(&'static str, f64)> {
+        let mean = |sum: f64| sum / self.tokens.max(1.0);
+        vec![
+            ("actor/pg_loss", mean(self.policy)),
+            ("actor/kl_loss", mean(self.kl)),
+            ("actor/pg_clipfrac", mean(self.clipped)),
+            ("actor/pg_clipfrac_lower", mean(self.clipped_lower)),
+            ("actor/ppo_kl", mean(self.ppo_kl)),
+            ("actor/ratio_mean", mean(self.ratio)),
+            ("actor/ratio_max", self.ratio_max),
+        ]
+    }
+}
