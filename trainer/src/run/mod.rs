@@ -1,5 +1,6 @@
 //! The training loop and its controls: config, thread, status.
 
+mod batch;
 mod clients;
 pub mod config;
 mod control;

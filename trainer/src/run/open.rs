@@ -1,7 +1,7 @@
 //! Opening a run: its folder, its problems, its policy, and where it left off.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -174,7 +174,7 @@ fn held_out(eval: &EvalSection, seed: u64) -> Result<Vec<Problem>, TrainError> {
     Ok(problems)
 }
 
-fn file_error(path: &PathBuf, error: &std::io::Error) -> TrainError {
+fn file_error(path: &Path, error: &std::io::Error) -> TrainError {
     TrainError::Run(format!("{}: {error}", path.display()))
 }
 

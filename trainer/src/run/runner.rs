@@ -8,24 +8,19 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use svs_engine::load::LoadedModel;
 use svs_engine::{EngineHandle, WeightSet};
 
-use super::clients;
-use super::config::{ProblemSource, Recipe};
+use super::TrainError;
+use super::batch::{Batch, Note};
+use super::config::ProblemSource;
 use super::control::Control;
 use super::history::{History, Record};
 use super::memory::Memory;
-use super::rollouts::{EngineRollouts, kind_name};
-use super::tally::Tally;
-use super::{TrainError, epochs};
 use crate::checkpoint::CheckpointStore;
 use crate::log::TrajectoryLog;
 use crate::policy::{Policy, UpdateBatch, UpdateGroup};
 use crate::problems::Problem;
-use crate::seeds::derive;
-use crate::svs::{Iteration, Plan, Prompts, iterate};
+use crate::svs::Prompts;
+use crate::svs::band::Score;
 use crate::trajectory::Group;
-
-/// Attempts at a step whose group ids are taken by other content.
-const MOST_VARIANTS: u32 = 16;
 
 /// What a trainer works with.
 #[derive(Debug)]
@@ -60,24 +55,6 @@ pub(super) struct Runner {
     /// Step of the newest checkpoint, if there is one.
     pub(super) saved: Option<u64>,
     pub(super) history: History,
-}
-
-/// What a step is about to train on.
-struct Batch {
-    groups: Vec<Group>,
-    tally: Tally,
-    metrics: BTreeMap<String, f64>,
-    note: Note,
-}
-
-/// What the memory will hold of a batch once it is trained on.
-enum Note {
-    Own {
-        scores: Vec<(String, crate::svs::band::Score)>,
-    },
-    Clients {
-        cursor: i64,
-    },
 }
 
 impl Runner {
@@ -129,7 +106,7 @@ impl Runner {
         self.update(step, &batch.groups, &mut metrics)?;
         self.remember(step, batch)?;
         self.evaluate(step, &mut metrics)?;
-        if step % self.memory.config.checkpoint.save_freq == 0 {
+        if step.is_multiple_of(self.memory.config.checkpoint.save_freq) {
             let began = Instant::now();
             self.checkpoint()?;
             metrics.insert("timing_s/save_checkpoint".into(), began.elapsed().as_secs_f64());
@@ -146,108 +123,6 @@ impl Runner {
         })?;
         self.control.step_done(step, self.policy.version(), metrics);
         Ok(true)
-    }
-
-    /// Rolls out this step's problems and runs the stages on them.
-    fn own_batch(&self, step: u64) -> Result<Batch, TrainError> {
-        let config = &self.memory.config;
-        let (size, len) = (config.problems.train_batch_size, self.problems.len());
-        let positions = epochs::positions(len, size, step - 1, config.seed);
-        let problems: Vec<Problem> = positions.into_iter().map(|at| self.problems[at].clone()).collect();
-        let (iteration, tally) = self.iterate(step, &problems)?;
-        let mut metrics = iteration.funnel.metrics();
-        metrics.insert("training/epoch".into(), epochs::epoch(len, size, step - 1) as f64);
-        metrics.insert("problems/too_long".into(), self.too_long as f64);
-        if iteration.groups.is_empty() {
-            tracing::warn!(step, "no group has a contrast to learn from; the step updates nothing");
-        }
-        let scores = problems
-            .into_iter()
-            .map(|problem| problem.id)
-            .zip(iteration.scores)
-            .collect();
-        Ok(Batch {
-            groups: iteration.groups,
-            tally,
-            metrics,
-            note: Note::Own { scores },
-        })
-    }
-
-    /// The stages, tried again under other ids if the log holds different rollouts under these.
-    fn iterate(&self, step: u64, problems: &[Problem]) -> Result<(Iteration, Tally), TrainError> {
-        let config = &self.memory.config;
-        let plan = Plan {
-            prompts: &self.prompts,
-            svs: (config.recipe == Recipe::Svs).then_some(&config.svs),
-            filter_groups: config.algorithm.filter_groups,
-            n: config.rollout.n,
-            max_rows: config.svs.max_rows_per_update,
-            seed: derive(&["choices", &config.seed.to_string(), &step.to_string()]),
-        };
-        let progress = |kind, done: usize, all: usize| {
-            self.control.update(|status| {
-                status.phase = if kind_name(kind) == "synthesize" {
-                    "synthesize".into()
-                } else {
-                    "rollout".into()
-                };
-                (status.phase_done, status.phase_total) = (done as u64, all as u64);
-            });
-        };
-        let mut variant = 0;
-        loop {
-            let suffix = if variant == 0 {
-                String::new()
-            } else {
-                format!("v{variant}")
-            };
-            let mut rollouts = EngineRollouts {
-                engine: &self.around.engine,
-                log: &self.around.log,
-                config: &config.rollout,
-                limits: self.limits,
-                prefix: format!("{}/{step}{suffix}", self.run_id),
-                seed_name: format!("{}/{step}", config.seed),
-                progress: &progress,
-                tally: Tally::default(),
-                conflict: false,
-            };
-            match iterate(problems, plan, &mut rollouts) {
-                Ok(iteration) => return Ok((iteration, rollouts.tally)),
-                Err(error) if rollouts.conflict && variant < MOST_VARIANTS => {
-                    tracing::warn!(step, %error, "an earlier attempt sampled differently; sampling under new ids");
-                    variant += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Waits for client groups.
-    fn client_batch(&self) -> Result<Option<Batch>, TrainError> {
-        self.control.phase("wait");
-        let config = &self.memory.config;
-        let found = clients::collect(&self.around.log, config, &self.control, self.memory.cursor)?;
-        Ok(found.map(|batch| {
-            let counts = [
-                ("trajectories/groups", batch.groups.len()),
-                ("trajectories/rejected/no_reference", batch.without_reference),
-                ("trajectories/rejected/no_contrast", batch.without_contrast),
-                ("trajectories/expired", batch.expired),
-            ];
-            let metrics = counts
-                .into_iter()
-                .map(|(name, count)| (name.to_owned(), count as f64))
-                .collect();
-            let note = Note::Clients { cursor: batch.cursor };
-            Batch {
-                groups: batch.groups,
-                tally: batch.tally,
-                metrics,
-                note,
-            }
-        }))
     }
 
     /// Updates the policy and publishes it, if there is something to learn from.
@@ -312,7 +187,7 @@ impl Runner {
                 self.memory.consumed.extend(ids.iter().cloned());
                 for group in &batch.groups {
                     if let Some(problem) = group.members.iter().find_map(|member| member.problem_id.as_deref()) {
-                        self.memory.visit(problem, step, crate::svs::band::Score::of(group));
+                        self.memory.visit(problem, step, Score::of(group));
                     }
                 }
             }
@@ -335,7 +210,7 @@ impl Runner {
     /// Evaluates the weights now served, every `eval.test_freq` steps.
     fn evaluate(&self, step: u64, metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         let config = &self.memory.config;
-        if config.eval.test_freq == 0 || step % config.eval.test_freq != 0 {
+        if config.eval.test_freq == 0 || !step.is_multiple_of(config.eval.test_freq) {
             return Ok(());
         }
         self.control.phase("evaluate");
