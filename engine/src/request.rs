@@ -81,6 +81,9 @@ pub struct GenerateRequest {
     pub weights: Option<String>,
     /// Separates prefix-cache entries of different tenants.
     pub cache_salt: Option<String>,
+    /// Tokens taken as sampled before, so that sampling goes on at the same positions; not reported again. They count
+    /// towards `max_tokens`. Only with one choice.
+    pub resume: Vec<u32>,
 }
 
 /// Why a choice ended.

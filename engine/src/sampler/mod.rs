@@ -1,1 +1,164 @@
-//! sampler
+//! From a row of logits to a token. The draw depends on the request's seed, the choice and the position only.
+//!
+//! Order: logit bias, penalties, suppression of ends before `min_tokens`, temperature, truncation (top-k, min-p, top-p),
+//! draw. Knows no sequences and no tensors beyond its row.
+
+mod history;
+mod philox;
+#[cfg(test)]
+mod tests;
+mod truncate;
+
+pub use history::History;
+pub use philox::{Key, philox4x32_10};
+
+use crate::ops::{exp, logsumexp};
+use crate::request::{SamplingParams, TopLogprob};
+
+/// A drawn token and its probabilities.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    /// Token id.
+    pub token: u32,
+    /// Behaviour logprob, nats.
+    pub logprob: f32,
+    /// Raw logprob, nats.
+    pub raw_logprob: f32,
+    /// Lowest processed logit kept, if anything was cut.
+    pub threshold: Option<f32>,
+    /// Alternatives, best first, of the behaviour distribution.
+    pub top: Vec<TopLogprob>,
+}
+
+/// The row has no finite largest logit, or contains NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NonFinite;
+
+/// What a draw depends on besides the logits.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Parameters of the request.
+    pub params: &'a SamplingParams,
+    /// Tokens so far, for the penalties.
+    pub history: &'a History,
+    /// Tokens that must not be drawn now (ends, before `min_tokens`).
+    pub suppressed: &'a [u32],
+    /// Key of the choice.
+    pub key: Key,
+    /// Absolute position of the token to draw.
+    pub position: usize,
+}
+
+/// Draws from `logits` (`[vocab]` f32). `scratch` is reused from row to row.
+///
+/// # Errors
+/// [`NonFinite`].
+pub fn draw(logits: &[f32], scratch: &mut Vec<f32>, context: Context<'_>) -> Result<Draw, NonFinite> {
+    let params = context.params;
+    let raw_normalizer = logsumexp(logits);
+    if !raw_normalizer.is_finite() {
+        return Err(NonFinite);
+    }
+    let greedy = params.temperature == 0.0;
+    scratch.clear();
+    scratch.extend_from_slice(logits);
+    adjust(scratch, context);
+    if !greedy && params.temperature != 1.0 {
+        scratch.iter_mut().for_each(|logit| *logit /= params.temperature);
+    }
+    let threshold = if greedy { None } else { truncate::threshold(scratch, params) };
+    if let Some(threshold) = threshold {
+        scratch.iter_mut().filter(|logit| **logit < threshold).for_each(|logit| *logit = f32::NEG_INFINITY);
+    }
+    let normalizer = logsumexp(scratch);
+    if !normalizer.is_finite() {
+        return Err(NonFinite);
+    }
+    let token = if greedy { argmax(scratch) } else { inverse_cdf(scratch, context.key.uniform(context.position)) };
+    Ok(Draw {
+        token: u32::try_from(token).expect("vocabularies fit u32"),
+        logprob: scratch[token] - normalizer,
+        raw_logprob: logits[token] - raw_normalizer,
+        threshold,
+        top: top(scratch, normalizer, params.top_logprobs as usize),
+    })
+}
+
+/// Raw logprobs of a known token and its alternatives, for scored prompts.
+///
+/// # Errors
+/// [`NonFinite`].
+pub fn score(logits: &[f32], token: u32, alternatives: usize) -> Result<(f32, Vec<TopLogprob>), NonFinite> {
+    let normalizer = logsumexp(logits);
+    if normalizer.is_finite() {
+        Ok((logits[token as usize] - normalizer, top(logits, normalizer, alternatives)))
+    } else {
+        Err(NonFinite)
+    }
+}
+
+/// Bias, penalties and suppression, in place.
+fn adjust(logits: &mut [f32], context: Context<'_>) {
+    let params = context.params;
+    for &(token, bias) in &params.logit_bias {
+        logits[token as usize] += bias;
+    }
+    if params.repetition_penalty != 1.0 {
+        for token in context.history.seen() {
+            let logit = &mut logits[token as usize];
+            *logit = if *logit > 0.0 { *logit / params.repetition_penalty } else { *logit * params.repetition_penalty };
+        }
+    }
+    if params.presence_penalty != 0.0 || params.frequency_penalty != 0.0 {
+        for (token, count) in context.history.sampled() {
+            logits[token as usize] -= params.presence_penalty + params.frequency_penalty * count as f32;
+        }
+    }
+    for &token in context.suppressed {
+        logits[token as usize] = f32::NEG_INFINITY;
+    }
+}
+
+/// The first of the largest elements.
+fn argmax(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
+}
+
+/// The first token at which the running sum of probabilities, in order of ids, exceeds `uniform` of the whole.
+fn inverse_cdf(row: &[f32], uniform: f64) -> usize {
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = row.iter().map(|logit| f64::from(exp(logit - max))).sum();
+    let target = uniform * total;
+    let mut sum = 0.0;
+    let mut last = 0;
+    for (token, logit) in row.iter().enumerate() {
+        let mass = f64::from(exp(logit - max));
+        if mass > 0.0 {
+            sum += mass;
+            last = token;
+            if sum > target {
+                return token;
+            }
+        }
+    }
+    // Only rounding of the last sum can lead here.
+    last
+}
+
+/// The `count` largest logprobs, best first, ties by id.
+fn top(row: &[f32], normalizer: f32, count: usize) -> Vec<TopLogprob> {
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+    if count == 0 {
+        return Vec::new();
+    }
+    for (token, &logit) in (0u32..).zip(row) {
+        if best.len() == count && best[count - 1].0 >= logit {
+            continue;
+        }
+        let at = best.partition_point(|(other, _)| *other >= logit);
+        best.insert(at, (logit, token));
+        best.truncate(count);
+    }
+    best.retain(|(logit, _)| logit.is_finite());
+    best.into_iter().map(|(logit, token)| TopLogprob { token, logprob: logit - normalizer }).collect()
+}

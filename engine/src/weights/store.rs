@@ -1,32 +1,143 @@
 //! Versions held by an engine: the alias `policy`, leases of running sequences, references.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::WeightSet;
 use crate::error::EngineError;
 
-/// Versions held by an engine: the alias `policy`, leases of running sequences, references.
+#[derive(Debug)]
+struct Held {
+    policy: Arc<WeightSet>,
+    /// Sets kept on purpose, e.g. a KL reference.
+    pinned: Vec<Arc<WeightSet>>,
+    /// Everything ever published and still leased by somebody.
+    known: Vec<Weak<WeightSet>>,
+    capacity: usize,
+}
+
+impl Held {
+    fn alive(&mut self) -> Vec<Arc<WeightSet>> {
+        self.known.retain(|set| set.strong_count() > 0);
+        self.known.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn admit(&mut self, set: &Arc<WeightSet>) -> Result<(), EngineError> {
+        let alive = self.alive();
+        if alive.iter().any(|other| Arc::ptr_eq(other, set)) {
+            return Ok(());
+        }
+        if let Some(other) = alive.iter().find(|other| other.version == set.version) {
+            return Err(EngineError::IncompatibleWeights(format!(
+                "version {} is held already, as `{}`",
+                set.version, other.label
+            )));
+        }
+        if alive.len() >= self.capacity {
+            return Err(EngineError::IncompatibleWeights(format!(
+                "{} weight sets are in use and max_weight_sets is {}; wait for running requests to end or raise it",
+                alive.len(),
+                self.capacity
+            )));
+        }
+        self.known.push(Arc::downgrade(set));
+        Ok(())
+    }
+}
+
+/// Versions held by an engine. Cheap to clone; clones share the store. A set lives as long as it is the policy, pinned,
+/// or leased; at most `capacity` sets at once.
 #[derive(Debug, Clone)]
-pub struct WeightStore {}
+pub struct WeightStore {
+    held: Arc<Mutex<Held>>,
+}
 
 impl WeightStore {
     /// A store whose `policy` is `first`, holding at most `capacity` sets.
     #[must_use]
-    pub fn new(_first: Arc<WeightSet>, _capacity: usize) -> Self {
-        unimplemented!()
+    pub fn new(first: Arc<WeightSet>, capacity: usize) -> Self {
+        let known = vec![Arc::downgrade(&first)];
+        let held = Held { policy: first, pinned: Vec::new(), known, capacity: capacity.max(2) };
+        Self { held: Arc::new(Mutex::new(held)) }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Held> {
+        // Nothing panics while the lock is held, so a poisoned one is still consistent.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The current policy.
     #[must_use]
     pub fn policy(&self) -> Arc<WeightSet> {
-        unimplemented!()
+        Arc::clone(&self.open().policy)
     }
 
-    /// Resolves `policy`, a version number or a label.
+    /// Resolves `policy` (also `None`), a version number or a label; the newest of equal labels.
     ///
     /// # Errors
     /// [`EngineError::UnknownWeights`].
-    pub fn resolve(&self, _name: Option<&str>) -> Result<Arc<WeightSet>, EngineError> {
-        unimplemented!()
+    pub fn resolve(&self, name: Option<&str>) -> Result<Arc<WeightSet>, EngineError> {
+        let mut held = self.open();
+        match name {
+            None | Some("policy") => Ok(Arc::clone(&held.policy)),
+            Some(name) => {
+                let matches = |set: &Arc<WeightSet>| set.label == name || set.version.to_string() == name;
+                let found = held.alive().into_iter().filter(matches).max_by_key(|set| set.version);
+                found.ok_or_else(|| EngineError::UnknownWeights(name.into()))
+            }
+        }
+    }
+
+    /// Checks that `set` could become the policy.
+    ///
+    /// # Errors
+    /// [`EngineError::IncompatibleWeights`]: another shape, a version that does not grow, or no room.
+    pub fn check(&self, set: &Arc<WeightSet>) -> Result<(), EngineError> {
+        let held = self.open();
+        if set.config != held.policy.config {
+            return Err(EngineError::IncompatibleWeights("the model's shape differs".into()));
+        }
+        if set.version <= held.policy.version {
+            return Err(EngineError::IncompatibleWeights(format!(
+                "version {} does not follow version {}",
+                set.version, held.policy.version
+            )));
+        }
+        Ok(())
+    }
+
+    /// Makes `set` the policy; the old one lives on while leased or pinned.
+    ///
+    /// # Errors
+    /// As [`WeightStore::check`].
+    pub fn publish(&self, set: Arc<WeightSet>) -> Result<(), EngineError> {
+        self.check(&set)?;
+        let mut held = self.open();
+        held.admit(&set)?;
+        held.policy = set;
+        Ok(())
+    }
+
+    /// Keeps `set` until it is unpinned, so that requests can name it.
+    ///
+    /// # Errors
+    /// [`EngineError::IncompatibleWeights`]: another shape, a version held already by another set, or no room.
+    pub fn pin(&self, set: Arc<WeightSet>) -> Result<(), EngineError> {
+        let mut held = self.open();
+        if set.config != held.policy.config {
+            return Err(EngineError::IncompatibleWeights("the model's shape differs".into()));
+        }
+        held.admit(&set)?;
+        if !held.pinned.iter().any(|other| Arc::ptr_eq(other, &set)) {
+            held.pinned.push(set);
+        }
+        Ok(())
+    }
+
+    /// Ends the pin of `version`; false if there was none.
+    pub fn unpin(&self, version: u64) -> bool {
+        let mut held = self.open();
+        let before = held.pinned.len();
+        held.pinned.retain(|set| set.version != version);
+        held.pinned.len() < before
     }
 }

@@ -1,0 +1,165 @@
+//! The handle on a running engine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::engine::event_channel;
+use super::thread::{Command, Shared, run};
+use super::validate::validate;
+use super::{Engine, EngineStats, Generation, PublishReport, memory};
+use crate::config::{EngineConfig, InFlight, ModelConfig};
+use crate::error::EngineError;
+use crate::request::GenerateRequest;
+use crate::sampler::philox4x32_10;
+use crate::text::Tokenizer;
+use crate::weights::{WeightSet, WeightStore};
+
+#[derive(Debug)]
+struct Inner {
+    commands: SyncSender<Command>,
+    shared: Arc<Shared>,
+    store: WeightStore,
+    tokenizer: Tokenizer,
+    model: ModelConfig,
+    config: EngineConfig,
+    context_length: usize,
+    seeds: AtomicU64,
+}
+
+/// A running engine. Cheap to clone; the engine stops when the last handle is dropped and its requests are done.
+#[derive(Debug, Clone)]
+pub struct EngineHandle {
+    inner: Arc<Inner>,
+}
+
+impl EngineHandle {
+    /// Starts the engine thread. Memory is planned first and refused with the arithmetic if it cannot fit.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidParameter`] for bounds that cannot hold.
+    pub fn start(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: EngineConfig) -> Result<Self, EngineError> {
+        let model = weights.config.clone();
+        let context_length = memory::plan(&config, &model)?.context_length;
+        let engine = Engine::new(weights, tokenizer.clone(), &config)?;
+        let shared = Arc::new(Shared::default());
+        *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = engine.stats();
+        let store = engine.store().clone();
+        let (commands, received) = sync_channel(config.max_waiting);
+        let kept = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("svs-engine".into())
+            .spawn(move || run(engine, &received, &kept))
+            .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
+        let seeds = AtomicU64::new(clock_seed());
+        let inner = Inner { commands, shared, store, tokenizer, model, config, context_length, seeds };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Queues a request. Does not block.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidParameter`], [`EngineError::ContextLengthExceeded`], [`EngineError::Overloaded`],
+    /// [`EngineError::UnknownWeights`], [`EngineError::Stopped`].
+    pub fn submit(&self, request: GenerateRequest) -> Result<Generation, EngineError> {
+        let inner = &*self.inner;
+        validate(&request, &inner.config, inner.model.vocab_size, inner.context_length)?;
+        let weights = inner.store.resolve(request.weights.as_deref())?;
+        let (n, limit) = (request.n as usize, inner.config.max_waiting);
+        let waiting = inner.shared.waiting.fetch_add(n, Ordering::Relaxed);
+        if waiting + n > limit {
+            inner.shared.waiting.fetch_sub(n, Ordering::Relaxed);
+            return Err(EngineError::Overloaded { waiting, limit });
+        }
+        let seed = request.sampling.seed.unwrap_or_else(|| self.draw_seed());
+        let (events, received) = event_channel(&request);
+        let generation = Generation::new(seed, request.n, received);
+        let command = Command::Submit { request: Box::new(request), weights, seed, events };
+        inner.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => EngineError::Overloaded { waiting, limit },
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        Ok(generation)
+    }
+
+    /// Makes `weights` the policy between two steps and waits until it is so.
+    ///
+    /// # Errors
+    /// [`EngineError::IncompatibleWeights`], [`EngineError::Stopped`].
+    pub fn publish(&self, weights: Arc<WeightSet>, in_flight: InFlight) -> Result<PublishReport, EngineError> {
+        self.inner.store.check(&weights)?;
+        let (reply, report) = sync_channel(1);
+        self.inner.commands.send(Command::Publish { weights, in_flight, reply }).map_err(|_| stopped())?;
+        report.recv().map_err(|_| stopped())?
+    }
+
+    /// Stops stepping after the current step (requests are kept), or goes on.
+    pub fn set_paused(&self, paused: bool) {
+        // A stopped engine does not step either way.
+        let _ = self.inner.commands.send(Command::Pause(paused));
+    }
+
+    /// A snapshot of counters and gauges.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        self.inner.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The weights held.
+    #[must_use]
+    pub fn weights(&self) -> &WeightStore {
+        &self.inner.store
+    }
+
+    /// The tokenizer.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.inner.tokenizer
+    }
+
+    /// Shape of the model.
+    #[must_use]
+    pub fn model(&self) -> &ModelConfig {
+        &self.inner.model
+    }
+
+    /// Longest sequence served.
+    #[must_use]
+    pub fn max_model_len(&self) -> usize {
+        self.inner.context_length
+    }
+
+    /// Bounds in force.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    /// Waits for running requests to end, at most `timeout`, then stops the thread; later submits fail with `Stopped`.
+    pub fn shutdown(&self, timeout: Duration) {
+        let (reply, done) = sync_channel(1);
+        let deadline = Instant::now() + timeout;
+        if self.inner.commands.send(Command::Shutdown { deadline, reply }).is_ok() {
+            // The thread answers or is gone; a step under way at the deadline ends first.
+            let _ = done.recv();
+        }
+    }
+
+    /// A seed for a request that brought none.
+    fn draw_seed(&self) -> u64 {
+        let count = self.inner.seeds.fetch_add(1, Ordering::Relaxed);
+        let [a, b, ..] = philox4x32_10([(count >> 32) as u32, (count & 0xffff_ffff) as u32, 0, 1], [0x7365, 0x6564]);
+        // 53 bits survive JSON numbers, so that a client can send the seed back.
+        (u64::from(a) << 32 | u64::from(b)) >> 11
+    }
+}
+
+fn stopped() -> EngineError {
+    EngineError::Stopped("it has been shut down or has crashed".into())
+}
+
+fn clock_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |elapsed| elapsed.as_secs() << 20 ^ u64::from(elapsed.subsec_nanos()))
+}

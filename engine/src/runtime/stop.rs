@@ -1,0 +1,86 @@
+//! Stop strings in streamed text: what could still become one is held back.
+
+/// Watches the text of one choice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StopWatch {
+    stops: Vec<String>,
+    include: bool,
+    held: String,
+}
+
+impl StopWatch {
+    pub(super) fn new(stops: &[String], include: bool) -> Self {
+        Self { stops: stops.to_vec(), include, held: String::new() }
+    }
+
+    /// Appends text. Returns what is safe to show, and the stop string that ended it, if one did. With `may_stop` false
+    /// (before `min_tokens`) nothing stops and nothing is held back.
+    pub(super) fn push(&mut self, text: &str, may_stop: bool) -> (String, Option<String>) {
+        self.held.push_str(text);
+        if self.stops.is_empty() || !may_stop {
+            return (std::mem::take(&mut self.held), None);
+        }
+        let first = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at, stop)));
+        // The earliest end decides; of two that start together, the longer.
+        if let Some((at, stop)) = first.min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len()))) {
+            let end = if self.include { at + stop.len() } else { at };
+            let (shown, stop) = (self.held[..end].to_owned(), stop.clone());
+            self.held.clear();
+            return (shown, Some(stop));
+        }
+        let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
+        let shown = self.held.len() - keep;
+        let rest = self.held.split_off(shown);
+        (std::mem::replace(&mut self.held, rest), None)
+    }
+
+    /// What is still held back.
+    pub(super) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
+    }
+}
+
+/// Length of the longest proper prefix of `stop` that `text` ends with.
+fn overlap(text: &str, stop: &str) -> usize {
+    let candidates = stop.char_indices().map(|(at, _)| at).skip(1);
+    candidates.filter(|at| text.ends_with(&stop[..*at])).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_back_and_stops() {
+        type Row = (&'static [&'static str], bool, &'static [&'static str], &'static str, Option<&'static str>);
+        let table: [Row; 6] = [
+            (&[], false, &["a", "b"], "ab", None),
+            (&["END"], false, &["xE", "ND", "y"], "x", Some("END")),
+            (&["END"], true, &["xE", "NDy"], "xEND", Some("END")),
+            (&["END"], false, &["xEN", "E"], "xENE", None),
+            (&["b", "abc"], false, &["a", "b", "c"], "a", Some("b")),
+            (&["ö!"], false, &["ö", "ö!"], "ö", Some("ö!")),
+        ];
+        for (stops, include, pieces, shown, stopped) in table {
+            let stops: Vec<String> = stops.iter().map(|stop| (*stop).into()).collect();
+            let mut watch = StopWatch::new(&stops, include);
+            let (mut text, mut stop) = (String::new(), None);
+            for piece in pieces {
+                let (more, hit) = watch.push(piece, true);
+                text += &more;
+                stop = hit;
+                if stop.is_some() {
+                    break;
+                }
+            }
+            text += &watch.finish();
+            assert_eq!((text.as_str(), stop.as_deref()), (shown, stopped), "{stops:?} {pieces:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_stops_before_min_tokens() {
+        let mut watch = StopWatch::new(&["a".into()], false);
+        assert_eq!(watch.push("aa", false), ("aa".into(), None));
+    }
+}

@@ -1,0 +1,120 @@
+//! Filling a step: running sequences first (decodes before prefills), then waiting ones, until rows or blocks run out.
+
+use super::{PlannedRows, Scheduler, SeqId, StepPlan};
+
+impl Scheduler {
+    /// Plans rows for running sequences of the step's version, preempting the last arrived when blocks run out.
+    pub(super) fn plan_running(&mut self, plan: &mut StepPlan, budget: &mut usize) {
+        let mut order: Vec<SeqId> = self.running.clone();
+        order.retain(|id| self.sequences[id].version == plan.version);
+        order.sort_by_key(|id| (self.sequences[id].pending() > 1, *id));
+        for id in order {
+            if *budget == 0 {
+                return;
+            }
+            // It may have been preempted for one planned before it.
+            while self.running.contains(&id) && !self.plan_rows(id, plan, budget) {
+                if !self.make_room(id, plan) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Admits waiting sequences of the step's version in order of arrival.
+    pub(super) fn plan_waiting(&mut self, plan: &mut StepPlan, budget: &mut usize) {
+        let mut at = 0;
+        while *budget > 0 && self.running.len() < self.limits.max_num_seqs && at < self.waiting.len() {
+            let id = self.waiting[at];
+            let sequence = &self.sequences[&id];
+            if sequence.leader.is_some() || sequence.version != plan.version {
+                at += 1;
+                continue;
+            }
+            let fresh = sequence.table.is_empty();
+            if fresh {
+                self.attach(id);
+            }
+            if !self.plan_rows(id, plan, budget) {
+                if fresh && let Some(sequence) = self.sequences.get_mut(&id) {
+                    sequence.table = Default::default();
+                }
+                if !plan.rows.is_empty() || !self.release_waiting(id) {
+                    return;
+                }
+                continue;
+            }
+            if fresh {
+                self.count_prefix(id);
+            }
+            self.waiting.remove(at);
+            let place = self.running.partition_point(|other| *other < id);
+            self.running.insert(place, id);
+        }
+    }
+
+    /// Gives a sequence the cached prefix of its tokens.
+    fn attach(&mut self, id: SeqId) {
+        if let Some(sequence) = self.sequences.get_mut(&id).filter(|sequence| !sequence.whole_prompt) {
+            sequence.table = self.kv.attach(sequence.version, sequence.salt.as_ref(), &sequence.tokens);
+        }
+    }
+
+    fn count_prefix(&mut self, id: SeqId) {
+        let sequence = &self.sequences[&id];
+        // The rows just planned are reserved but not written, so the length is what was found.
+        self.prefix_queries += sequence.tokens.len() as u64;
+        self.prefix_hits += sequence.table.len() as u64;
+    }
+
+    /// Plans as many pending rows as the budget and the blocks allow; false if not one could be had.
+    fn plan_rows(&mut self, id: SeqId, plan: &mut StepPlan, budget: &mut usize) -> bool {
+        let Some(sequence) = self.sequences.get_mut(&id) else { return false };
+        let start = sequence.table.len();
+        let len = sequence.pending().min(*budget);
+        let Ok(copy) = sequence.table.reserve(start + len, &mut self.kv) else { return false };
+        let complete = start + len == sequence.tokens.len();
+        plan.copies.extend(copy);
+        let mut draw = Vec::new();
+        if complete {
+            draw.push(id);
+            let followers = self.waiting.iter().filter(|other| self.sequences[*other].leader == Some(id));
+            draw.extend(followers.copied());
+        }
+        plan.rows.push(PlannedRows { id, start, len, draw });
+        *budget -= len;
+        true
+    }
+
+    /// Frees blocks for `id`: those of waiting sequences first, then of the last arrived running one that is not
+    /// planned yet. False if `id` itself had to give way or nothing is left.
+    fn make_room(&mut self, id: SeqId, plan: &StepPlan) -> bool {
+        if self.release_waiting(id) {
+            return true;
+        }
+        let planned = |other: &SeqId| plan.rows.iter().any(|rows| rows.id == *other);
+        let Some(victim) = self.running.iter().rev().copied().find(|other| !planned(other)) else { return false };
+        self.preempt(victim);
+        victim != id
+    }
+
+    /// Takes the blocks of a waiting sequence (a sample that shares a prompt but has not started); its KV is recomputed.
+    fn release_waiting(&mut self, except: SeqId) -> bool {
+        let holder = self.waiting.iter().rev().copied().find(|other| {
+            *other != except && !self.sequences[other].table.is_empty()
+        });
+        let Some(sequence) = holder.and_then(|holder| self.sequences.get_mut(&holder)) else { return false };
+        sequence.table = Default::default();
+        self.preemptions += 1;
+        true
+    }
+
+    fn preempt(&mut self, id: SeqId) {
+        self.running.retain(|other| *other != id);
+        if let Some(sequence) = self.sequences.get_mut(&id) {
+            sequence.table = Default::default();
+        }
+        self.waiting.push_front(id);
+        self.preemptions += 1;
+    }
+}

@@ -1,0 +1,61 @@
+//! What the scheduler knows of one sequence.
+
+use std::sync::Arc;
+
+use crate::kv::BlockTable;
+
+/// Number of a sequence, in order of arrival.
+pub type SeqId = u64;
+
+/// A sequence to queue.
+#[derive(Debug, Clone)]
+pub struct NewSequence {
+    /// Prompt and, for a resumed sequence, tokens sampled before.
+    pub tokens: Vec<u32>,
+    /// Tokens of the prompt.
+    pub prompt_len: usize,
+    /// Weight version.
+    pub version: u64,
+    /// Separates prefix-cache entries.
+    pub salt: Option<Arc<str>>,
+    /// First sample of the same request, whose prompt is shared.
+    pub leader: Option<SeqId>,
+    /// The logits of every prompt token are wanted, so none may come from the prefix cache.
+    pub whole_prompt: bool,
+}
+
+/// A queued or running sequence.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    pub(super) tokens: Vec<u32>,
+    pub(super) prompt_len: usize,
+    pub(super) version: u64,
+    pub(super) salt: Option<Arc<str>>,
+    pub(super) leader: Option<SeqId>,
+    pub(super) whole_prompt: bool,
+    pub(super) table: BlockTable,
+}
+
+impl Sequence {
+    pub(super) fn new(new: NewSequence, leader: Option<SeqId>) -> Self {
+        Self {
+            tokens: new.tokens,
+            prompt_len: new.prompt_len,
+            version: new.version,
+            salt: new.salt,
+            leader,
+            whole_prompt: new.whole_prompt,
+            table: BlockTable::default(),
+        }
+    }
+
+    /// Tokens whose keys and values are not written yet.
+    pub(super) fn pending(&self) -> usize {
+        self.tokens.len() - self.table.len()
+    }
+
+    /// The prompt's last row has been computed once.
+    pub(super) fn prompt_done(&self) -> bool {
+        self.table.len() >= self.prompt_len || self.tokens.len() > self.prompt_len
+    }
+}
