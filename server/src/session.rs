@@ -79,6 +79,7 @@ impl Session {
                 sampling,
                 weights: None,
                 cache_salt: plan.cache_salt.clone(),
+                resume: Vec::new(),
             })?;
             seeds.push(generation.seed());
             pumps.spawn(pump(prompt, generation, sender.clone()));

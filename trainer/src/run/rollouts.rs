@@ -99,6 +99,7 @@ impl EngineRollouts<'_> {
             sampling,
             weights: None,
             cache_salt: None,
+            resume: Vec::new(),
         }
     }
 
