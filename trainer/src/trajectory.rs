@@ -127,6 +127,34 @@ impl Trajectory {
     }
 }
 
+impl Trajectory {
+    /// Behaviour logprobs of the tokens at [`Self::scored`], nats.
+    ///
+    /// # Errors
+    /// What is wrong, if there is not one logprob per sampled token.
+    pub fn scored_logprobs(&self) -> Result<Vec<f32>, String> {
+        let mut rest = self.logprobs.as_slice();
+        let mut scored = Vec::with_capacity(rest.len());
+        for segment in self
+            .segments
+            .iter()
+            .filter(|segment| segment.role == SegmentRole::Sampled)
+        {
+            let split = rest.split_at_checked(segment.tokens.len());
+            let (own, after) = split.ok_or_else(|| format!("only {} logprobs are recorded", self.logprobs.len()))?;
+            if segment.trainable {
+                scored.extend_from_slice(own);
+            }
+            rest = after;
+        }
+        if rest.is_empty() {
+            Ok(scored)
+        } else {
+            Err(format!("{} logprobs are left over", rest.len()))
+        }
+    }
+}
+
 /// Trajectories that are compared with each other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {

@@ -78,12 +78,44 @@ pub struct UpdateReport {
     pub rows: u64,
     /// Tokens the loss reached.
     pub tokens: u64,
-    /// Rows left out, by reason: `no_reward`, `greedy`, `aborted`, `stale`, `no_tokens`, `zero_advantage`, …
+    /// Rows left out of loss and statistics, by reason: `no_reward`, `greedy`, `aborted`, `stale`, `no_tokens`.
     pub masked: BTreeMap<String, u64>,
     /// Version of the parameters afterwards; unchanged if no step was taken.
     pub version: u64,
     /// Metrics by name, e.g. `actor/pg_loss`, `rollout_corr/log_ppl_abs_diff`.
     pub metrics: BTreeMap<String, f64>,
+}
+
+impl UpdateConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`PolicyError::Config`].
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        let named = |(field, reason)| PolicyError::Config { field, reason };
+        self.objective.validate().map_err(named)?;
+        self.optim.validate().map_err(named)?;
+        for (field, value) in [
+            ("mini_batch_groups", self.mini_batch_groups),
+            ("micro_batch_tokens", self.micro_batch_tokens),
+            ("epochs", self.epochs),
+        ] {
+            if value == 0 {
+                return Err(PolicyError::Config {
+                    field,
+                    reason: "must be at least 1".into(),
+                });
+            }
+        }
+        if !(self.parity_tolerance >= 0.0 && self.parity_tolerance.is_finite()) {
+            let reason = format!("{} is not a finite number of at least 0", self.parity_tolerance);
+            return Err(PolicyError::Config {
+                field: "parity_tolerance",
+                reason,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Errors of an update or of supervised training. The parameters are as before the failing optimizer step.

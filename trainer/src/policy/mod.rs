@@ -1,25 +1,48 @@
 //! The policy being trained: master parameters, optimizer state, version; one `update` per step.
+//!
+//! Knows groups, rewards and the objective; knows no problem, prompt or recipe, and does not publish by itself.
 
+mod batching;
 mod config;
+mod parity;
+mod rows;
+mod update;
 
-use std::sync::Arc;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use batching::{accumulate_all, by_tokens};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 use svs_engine::load::LoadedModel;
 use svs_engine::{Params, WeightSet};
+
+use crate::optim::{AdamW, OptimConfig, StepReport};
 
 /// Master parameters with their optimizer.
 #[derive(Debug)]
 pub struct Policy {
     model: LoadedModel,
     version: u64,
+    /// Made by the first update: serving, evaluation and supervised training need no moments.
+    optimizer: Option<AdamW>,
+    /// The last packed weights, as long as they are those of `version`.
+    packed: Mutex<Option<Arc<WeightSet>>>,
 }
 
 impl Policy {
     /// A policy that starts from `model`, as weight version `version` (what the engine calls the weights it serves).
     #[must_use]
     pub fn new(model: LoadedModel, version: u64) -> Self {
-        Self { model, version }
+        Self {
+            model,
+            version,
+            optimizer: None,
+            packed: Mutex::new(None),
+        }
     }
 
     /// Shape, tokenizer, name and current parameters.
@@ -48,20 +71,106 @@ impl Policy {
     /// Optimizer steps taken so far.
     #[must_use]
     pub fn optimizer_steps(&self) -> u64 {
-        unimplemented!()
+        self.optimizer.as_ref().map_or(0, |optimizer| optimizer.steps)
+    }
+
+    /// Optimizer state, if an update has made one.
+    #[must_use]
+    pub fn optimizer(&self) -> Option<&AdamW> {
+        self.optimizer.as_ref()
+    }
+
+    /// Puts back parameters, optimizer state and version, as read from a checkpoint.
+    ///
+    /// # Errors
+    /// [`PolicyError::Batch`] if the lengths do not fit the model; nothing is changed then.
+    pub fn restore(&mut self, values: Vec<f32>, optimizer: Option<AdamW>, version: u64) -> Result<(), PolicyError> {
+        let wanted = self.model.params.layout.len;
+        let moments = optimizer
+            .as_ref()
+            .map_or((wanted, wanted), |o| (o.first.len(), o.second.len()));
+        if values.len() != wanted || moments != (wanted, wanted) {
+            let found = values.len();
+            return Err(PolicyError::Batch(format!(
+                "the model has {wanted} parameters, the state {found} and {moments:?}"
+            )));
+        }
+        self.model.params.values = values;
+        self.optimizer = optimizer;
+        self.version = version;
+        self.forget_packed();
+        Ok(())
     }
 
     /// Packs the current parameters for serving. Packed once per version and label.
     #[must_use]
-    pub fn weight_set(&self, _label: &str) -> Arc<WeightSet> {
-        unimplemented!()
+    pub fn weight_set(&self, label: &str) -> Arc<WeightSet> {
+        let mut packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*packed {
+            Some(set) if set.version == self.version && set.label == label => Arc::clone(set),
+            _ => Arc::clone(packed.insert(self.pack(label))),
+        }
     }
 
     /// Trains on whole groups: mini-batches in order, one optimizer step each.
     ///
+    /// On the first mini-batch the logprobs of rows that were sampled untruncated from this very version are those that
+    /// the sampler recorded; the backward's own forward must reproduce them, or the update stops before it moves
+    /// anything. Other rows, and all rows after the first step, are scored first; the old logprob is always the
+    /// behaviour policy's.
+    ///
     /// # Errors
     /// Any [`PolicyError`]. Optimizer steps before the failing one stay.
-    pub fn update(&mut self, _batch: &UpdateBatch, _config: &UpdateConfig) -> Result<UpdateReport, PolicyError> {
-        unimplemented!()
+    pub fn update(&mut self, batch: &UpdateBatch, config: &UpdateConfig) -> Result<UpdateReport, PolicyError> {
+        config.validate()?;
+        update::Update::new(self, batch, config).run(batch)
+    }
+
+    /// Packs the current parameters afresh.
+    pub(crate) fn pack(&self, label: &str) -> Arc<WeightSet> {
+        Arc::new(WeightSet::pack(
+            &self.model.config,
+            &self.model.params,
+            self.version,
+            label,
+        ))
+    }
+
+    /// The packed weights of this version under whatever label they already have.
+    fn current(&self) -> Arc<WeightSet> {
+        let label = {
+            let packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
+            packed
+                .as_ref()
+                .filter(|set| set.version == self.version)
+                .map(|set| set.label.clone())
+        };
+        self.weight_set(label.as_deref().unwrap_or("policy"))
+    }
+
+    /// One optimizer step of the policy's own optimizer.
+    fn step(&mut self, grads: &Params, config: &OptimConfig) -> StepReport {
+        let len = self.model.params.values.len();
+        let optimizer = self.optimizer.get_or_insert_with(|| AdamW::new(len));
+        let report = optimizer.step(&mut self.model.params, grads, config);
+        self.forget_packed();
+        report
+    }
+
+    /// One step of another optimizer.
+    pub(crate) fn step_with(&mut self, optimizer: &mut AdamW, grads: &Params, config: &OptimConfig) -> StepReport {
+        let report = optimizer.step(&mut self.model.params, grads, config);
+        self.forget_packed();
+        report
+    }
+
+    /// The parameters have moved since the version was given.
+    pub(crate) fn moved(&mut self) {
+        self.version += 1;
+        self.forget_packed();
+    }
+
+    fn forget_packed(&mut self) {
+        *self.packed.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

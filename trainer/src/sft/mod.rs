@@ -1,9 +1,17 @@
 //! The supervised stage: cross-entropy on target tokens through the same forward and backward as the policy update.
 
+mod jsonl;
+mod stage;
+
+#[cfg(test)]
+mod tests;
+
+pub use jsonl::read_jsonl;
 use serde::{Deserialize, Serialize};
+pub use stage::train;
 
 use crate::optim::OptimConfig;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::PolicyError;
 
 /// A prompt and what should follow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,28 +104,25 @@ pub enum Progress {
     Stop,
 }
 
-/// Trains `policy` on `examples`; `progress` is called after each step. The same input gives the same parameters bit for
-/// bit. The optimizer state starts at zero and is dropped afterwards; the policy's version grows by one.
-///
-/// # Errors
-/// [`PolicyError::Config`], [`PolicyError::Batch`], [`PolicyError::Engine`].
-pub fn train(
-    _policy: &mut Policy,
-    _examples: impl IntoIterator<Item = Example>,
-    _config: &SftConfig,
-    _progress: impl FnMut(&SftStep) -> Progress,
-) -> Result<SftReport, PolicyError> {
-    unimplemented!()
-}
-
-/// Reads JSONL with `{"messages": [...]}` (the last message, from the assistant, is the target; the chat template renders
-/// the rest) or `{"prompt", "completion"}` (plain text). Blank lines are skipped.
-///
-/// # Errors
-/// [`PolicyError::Batch`] naming the file, the line and what is wrong with it.
-pub fn read_jsonl(
-    _path: &std::path::Path,
-    _tokenizer: &svs_engine::text::Tokenizer,
-) -> Result<Vec<Example>, PolicyError> {
-    unimplemented!()
+impl SftConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`PolicyError::Config`].
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        for (field, value) in [
+            ("batch_tokens", self.batch_tokens),
+            ("micro_batch_tokens", self.micro_batch_tokens),
+            ("epochs", self.epochs),
+            ("max_tokens", self.max_tokens),
+        ] {
+            if value == 0 {
+                return Err(PolicyError::Config {
+                    field,
+                    reason: "must be at least 1".into(),
+                });
+            }
+        }
+        Ok(())
+    }
 }

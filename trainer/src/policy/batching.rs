@@ -1,0 +1,65 @@
+//! Micro-batches by token budget. The loss's divisor is fixed before, so where the cuts fall does not matter to it.
+
+use std::ops::Range;
+
+use svs_engine::train::{TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, score};
+use svs_engine::{EngineError, Params, WeightSet};
+
+/// Consecutive ranges of at most `budget` tokens; a longer item goes alone.
+pub(crate) fn by_tokens(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+    let (mut ranges, mut start, mut tokens) = (Vec::new(), 0, 0);
+    for (i, length) in lengths.iter().enumerate() {
+        if i > start && tokens + length > budget {
+            ranges.push(start..i);
+            (start, tokens) = (i, 0);
+        }
+        tokens += length;
+    }
+    if start < lengths.len() {
+        ranges.push(start..lengths.len());
+    }
+    ranges
+}
+
+fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
+    let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.tokens.len()).collect();
+    by_tokens(&lengths, budget)
+}
+
+/// Forward and backward of all `sequences`, added to `grads`; returns the scores.
+pub(crate) fn accumulate_all(
+    weights: &TrainWeights,
+    sequences: &[TrainSequence],
+    coefficients: &[Vec<TokenGrad>],
+    budget: usize,
+    grads: &mut Params,
+) -> Result<Vec<Vec<TokenScore>>, EngineError> {
+    let mut scores = Vec::with_capacity(sequences.len());
+    for range in ranges(sequences, budget) {
+        scores.extend(accumulate(
+            weights,
+            &sequences[range.clone()],
+            &coefficients[range],
+            grads,
+        )?);
+    }
+    Ok(scores)
+}
+
+/// Forward of all `sequences`; returns their logprobs.
+pub(crate) fn logprobs_all(
+    weights: &WeightSet,
+    sequences: &[TrainSequence],
+    budget: usize,
+) -> Result<Vec<Vec<f32>>, EngineError> {
+    let mut logprobs = Vec::with_capacity(sequences.len());
+    for range in ranges(sequences, budget) {
+        let scores = score(weights, &sequences[range])?;
+        logprobs.extend(
+            scores
+                .into_iter()
+                .map(|row| row.into_iter().map(|token| token.logprob).collect()),
+        );
+    }
+    Ok(logprobs)
+}

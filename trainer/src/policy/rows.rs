@@ -1,0 +1,136 @@
+//! Groups to rows: which trajectories the loss may reach, with which advantage, and whether they are exactly on-policy.
+
+use std::collections::BTreeMap;
+
+use svs_engine::train::TrainSequence;
+use svs_engine::{FinishReason, SamplingParams};
+
+use super::{PolicyError, UpdateConfig, UpdateGroup};
+use crate::objective::group_advantages;
+use crate::trajectory::Trajectory;
+
+/// One trajectory as the update uses it.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    /// Tokens and scored positions.
+    pub(super) sequence: TrainSequence,
+    /// Behaviour logprob of each scored token, nats.
+    pub(super) behaviour: Vec<f32>,
+    /// Advantage of every token.
+    pub(super) advantage: f64,
+    /// Weight in the loss.
+    pub(super) weight: f64,
+    /// Reward it came from.
+    pub(super) reward: Option<f64>,
+    /// Sampled from the very parameters being trained, untruncated: rescoring must give the recorded logprobs.
+    pub(super) exact: bool,
+}
+
+/// The rows of one group, in the order of its members; rows left out are counted in `masked`.
+pub(super) fn rows_of(
+    group: &UpdateGroup,
+    config: &UpdateConfig,
+    version: u64,
+    masked: &mut BTreeMap<String, u64>,
+) -> Result<Vec<Row>, PolicyError> {
+    let members = &group.group.members;
+    let wrong = |reason: String| PolicyError::Batch(format!("group `{}`: {reason}", group.group.id));
+    if group.rewards.len() != members.len() {
+        return Err(wrong(format!(
+            "{} rewards for {} members",
+            group.rewards.len(),
+            members.len()
+        )));
+    }
+    let mut rewards = group.rewards.clone();
+    for (member, reward) in members.iter().zip(&mut rewards) {
+        if let Some(reason) = unusable(member, *reward, group.advantages.is_some(), config, version) {
+            *masked.entry(reason.into()).or_default() += 1;
+            *reward = None;
+        }
+    }
+    let advantages: Vec<Option<f64>> = match &group.advantages {
+        None => group_advantages(&rewards, config.objective.norm_adv_by_std),
+        Some(given) if given.len() == members.len() => {
+            let usable = |member| unusable(member, None, true, config, version).is_none();
+            given
+                .iter()
+                .zip(members)
+                .map(|(advantage, member)| usable(member).then_some(*advantage))
+                .collect()
+        }
+        Some(given) => {
+            return Err(wrong(format!(
+                "{} advantages for {} members",
+                given.len(),
+                members.len()
+            )));
+        }
+    };
+    let mut rows = Vec::new();
+    for ((member, reward), advantage) in members.iter().zip(rewards).zip(advantages) {
+        let Some(advantage) = advantage else { continue };
+        if !advantage.is_finite() || !member.weight.is_finite() {
+            return Err(wrong(format!("advantage or weight of `{}` is not finite", member.id)));
+        }
+        rows.push(
+            row(member, reward, advantage, version).map_err(|reason| wrong(format!("`{}`: {reason}", member.id)))?,
+        );
+    }
+    Ok(rows)
+}
+
+/// Why a trajectory cannot be trained on, if it cannot.
+fn unusable(
+    member: &Trajectory,
+    reward: Option<f64>,
+    advantage_given: bool,
+    config: &UpdateConfig,
+    version: u64,
+) -> Option<&'static str> {
+    let oldest = member.spans.iter().map(|span| span.version).min().unwrap_or(version);
+    if member.sampling.temperature <= 0.0 {
+        // A greedy rollout is no sample of the policy: its ratio means nothing.
+        Some("greedy")
+    } else if member.finish_reason == FinishReason::Abort {
+        Some("aborted")
+    } else if member.scored().first().is_none_or(|first| *first == 0) {
+        Some("no_tokens")
+    } else if version.saturating_sub(oldest) > config.max_staleness {
+        Some("stale")
+    } else if reward.is_none() && !advantage_given {
+        Some("no_reward")
+    } else {
+        None
+    }
+}
+
+fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -> Result<Row, String> {
+    let sequence = TrainSequence {
+        tokens: member.tokens(),
+        scored: member.scored(),
+        temperature: member.sampling.temperature,
+    };
+    let current = member.spans.iter().all(|span| span.version == version);
+    let untruncated = member.thresholds.iter().all(Option::is_none) && samples_plainly(&member.sampling);
+    Ok(Row {
+        sequence,
+        behaviour: member.scored_logprobs()?,
+        advantage,
+        weight: member.weight,
+        reward,
+        exact: current && !member.mixed_kv && untruncated,
+    })
+}
+
+/// True if tokens were drawn from the model's own distribution at the temperature, with nothing cut, biased or penalised.
+fn samples_plainly(sampling: &SamplingParams) -> bool {
+    sampling.top_p >= 1.0
+        && sampling.top_k.is_none_or(|k| k == 0)
+        && sampling.min_p <= 0.0
+        && sampling.presence_penalty == 0.0
+        && sampling.frequency_penalty == 0.0
+        && sampling.repetition_penalty == 1.0
+        && sampling.min_tokens == 0
+        && sampling.logit_bias.is_empty()
+}

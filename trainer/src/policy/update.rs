@@ -1,0 +1,246 @@
+//! One update: whole groups to mini-batches to optimizer steps.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use svs_engine::train::{TokenScore, TrainSequence, TrainWeights};
+use svs_engine::{Params, WeightSet};
+
+use super::batching::{accumulate_all, logprobs_all};
+use super::parity::Parity;
+use super::rows::{Row, rows_of};
+use super::{Policy, PolicyError, UpdateBatch, UpdateConfig, UpdateReport};
+use crate::objective::{LossRow, LossSums, policy_loss};
+use crate::seeds::{SplitMix, derive};
+
+/// What an update has done so far.
+pub(super) struct Update<'a> {
+    policy: &'a mut Policy,
+    config: &'a UpdateConfig,
+    reference: Option<Arc<WeightSet>>,
+    grads: Params,
+    report: UpdateReport,
+    sums: LossSums,
+    parity: Parity,
+    entropy: f64,
+    grad_norm: f64,
+    lr: f64,
+}
+
+impl<'a> Update<'a> {
+    pub(super) fn new(policy: &'a mut Policy, batch: &UpdateBatch, config: &'a UpdateConfig) -> Self {
+        let grads = Params::zeros(Arc::clone(&policy.params().layout));
+        Self {
+            config,
+            reference: batch.reference.clone(),
+            grads,
+            report: UpdateReport::default(),
+            sums: LossSums::default(),
+            parity: Parity::default(),
+            entropy: 0.0,
+            grad_norm: 0.0,
+            lr: 0.0,
+            policy,
+        }
+    }
+
+    /// Runs all mini-batches. Steps taken before an error stay and are reported by the policy's version.
+    pub(super) fn run(mut self, batch: &UpdateBatch) -> Result<UpdateReport, PolicyError> {
+        let result = self.mini_batches(batch);
+        if self.report.steps > 0 {
+            self.policy.moved();
+        }
+        result?;
+        self.report.version = self.policy.version();
+        let tokens = self.sums.tokens.max(1.0);
+        let metrics = &mut self.report.metrics;
+        metrics.extend(
+            self.sums
+                .metrics()
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        metrics.insert("actor/entropy".into(), self.entropy / tokens);
+        let steps = (self.report.steps + self.report.skipped_steps).max(1) as f64;
+        metrics.insert("actor/grad_norm".into(), self.grad_norm / steps);
+        metrics.insert("actor/lr".into(), self.lr);
+        self.parity.metrics(metrics);
+        Ok(self.report)
+    }
+
+    fn mini_batches(&mut self, batch: &UpdateBatch) -> Result<(), PolicyError> {
+        // Masks and advantages are those of the moment of sampling: they are fixed once, before anything moves.
+        let version = self.policy.version();
+        let mut groups = Vec::with_capacity(batch.groups.len());
+        for group in &batch.groups {
+            groups.push(rows_of(group, self.config, version, &mut self.report.masked)?);
+        }
+        groups.retain(|rows| !rows.is_empty());
+        self.report.rows = groups.iter().map(Vec::len).sum::<usize>() as u64;
+        self.report.tokens = groups.iter().flatten().map(|row| row.behaviour.len()).sum::<usize>() as u64;
+        summarize(groups.iter().flatten(), &mut self.report.metrics);
+        for epoch in 0..self.config.epochs {
+            let mut order: Vec<&Vec<Row>> = groups.iter().collect();
+            if let Some(seed) = self.config.shuffle_seed {
+                SplitMix::new(derive(&["update", &seed.to_string(), &epoch.to_string()])).shuffle(&mut order);
+            }
+            for mini_batch in order.chunks(self.config.mini_batch_groups) {
+                let rows: Vec<&Row> = mini_batch.iter().copied().flatten().collect();
+                self.step(&rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One optimizer step on one mini-batch.
+    fn step(&mut self, rows: &[&Row]) -> Result<(), PolicyError> {
+        let denominator: f64 = rows.iter().map(|row| row.behaviour.len() as f64).sum();
+        let objective = &self.config.objective;
+        let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
+        // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
+        let rows: Vec<&Row> = rows
+            .iter()
+            .copied()
+            .filter(|row| regularized || row.advantage != 0.0)
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let moved = self.report.steps > 0;
+        let weights = if moved {
+            self.policy.pack("update")
+        } else {
+            self.policy.current()
+        };
+        let current = self.logprobs(&rows, &weights, moved)?;
+        let reference = self.reference_logprobs(&rows, &weights, moved)?;
+        let loss_rows: Vec<LossRow<'_>> = rows
+            .iter()
+            .enumerate()
+            .map(|(i, row)| LossRow {
+                logprobs: &current[i],
+                old_logprobs: &row.behaviour,
+                reference: reference.as_ref().map(|rows| rows[i].as_slice()),
+                entropies: None,
+                advantage: row.advantage,
+                weight: row.weight,
+            })
+            .collect();
+        let loss = policy_loss(&loss_rows, objective, denominator);
+        self.grads.values.fill(0.0);
+        let train_weights = TrainWeights::prepare(weights, self.policy.params());
+        let sequences = sequences(&rows);
+        let budget = self.config.micro_batch_tokens;
+        let scores = accumulate_all(&train_weights, &sequences, &loss.grads, budget, &mut self.grads)?;
+        drop(train_weights);
+        self.check(&rows, &current, &scores, moved)?;
+        self.sums.add(&loss.sums);
+        self.entropy += scores
+            .iter()
+            .flatten()
+            .map(|score| f64::from(score.entropy))
+            .sum::<f64>();
+        self.apply();
+        Ok(())
+    }
+
+    fn apply(&mut self) {
+        let step = self.policy.step(&self.grads, &self.config.optim);
+        self.lr = step.lr;
+        if step.applied {
+            self.grad_norm += step.grad_norm;
+            self.report.steps += 1;
+        } else {
+            tracing::warn!(
+                grad_norm = step.grad_norm,
+                "optimizer step skipped: the gradient norm is not finite"
+            );
+            self.report.skipped_steps += 1;
+        }
+    }
+
+    /// Logprobs under the weights being moved: the sampler's own for exact rows before the first step, else a forward.
+    fn logprobs(&self, rows: &[&Row], weights: &WeightSet, moved: bool) -> Result<Vec<Vec<f32>>, PolicyError> {
+        let recorded = |row: &Row| row.exact && !moved;
+        let to_score: Vec<&Row> = rows.iter().copied().filter(|row| !recorded(row)).collect();
+        let mut scored = logprobs_all(weights, &sequences(&to_score), self.config.micro_batch_tokens)?.into_iter();
+        Ok(rows
+            .iter()
+            .map(|row| {
+                if recorded(row) {
+                    row.behaviour.clone()
+                } else {
+                    scored.next().expect("one result per scored row")
+                }
+            })
+            .collect())
+    }
+
+    fn reference_logprobs(
+        &mut self,
+        rows: &[&Row],
+        weights: &WeightSet,
+        moved: bool,
+    ) -> Result<Option<Vec<Vec<f32>>>, PolicyError> {
+        if self.config.objective.kl_loss_coef == 0.0 {
+            return Ok(None);
+        }
+        let Some(reference) = &self.reference else {
+            let reason = "objective.kl_loss_coef is not 0, but the batch has no reference weights".into();
+            return Err(PolicyError::Batch(reason));
+        };
+        let logprobs = logprobs_all(reference, &sequences(rows), self.config.micro_batch_tokens)?;
+        if !moved && reference.version == weights.version {
+            // The reference is the policy itself: its KL must be 0.
+            for (row, logprobs) in rows.iter().zip(&logprobs).filter(|(row, _)| row.exact) {
+                let tolerance = self.config.parity_tolerance;
+                Parity::default().compare("by the reference", &row.behaviour, logprobs.iter().copied(), tolerance)?;
+            }
+        }
+        Ok(Some(logprobs))
+    }
+
+    /// The backward's own forward must agree with the logprobs that the loss was computed from.
+    fn check(
+        &mut self,
+        rows: &[&Row],
+        current: &[Vec<f32>],
+        scores: &[Vec<TokenScore>],
+        moved: bool,
+    ) -> Result<(), PolicyError> {
+        let tolerance = self.config.parity_tolerance;
+        for ((row, current), scores) in rows.iter().zip(current).zip(scores) {
+            let rescored = scores.iter().map(|score| score.logprob);
+            if row.exact && !moved {
+                self.parity.compare("by the trainer", current, rescored, tolerance)?;
+            } else {
+                Parity::default().compare("by the backward's forward", current, rescored, tolerance)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sequences(rows: &[&Row]) -> Vec<TrainSequence> {
+    rows.iter().map(|row| row.sequence.clone()).collect()
+}
+
+/// Mean, largest and smallest reward and advantage.
+fn summarize<'r>(rows: impl Iterator<Item = &'r Row> + Clone, metrics: &mut BTreeMap<String, f64>) {
+    let rewards: Vec<f64> = rows.clone().filter_map(|row| row.reward).collect();
+    let advantages: Vec<f64> = rows.map(|row| row.advantage).collect();
+    for (name, values) in [("critic/rewards", rewards), ("critic/advantages", advantages)] {
+        if values.is_empty() {
+            continue;
+        }
+        metrics.insert(format!("{name}/mean"), values.iter().sum::<f64>() / values.len() as f64);
+        metrics.insert(
+            format!("{name}/max"),
+            values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        );
+        metrics.insert(
+            format!("{name}/min"),
+            values.iter().copied().fold(f64::INFINITY, f64::min),
+        );
+    }
+}

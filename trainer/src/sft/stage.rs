@@ -1,0 +1,188 @@
+//! The training itself: a plan of batches, then one optimizer step each.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use svs_engine::Params;
+use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights};
+
+use super::{Example, Progress, SftConfig, SftReport, SftStep};
+use crate::optim::{AdamW, OptimConfig};
+use crate::policy::{Policy, PolicyError, accumulate_all, by_tokens};
+use crate::seeds::{SplitMix, derive};
+
+/// Trains `policy` on `examples`; `progress` is called after each step. The same input gives the same parameters bit for
+/// bit. The optimizer state starts at zero and is dropped afterwards; the policy's version grows by one if it moved.
+///
+/// # Errors
+/// [`PolicyError::Config`], [`PolicyError::Batch`], [`PolicyError::Engine`].
+pub fn train(
+    policy: &mut Policy,
+    examples: impl IntoIterator<Item = Example>,
+    config: &SftConfig,
+    mut progress: impl FnMut(&SftStep) -> Progress,
+) -> Result<SftReport, PolicyError> {
+    config.validate()?;
+    let mut report = SftReport::default();
+    let examples = usable(policy, examples, config, &mut report)?;
+    let plan = plan(&examples, config);
+    let optim = schedule(config, plan.len() as u64)?;
+    let mut optimizer = AdamW::new(policy.params().values.len());
+    let mut grads = Params::zeros(Arc::clone(&policy.params().layout));
+    let result = run(
+        policy,
+        &examples,
+        &plan,
+        (config, &optim),
+        (&mut optimizer, &mut grads),
+        |step, examples| {
+            report.examples += examples;
+            report.target_tokens += step.target_tokens;
+            report.first_loss = if step.step == 1 { step.loss } else { report.first_loss };
+            report.last_loss = step.loss;
+            progress(step)
+        },
+    );
+    if optimizer.steps > 0 {
+        policy.moved();
+    }
+    result?;
+    Ok(SftReport {
+        steps: optimizer.steps,
+        skipped_steps: optimizer.skipped,
+        ..report
+    })
+}
+
+fn run(
+    policy: &mut Policy,
+    examples: &[Example],
+    plan: &[Vec<usize>],
+    (config, optim): (&SftConfig, &OptimConfig),
+    (optimizer, grads): (&mut AdamW, &mut Params),
+    mut done: impl FnMut(&SftStep, u64) -> Progress,
+) -> Result<(), PolicyError> {
+    for (i, batch) in plan.iter().enumerate() {
+        let target_tokens: usize = batch.iter().map(|index| examples[*index].target.len()).sum();
+        let sequences: Vec<TrainSequence> = batch.iter().map(|index| sequence(&examples[*index])).collect();
+        // Mean cross-entropy over the whole step: each target token has dL/dlogp = −1/N whatever the micro-batches are.
+        let grad = TokenGrad {
+            dlogprob: (-1.0 / target_tokens as f64) as f32,
+            dentropy: 0.0,
+        };
+        let coefficients: Vec<Vec<TokenGrad>> = sequences.iter().map(|row| vec![grad; row.scored.len()]).collect();
+        grads.values.fill(0.0);
+        let weights = TrainWeights::prepare(policy.pack("sft"), policy.params());
+        let scores = accumulate_all(&weights, &sequences, &coefficients, config.micro_batch_tokens, grads)?;
+        drop(weights);
+        let loss = -scores
+            .iter()
+            .flatten()
+            .map(|score| f64::from(score.logprob))
+            .sum::<f64>()
+            / target_tokens as f64;
+        let applied = policy.step_with(optimizer, grads, optim);
+        if !applied.applied {
+            tracing::warn!(
+                grad_norm = applied.grad_norm,
+                "optimizer step skipped: the gradient norm is not finite"
+            );
+        }
+        let step = SftStep {
+            step: i as u64 + 1,
+            steps: plan.len() as u64,
+            loss,
+            grad_norm: applied.grad_norm,
+            lr: applied.lr,
+            target_tokens: target_tokens as u64,
+        };
+        if done(&step, batch.len() as u64) == Progress::Stop {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The examples that fit; the others are counted, contradictory ones refused.
+fn usable(
+    policy: &Policy,
+    examples: impl IntoIterator<Item = Example>,
+    config: &SftConfig,
+    report: &mut SftReport,
+) -> Result<Vec<Example>, PolicyError> {
+    let shape = &policy.model().config;
+    let longest = config.max_tokens.min(shape.max_position_embeddings);
+    let mut kept = Vec::new();
+    for (i, example) in examples.into_iter().enumerate() {
+        let wrong = |reason: String| Err(PolicyError::Batch(format!("example {i} (from 0): {reason}")));
+        if example.prompt.is_empty() || example.target.is_empty() {
+            return wrong("prompt and target need at least one token each".into());
+        }
+        let outside = example
+            .prompt
+            .iter()
+            .chain(&example.target)
+            .find(|token| **token as usize >= shape.vocab_size);
+        if let Some(token) = outside {
+            return wrong(format!(
+                "token id {token} is outside the model's vocabulary of {}",
+                shape.vocab_size
+            ));
+        }
+        if example.prompt.len() + example.target.len() > longest {
+            report.too_long += 1;
+        } else {
+            kept.push(example);
+        }
+    }
+    if kept.is_empty() {
+        let reason = format!(
+            "no example to train on ({} longer than {longest} tokens)",
+            report.too_long
+        );
+        return Err(PolicyError::Batch(reason));
+    }
+    Ok(kept)
+}
+
+/// Indices of the examples of each step: every pass in an order of its own, cut by token budget.
+fn plan(examples: &[Example], config: &SftConfig) -> Vec<Vec<usize>> {
+    let most = config
+        .max_steps
+        .map_or(usize::MAX, |steps| usize::try_from(steps).unwrap_or(usize::MAX));
+    let mut steps = Vec::new();
+    for epoch in 0..config.epochs {
+        if steps.len() >= most {
+            break;
+        }
+        let mut order: Vec<usize> = (0..examples.len()).collect();
+        SplitMix::new(derive(&["sft", &config.seed.to_string(), &epoch.to_string()])).shuffle(&mut order);
+        let length = |index: &usize| examples[*index].prompt.len() + examples[*index].target.len();
+        let lengths: Vec<usize> = order.iter().map(length).collect();
+        let cut = |range: Range<usize>| order[range].to_vec();
+        steps.extend(by_tokens(&lengths, config.batch_tokens).into_iter().map(cut));
+    }
+    steps.truncate(most);
+    steps
+}
+
+fn schedule(config: &SftConfig, steps: u64) -> Result<OptimConfig, PolicyError> {
+    let mut optim = config.optim.clone();
+    if optim.total_steps == 0 {
+        optim.total_steps = steps.max(optim.warmup_steps + 1);
+    }
+    optim
+        .validate()
+        .map_err(|(field, reason)| PolicyError::Config { field, reason })?;
+    Ok(optim)
+}
+
+fn sequence(example: &Example) -> TrainSequence {
+    let length = |tokens: &[u32]| u32::try_from(tokens.len()).expect("bounded by max_position_embeddings");
+    let start = length(&example.prompt);
+    TrainSequence {
+        tokens: [example.prompt.as_slice(), &example.target].concat(),
+        scored: (start..start + length(&example.target)).collect(),
+        temperature: 1.0,
+    }
+}
