@@ -1,6 +1,6 @@
 //! Hand-made trajectories for tests of the stages.
 
-use svs_engine::{FinishReason, SamplingParams};
+use svs_engine::{FinishReason, SamplingParams, VersionSpan};
 use svs_verifier::Verdict;
 
 use crate::trajectory::{GraderVerdict, Group, Kind, Segment, SegmentRole, Trajectory};
@@ -36,7 +36,11 @@ pub(crate) fn trajectory(id: &str, group_id: &str, size: u32, kind: Kind, text: 
         logprobs: vec![-0.5],
         raw_logprobs: vec![-0.5],
         thresholds: vec![None],
-        spans: Vec::new(),
+        spans: vec![VersionSpan {
+            version: 0,
+            start: 0,
+            end: 1,
+        }],
         mixed_kv: false,
         sampling: SamplingParams::default(),
         choice: 0,
