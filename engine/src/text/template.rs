@@ -1,4 +1,6 @@
 //! Chat templates: Jinja as `transformers` renders it, bounded so that a hostile template cannot hang the server.
+//!
+//! Known difference: printing a whole list or dict (`{{ messages }}`) quotes strings with `"` where Python uses `'`.
 
 use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, context};

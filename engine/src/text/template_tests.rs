@@ -84,6 +84,48 @@ fn templates_render_as_transformers_does() {
 }
 
 #[test]
+fn constructs_of_published_templates_render_as_transformers_does() {
+    let chat = [
+        ("user", "hi\n"),
+        ("assistant", "<think>a</think>\n\nb "),
+        ("user", "é🙂"),
+    ];
+    for (source, expected) in [
+        (
+            "{%- set ns = namespace(last=-1) %}{%- for m in messages[::-1] %}{%- set index = (messages|length - 1) - loop.index0 %}{%- if ns.last < 0 and m.role == 'user' and m.content is string and not(m.content.startswith('<t>') and m.content.endswith('</t>')) %}{%- set ns.last = index %}{%- endif %}{%- endfor %}{{ ns.last }}",
+            "2",
+        ),
+        ("{{ messages[1].content.split('</think>')[-1].lstrip('\\n') }}", "b "),
+        (
+            "{% macro r(m, x=1) %}[{{ m.role }}{{ x }}]{% endmacro %}{% for m in messages %}{{ r(m, loop.index) }}{% endfor %}{{ r(messages[0]) }}",
+            "[user1][assistant2][user3][user1]",
+        ),
+        (
+            "{{ messages | selectattr('role', 'equalto', 'user') | list | length }} {{ messages | map(attribute='role') | join(', ') }}",
+            "2 user, assistant, user",
+        ),
+        (
+            "{{ messages[0].nothing or 'd' }}|{{ messages[0].get('x', 'y') }}|{{ nothing | default('d') }}|{{ messages[5] is defined }}",
+            "d|y|d|False",
+        ),
+        (
+            "{{ messages[0] is mapping }} {{ messages is sequence }} {{ 'role' in messages[0] }} {{ none }} {{ 1.0 }} {{ 'é🙂'|length }}",
+            "True True True None 1.0 2",
+        ),
+        (
+            "{%- for m in messages -%}\n  {{ m.role }}\n{%- endfor -%}\n\n\n  tail  \n\n",
+            "userassistantusertail  \n",
+        ),
+        (
+            "{% set x %}captured {{ messages|length }}{% endset %}{{ x|upper }}{{ dict(a=1) | tojson }}",
+            "CAPTURED 3{\"a\": 1}",
+        ),
+    ] {
+        assert_eq!(render(source, &chat).unwrap(), expected, "{source}");
+    }
+}
+
+#[test]
 fn refusals_and_bad_templates_are_errors() {
     let refused = render("{{ raise_exception('roles must alternate') }}", &[]).unwrap_err();
     assert_eq!(refused.to_string(), "chat template: roles must alternate");
