@@ -1,8 +1,27 @@
 //! Atomic checkpoints: parameters, optimizer moments and the loop's own state, checksummed, last K kept.
 
+//!
+//! A checkpoint is written into a temporary folder, synced, and renamed; no earlier folder is ever written to. What the
+//! loop's state means is the loop's affair.
+
+mod disk;
+mod format;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use disk::{Disk, FileSystem};
+use format::{fingerprint, folder_name, parse_folder_name};
 
 use crate::policy::Policy;
+
+/// Prefix of folders that are not checkpoints: being written or removed.
+const TEMPORARY: &str = ".part-";
 
 /// Errors of checkpointing. An older checkpoint is never harmed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,11 +59,12 @@ pub enum CheckpointError {
     },
 }
 
-/// A folder of checkpoints `step-N`.
+/// A folder of checkpoints `step-N` (`step-N.1` if a step is saved again). Only one process may write to it.
 #[derive(Debug, Clone)]
 pub struct CheckpointStore {
     folder: PathBuf,
     keep: usize,
+    disk: Arc<dyn Disk>,
 }
 
 /// A checkpoint that was read back.
@@ -61,36 +81,154 @@ pub struct Restored {
 }
 
 impl CheckpointStore {
-    /// Checkpoints in `folder` (created if missing), the newest `keep` (at least 1) of which are kept.
+    /// Checkpoints in `folder` (created if missing), the newest `keep` (at least 1) of which are kept. Leftovers of a
+    /// killed process are removed.
     ///
     /// # Errors
     /// [`CheckpointError::File`].
     pub fn open(folder: &Path, keep: usize) -> Result<Self, CheckpointError> {
-        Ok(Self {
+        std::fs::create_dir_all(folder).map_err(|error| write::failed(folder, &error))?;
+        let store = Self {
             folder: folder.into(),
-            keep,
-        })
+            keep: keep.max(1),
+            disk: Arc::new(FileSystem),
+        };
+        for name in store.names()?.iter().filter(|name| name.starts_with(TEMPORARY)) {
+            store.discard(&folder.join(name));
+        }
+        Ok(store)
     }
 
     /// Writes a checkpoint after `step`; returns its folder. It exists completely or not at all.
     ///
     /// # Errors
     /// [`CheckpointError::DiskFull`], [`CheckpointError::File`].
-    pub fn save(
-        &self,
-        _policy: &Policy,
-        _step: u64,
-        _run_state: &serde_json::Value,
-    ) -> Result<PathBuf, CheckpointError> {
-        let _ = (&self.folder, self.keep);
-        unimplemented!()
+    pub fn save(&self, policy: &Policy, step: u64, run_state: &serde_json::Value) -> Result<PathBuf, CheckpointError> {
+        let taken = self
+            .checkpoints()?
+            .into_iter()
+            .filter(|(found, _)| *found == step)
+            .map(|(_, copy)| copy + 1)
+            .max();
+        let name = folder_name(step, taken.unwrap_or(0));
+        let temporary = self.folder.join(format!("{TEMPORARY}{name}"));
+        let folder = self.folder.join(name);
+        let written = write::write_all(self.disk.as_ref(), &temporary, policy, step, run_state).and_then(|()| {
+            self.disk
+                .rename(&temporary, &folder)
+                .map_err(|error| write::failed(&folder, &error))
+        });
+        if let Err(error) = written {
+            self.discard(&temporary);
+            return Err(error);
+        }
+        self.disk
+            .sync_folder(&self.folder)
+            .map_err(|error| write::failed(&self.folder, &error))?;
+        self.prune();
+        Ok(folder)
     }
 
     /// Puts the newest intact checkpoint into `policy`; `None` if there is no checkpoint at all.
     ///
     /// # Errors
     /// [`CheckpointError::NoneIntact`], [`CheckpointError::Mismatch`], [`CheckpointError::File`].
-    pub fn load_latest(&self, _policy: &mut Policy) -> Result<Option<Restored>, CheckpointError> {
-        unimplemented!()
+    pub fn load_latest(&self, policy: &mut Policy) -> Result<Option<Restored>, CheckpointError> {
+        let mut skipped = Vec::new();
+        for (step, copy) in self.checkpoints()?.into_iter().rev() {
+            let path = self.folder.join(folder_name(step, copy));
+            match load(&path, policy)? {
+                Ok((step, run_state)) => {
+                    return Ok(Some(Restored {
+                        step,
+                        run_state,
+                        path,
+                        skipped,
+                    }));
+                }
+                Err(reason) => {
+                    let reason = format!("{}: {reason}", path.display());
+                    tracing::warn!(reason, "a checkpoint is not intact; trying the one before");
+                    skipped.push(reason);
+                }
+            }
+        }
+        if skipped.is_empty() {
+            return Ok(None);
+        }
+        Err(CheckpointError::NoneIntact {
+            folder: self.folder.display().to_string(),
+            reasons: skipped.join("; "),
+        })
     }
+
+    /// Steps and copies, oldest first.
+    fn checkpoints(&self) -> Result<Vec<(u64, u32)>, CheckpointError> {
+        let mut found: Vec<(u64, u32)> = self
+            .names()?
+            .iter()
+            .filter_map(|name| parse_folder_name(name))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn names(&self) -> Result<Vec<String>, CheckpointError> {
+        let failed = |error: std::io::Error| write::failed(&self.folder, &error);
+        std::fs::read_dir(&self.folder)
+            .map_err(failed)?
+            .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    /// Removes all but the newest. A failure leaves too many, which is harmless and tried again at the next save.
+    fn prune(&self) {
+        let found = self.checkpoints().unwrap_or_default();
+        for (step, copy) in &found[..found.len().saturating_sub(self.keep)] {
+            let name = folder_name(*step, *copy);
+            let doomed = self.folder.join(format!("{TEMPORARY}{name}.old"));
+            // Renamed first, so that a checkpoint half removed does not look like one.
+            match self.disk.rename(&self.folder.join(&name), &doomed) {
+                Ok(()) => self.discard(&doomed),
+                Err(error) => tracing::warn!(name, %error, "an old checkpoint could not be removed"),
+            }
+        }
+    }
+
+    fn discard(&self, folder: &Path) {
+        match self.disk.remove_folder(folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(folder = %folder.display(), %error, "a temporary folder could not be removed"),
+        }
+    }
+}
+
+/// Step and run state of the checkpoint at `path` after putting it into `policy`, or why it is not intact.
+fn load(path: &Path, policy: &mut Policy) -> Result<Result<(u64, serde_json::Value), String>, CheckpointError> {
+    let mismatch = |reason: String| CheckpointError::Mismatch {
+        path: path.display().to_string(),
+        reason,
+    };
+    let (manifest, state) = match read::read_state(path) {
+        Ok(found) => found,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let layout = &policy.params().layout;
+    if state.layout_sha256 != fingerprint(layout) || state.parameters != layout.len as u64 {
+        let reason = format!(
+            "it has {} parameters, the model has {} or other shapes",
+            state.parameters, layout.len
+        );
+        return Err(mismatch(reason));
+    }
+    let contents = match read::read_arenas(path, &manifest, state) {
+        Ok(contents) => contents,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let state = contents.state;
+    policy
+        .restore(contents.params, contents.optimizer, state.version)
+        .map_err(|error| mismatch(error.to_string()))?;
+    Ok(Ok((state.step, state.run_state)))
 }
