@@ -3,8 +3,14 @@
 //! Every output element is reduced in one fixed order that depends neither on the batch, nor on chunking or neighbours,
 //! nor on the number of threads or the instruction set; work is split over rows and columns only.
 
+pub(crate) mod attention;
+pub(crate) mod elementwise;
 mod exp;
+pub(crate) mod gemm;
 mod logsumexp;
+pub(crate) mod norm;
+pub(crate) mod par;
+pub(crate) mod rope;
 mod simd;
 
 pub use exp::exp;

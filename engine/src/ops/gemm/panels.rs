@@ -1,0 +1,84 @@
+//! A matrix packed in panels of 16 columns, the layout that the product kernels read.
+
+use super::kernel::PANEL;
+
+/// A `[k, n]` matrix as `[ceil(n / 16), k, 16]` f32, the last panel padded with zeros.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Panels {
+    /// Rows: terms of each output's sum.
+    pub(crate) k: usize,
+    /// Columns: outputs.
+    pub(crate) n: usize,
+    /// The panels.
+    pub(crate) values: Vec<f32>,
+}
+
+impl Panels {
+    /// Packs weights `[n_i, k]` (row-major, stacked along n) for `X · Wᵀ`.
+    pub(crate) fn from_weights(parts: &[&[f32]], k: usize) -> Self {
+        let n = parts.iter().map(|part| part.len() / k).sum::<usize>();
+        let mut packed = Self {
+            k,
+            n,
+            values: vec![0.0; n.div_ceil(PANEL) * PANEL * k],
+        };
+        let rows = parts.iter().flat_map(|part| part.chunks_exact(k));
+        for (column, row) in rows.enumerate() {
+            let (panel, lane) = (column / PANEL, column % PANEL);
+            let panel = &mut packed.values[panel * k * PANEL..(panel + 1) * k * PANEL];
+            for (slot, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(row) {
+                slot[lane] = *value;
+            }
+        }
+        packed
+    }
+
+    /// Packs `[k_i, n]` matrices (row-major, stacked along k) as they lie: transposed weights for `dX = dY · W`.
+    pub(crate) fn from_rows(parts: &[&[f32]], n: usize) -> Self {
+        let mut packed = Self::default();
+        packed.k = parts.iter().map(|part| part.len() / n).sum();
+        packed.n = n;
+        packed.values = vec![0.0; n.div_ceil(PANEL) * PANEL * packed.k];
+        let rows = parts.iter().flat_map(|part| part.chunks_exact(n));
+        for (k, row) in rows.enumerate() {
+            for (panel, columns) in row.chunks(PANEL).enumerate() {
+                let at = (panel * packed.k + k) * PANEL;
+                packed.values[at..at + columns.len()].copy_from_slice(columns);
+            }
+        }
+        packed
+    }
+
+    /// Packs a row-major `[rows, n]` matrix in place of what this held: activations for `dW = dYᵀ · X`.
+    pub(crate) fn refill(&mut self, rows: &[f32], n: usize) {
+        self.k = rows.len() / n;
+        self.n = n;
+        self.values.resize(n.div_ceil(PANEL) * PANEL * self.k, 0.0);
+        if self.k == 0 {
+            return;
+        }
+        for (index, panel) in self.values.chunks_exact_mut(self.k * PANEL).enumerate() {
+            let first = index * PANEL;
+            let width = PANEL.min(n - first);
+            let rows = rows.chunks_exact(n).map(|row| &row[first..first + width]);
+            for (slot, columns) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
+                match columns.first_chunk::<PANEL>() {
+                    Some(full) => *slot = *full,
+                    None => {
+                        slot[..width].copy_from_slice(columns);
+                        slot[width..].fill(0.0);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Column `column`, `[k]`, into `out`: a row of the weights that were packed.
+    pub(crate) fn column_into(&self, column: usize, out: &mut [f32]) {
+        let (panel, lane) = (column / PANEL, column % PANEL);
+        let panel = &self.values[panel * self.k * PANEL..(panel + 1) * self.k * PANEL];
+        for (slot, value) in out.iter_mut().zip(panel.as_chunks::<PANEL>().0) {
+            *slot = value[lane];
+        }
+    }
+}

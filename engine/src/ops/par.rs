@@ -1,0 +1,105 @@
+//! How work is spread over threads: by independent pieces only, so that results never depend on it.
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// Whether a kernel may use the current rayon pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Par {
+    /// Stay on this thread.
+    Serial,
+    /// Spread over the current pool.
+    Pool,
+}
+
+impl Par {
+    /// Threads that may work.
+    pub(crate) fn threads(self) -> usize {
+        match self {
+            Self::Serial => 1,
+            Self::Pool => rayon::current_num_threads(),
+        }
+    }
+
+    /// Runs `piece(i)` for every `i < count`, in any order and on any thread.
+    pub(crate) fn each(self, count: usize, piece: impl Fn(usize) + Sync + Send) {
+        if self.threads() == 1 || count <= 1 {
+            (0..count).for_each(piece);
+        } else {
+            (0..count).into_par_iter().with_max_len(1).for_each(piece);
+        }
+    }
+
+    /// Splits `rows` (each `width` long) into runs for the threads and calls `piece(first_row, rows)` on each.
+    /// Stays serial when there are fewer than `least` elements.
+    pub(crate) fn rows(self, rows: &mut [f32], width: usize, least: usize, piece: impl Fn(usize, &mut [f32]) + Sync) {
+        if width == 0 || rows.is_empty() {
+            return;
+        }
+        if self.threads() == 1 || rows.len() < least {
+            return piece(0, rows);
+        }
+        let count = rows.len() / width;
+        let run = count.div_ceil(4 * self.threads()).max(1);
+        rows.par_chunks_mut(run * width)
+            .enumerate()
+            .for_each(|(i, chunk)| piece(i * run, chunk));
+    }
+}
+
+/// A slice whose disjoint parts are written by several threads at once.
+pub(crate) struct Disjoint<'a, T> {
+    first: *mut T,
+    len: usize,
+    slice: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: all access goes through `unsafe` methods whose callers promise disjointness.
+unsafe impl<T: Send> Send for Disjoint<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Disjoint<'_, T> {}
+
+impl<'a, T> Disjoint<'a, T> {
+    /// Shares `slice`.
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
+        Self {
+            first: slice.as_mut_ptr(),
+            len: slice.len(),
+            slice: PhantomData,
+        }
+    }
+
+    /// The first element.
+    pub(crate) fn pointer(&self) -> *mut T {
+        self.first
+    }
+
+    /// The elements of `range`.
+    ///
+    /// # Safety
+    /// No other live reference covers an element of `range`.
+    ///
+    /// # Panics
+    /// If `range` is out of bounds.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn part(&self, range: std::ops::Range<usize>) -> &mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len, "part out of bounds");
+        // SAFETY: in bounds, and not aliased as the caller promises.
+        unsafe { std::slice::from_raw_parts_mut(self.first.wrapping_add(range.start), range.len()) }
+    }
+
+    /// The elements of `range`, to read.
+    ///
+    /// # Safety
+    /// No element of `range` is written while the slice lives.
+    ///
+    /// # Panics
+    /// If `range` is out of bounds.
+    pub(crate) unsafe fn read(&self, range: std::ops::Range<usize>) -> &[T] {
+        assert!(range.start <= range.end && range.end <= self.len, "part out of bounds");
+        // SAFETY: in bounds, and not written as the caller promises.
+        unsafe { std::slice::from_raw_parts(self.first.wrapping_add(range.start), range.len()) }
+    }
+}
