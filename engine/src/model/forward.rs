@@ -24,6 +24,14 @@ pub struct SequenceRows<'a> {
     pub block_table: &'a [u32],
 }
 
+impl SequenceRows<'_> {
+    /// The same rows numbered from row `first` of the batch.
+    fn shifted(&self, first: usize) -> Self {
+        let rows = self.rows.start - first..self.rows.end - first;
+        Self { rows, start: self.start, block_table: self.block_table }
+    }
+}
+
 /// What one step computes.
 #[derive(Debug, Clone)]
 pub struct StepBatch<'a> {
@@ -130,7 +138,9 @@ fn step(
             // SAFETY: part i alone uses its buffers and its rows.
             let (part, out) =
                 unsafe { (&mut buffers.part(i..i + 1)[0], out.part(rows.start * hidden..rows.end * hidden)) };
-            let view = LayerRows { config, sequences, positions: &positions[rows.clone()], rope };
+            // Rows are numbered from the part's first.
+            let local: Vec<SequenceRows<'_>> = sequences.iter().map(|s| s.shifted(rows.start)).collect();
+            let view = LayerRows { config, sequences: &local, positions: &positions[rows.clone()], rope };
             // SAFETY: sequences write blocks of their own, and `split` has made sure that no part reads another's.
             unsafe { layers(inner, weights, &batch.tokens[rows], view, &kv, part, out) };
         });
@@ -204,11 +214,9 @@ unsafe fn layers(
     let hidden = weights.config.hidden_size;
     part.acts.input.resize(tokens.len() * hidden, 0.0);
     embed(par, &weights.embedding, &weights.head, tokens, hidden, &mut part.acts.input);
-    // Rows are numbered from the part's first.
-    let first = rows.sequences.first().map_or(0, |s| s.rows.start);
     for (index, layer) in weights.layers.iter().enumerate() {
         // SAFETY: passed on.
-        unsafe { layer_forward(par, layer, rows, first, kv, index, &mut part.acts, &mut part.work, &mut part.out) };
+        unsafe { layer_forward(par, layer, rows, kv, index, &mut part.acts, &mut part.work, &mut part.out) };
         std::mem::swap(&mut part.acts.input, &mut part.out);
     }
     out.copy_from_slice(&part.acts.input);

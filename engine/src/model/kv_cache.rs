@@ -1,7 +1,7 @@
 //! The tensors behind KV blocks. Who owns which block is the business of [`crate::kv`].
 
 use crate::config::ModelConfig;
-pub use crate::ops::attention::BLOCK_TOKENS;
+pub use crate::kv::BLOCK_TOKENS;
 use crate::ops::attention::{Kv, KvShape};
 
 /// Keys and values of every layer, in blocks of [`BLOCK_TOKENS`] positions, f32. A block holds, per layer, the keys

@@ -3,6 +3,7 @@
 
 mod forward;
 mod kv_cache;
+mod layer;
 
 pub use forward::{Scratch, SequenceRows, StepBatch, forward};
 pub use kv_cache::{BLOCK_TOKENS, KvCache};

@@ -16,6 +16,9 @@ use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
 
+/// Places in the command queue for commands other than requests.
+const CONTROLS: usize = 16;
+
 #[derive(Debug)]
 struct Inner {
     commands: SyncSender<Command>,
@@ -46,7 +49,7 @@ impl EngineHandle {
         let shared = Arc::new(Shared::default());
         *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = engine.stats();
         let store = engine.store().clone();
-        let (commands, received) = sync_channel(config.max_waiting);
+        let (commands, received) = sync_channel(config.max_waiting + CONTROLS);
         let kept = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("svs-engine".into())
@@ -67,18 +70,22 @@ impl EngineHandle {
         validate(&request, &inner.config, inner.model.vocab_size, inner.context_length)?;
         let weights = inner.store.resolve(request.weights.as_deref())?;
         let (n, limit) = (request.n as usize, inner.config.max_waiting);
-        let waiting = inner.shared.waiting.fetch_add(n, Ordering::Relaxed);
+        let queued = inner.shared.queued.fetch_add(n, Ordering::Relaxed);
+        let waiting = queued + inner.shared.waiting.load(Ordering::Relaxed);
         if waiting + n > limit {
-            inner.shared.waiting.fetch_sub(n, Ordering::Relaxed);
+            inner.shared.queued.fetch_sub(n, Ordering::Relaxed);
             return Err(EngineError::Overloaded { waiting, limit });
         }
         let seed = request.sampling.seed.unwrap_or_else(|| self.draw_seed());
         let (events, received) = event_channel(&request);
         let generation = Generation::new(seed, request.n, received);
         let command = Command::Submit { request: Box::new(request), weights, seed, events };
-        inner.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => EngineError::Overloaded { waiting, limit },
-            TrySendError::Disconnected(_) => stopped(),
+        inner.commands.try_send(command).map_err(|error| {
+            inner.shared.queued.fetch_sub(n, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => EngineError::Overloaded { waiting, limit },
+                TrySendError::Disconnected(_) => stopped(),
+            }
         })?;
         Ok(generation)
     }

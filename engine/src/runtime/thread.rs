@@ -27,7 +27,9 @@ pub(super) enum Command {
 /// What handle and thread share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Sequences submitted and not running yet, those still in the command queue included.
+    /// Sequences in the command queue.
+    pub(super) queued: AtomicUsize,
+    /// Sequences in the scheduler's queue, as of the last step.
     pub(super) waiting: AtomicUsize,
     pub(super) stats: Mutex<EngineStats>,
 }
@@ -45,10 +47,10 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
         };
         let disconnected = match command {
             Ok(command) => {
-                state.obey(command, &mut engine);
+                state.obey(command, &mut engine, shared);
                 // Take what else has arrived before the next step, so that it shares the step.
                 while let Ok(command) = commands.try_recv() {
-                    state.obey(command, &mut engine);
+                    state.obey(command, &mut engine, shared);
                 }
                 false
             }
@@ -86,9 +88,13 @@ impl State {
         self.shutdown.as_ref().is_some_and(|(deadline, _)| Instant::now() >= *deadline)
     }
 
-    fn obey(&mut self, command: Command, engine: &mut Engine) {
+    fn obey(&mut self, command: Command, engine: &mut Engine, shared: &Shared) {
         match command {
-            Command::Submit { request, weights, seed, events } => engine.add(&request, &weights, seed, &events),
+            Command::Submit { request, weights, seed, events } => {
+                engine.add(&request, &weights, seed, &events);
+                shared.waiting.store(engine.stats().waiting, Ordering::Relaxed);
+                shared.queued.fetch_sub(request.n as usize, Ordering::Relaxed);
+            }
             Command::Publish { weights, in_flight, reply } => {
                 let _ = reply.send(engine.publish(weights, in_flight));
             }

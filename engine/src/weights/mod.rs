@@ -3,5 +3,6 @@
 mod set;
 mod store;
 
+pub(crate) use set::LayerWeights;
 pub use set::WeightSet;
 pub use store::WeightStore;

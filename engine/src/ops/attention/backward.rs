@@ -130,7 +130,8 @@ unsafe fn probabilities(
 ) {
     // SAFETY: passed on.
     unsafe { raw_scores(q, kv, (0, head), blocks, first..=position, p) };
-    let sum = exp_scaled(p, maximum(p) * shape.scale(), shape.scale());
+    let max = maximum(p) * shape.scale();
+    let sum = exp_scaled(p, max, shape.scale());
     scale_by(p, 1.0 / sum);
 }
 

@@ -4,7 +4,7 @@
 use super::super::par::Disjoint;
 
 /// Positions of a KV block.
-pub const BLOCK_TOKENS: usize = 16;
+pub(crate) const BLOCK_TOKENS: usize = crate::kv::BLOCK_TOKENS;
 
 /// Geometry of a block: per layer the keys `[kv_heads, head_dim, 16]`, then the values `[kv_heads, 16, head_dim]`.
 /// Keys lie transposed so that the scores of a block's 16 positions are one vector.

@@ -137,7 +137,8 @@ pub(super) unsafe fn attend(
     for (q, out) in queries.chunks_exact(shape.head_dim).zip(out.chunks_exact_mut(shape.head_dim)) {
         // SAFETY: passed on to the caller.
         unsafe { raw_scores(q, kv, head, blocks, first..=position, weights) };
-        let sum = exp_scaled(weights, maximum(weights) * shape.scale(), shape.scale());
+        let max = maximum(weights) * shape.scale();
+        let sum = exp_scaled(weights, max, shape.scale());
         out.fill(0.0);
         // Slots before and after the visible ones may hold anything, NaN included: leave them out.
         for (i, block) in blocks[first_block..].iter().enumerate() {
