@@ -225,3 +225,6 @@ fn report(config: &EvalConfig, scores: Vec<ProblemScore>, verdicts: BTreeMap<Str
         scores,
     }
 }
+
+#[cfg(test)]
+mod tests;
