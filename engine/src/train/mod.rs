@@ -1,12 +1,27 @@
 //! Teacher-forced scoring and the explicit backward, over the same forward kernels that serve.
 //!
 //! The loss is not known here: the caller hands in dL/dlogp and dL/dH per scored token (see the trainer's objective).
+#![allow(unsafe_code)]
 
-use std::sync::Arc;
+mod head;
+mod layer;
+mod pack;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+pub use weights::TrainWeights;
 
 use crate::error::EngineError;
+use crate::model::{Activations, KvCache, LayerRows, SequenceRows, Work, layer_forward};
+use crate::ops::attention::Kv;
+use crate::ops::elementwise::{embed, embed_backward};
+use crate::ops::par::Par;
+use crate::ops::rope::RopeTable;
 use crate::params::Params;
 use crate::weights::WeightSet;
+use layer::{Buffers, LayerGrads, layer_backward};
+use pack::Packed;
 
 /// One packed row: a whole token sequence and which of its tokens are scored.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,20 +52,8 @@ pub struct TokenGrad {
     pub dentropy: f32,
 }
 
-/// The weights of a version prepared for forward and backward (adds transposed panels).
-#[derive(Debug)]
-pub struct TrainWeights {
-    /// The serving weights the forward uses.
-    pub set: Arc<WeightSet>,
-}
-
-impl TrainWeights {
-    /// Prepares `set` for the backward.
-    #[must_use]
-    pub fn prepare(_set: Arc<WeightSet>, _params: &Params) -> Self {
-        unimplemented!()
-    }
-}
+/// Activations kept for the backward up to so many bytes; beyond, each layer is computed again from its input.
+const KEPT_BYTES: usize = 1 << 30;
 
 /// Scores every scored token of every sequence. Result: per sequence, one entry per `scored` position.
 /// Bit-identical to the logprobs recorded at sampling under the same version (no penalties, no truncation).
@@ -58,20 +61,178 @@ impl TrainWeights {
 /// # Errors
 /// [`EngineError::InvalidParameter`] for an empty sequence, a position out of range or a temperature <= 0;
 /// [`EngineError::NonFiniteLogits`].
-pub fn score(_weights: &WeightSet, _sequences: &[TrainSequence]) -> Result<Vec<Vec<TokenScore>>, EngineError> {
-    unimplemented!()
+pub fn score(weights: &WeightSet, sequences: &[TrainSequence]) -> Result<Vec<Vec<TokenScore>>, EngineError> {
+    let packed = Packed::new(sequences, weights.config.vocab_size)?;
+    let mut pass = Pass::new(weights, &packed);
+    let hidden = pass.forward(Keep::Nothing).0;
+    let selected = head::select(&hidden, weights.config.hidden_size, &packed.targets);
+    let scores = head::score(Par::Pool, weights, &selected, &packed.targets)?;
+    Ok(by_sequence(sequences, scores))
 }
 
 /// Forward and backward of one micro-batch: adds d/dθ Σ (dlogprob·logp + dentropy·H) to `grads` and returns the scores.
-/// `coefficients` has the shape of the scored positions. Deterministic at any thread count.
+/// `coefficients` has the shape of the scored positions. Deterministic at any thread count. On an error `grads` may be
+/// partly written.
 ///
 /// # Errors
 /// As [`score`].
 pub fn accumulate(
-    _weights: &TrainWeights,
-    _sequences: &[TrainSequence],
-    _coefficients: &[Vec<TokenGrad>],
-    _grads: &mut Params,
+    weights: &TrainWeights,
+    sequences: &[TrainSequence],
+    coefficients: &[Vec<TokenGrad>],
+    grads: &mut Params,
 ) -> Result<Vec<Vec<TokenScore>>, EngineError> {
-    unimplemented!()
+    accumulate_within(weights, sequences, coefficients, grads, KEPT_BYTES)
+}
+
+fn accumulate_within(
+    weights: &TrainWeights,
+    sequences: &[TrainSequence],
+    coefficients: &[Vec<TokenGrad>],
+    grads: &mut Params,
+    kept_bytes: usize,
+) -> Result<Vec<Vec<TokenScore>>, EngineError> {
+    let set = &*weights.set;
+    let config = &set.config;
+    let packed = Packed::new(sequences, config.vocab_size)?;
+    let shapes_agree = coefficients.len() == sequences.len()
+        && coefficients.iter().zip(sequences).all(|(row, sequence)| row.len() == sequence.scored.len());
+    if !shapes_agree {
+        let reason = "must have one entry per scored position".into();
+        return Err(EngineError::InvalidParameter { field: "coefficients", reason });
+    }
+    let mut pass = Pass::new(set, &packed);
+    let keep = if pass.activation_bytes() <= kept_bytes { Keep::All } else { Keep::Inputs };
+    let (hidden, mut acts) = pass.forward(keep);
+    let width = config.hidden_size;
+    let selected = head::select(&hidden, width, &packed.targets);
+    let mut d_selected = vec![0.0; selected.len()];
+    let coefficients = coefficients.concat();
+    let scores = {
+        let embedding = if config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        let [head, norm] = two(grads, embedding, "model.norm.weight");
+        let grads = head::HeadGrads { head, norm };
+        let (targets, head) = (&packed.targets, &weights.head);
+        head::backward(Par::Pool, set, head, &selected, targets, &coefficients, grads, &mut d_selected)?
+    };
+    let mut d = vec![0.0; hidden.len()];
+    for (target, row) in packed.targets.iter().zip(d_selected.chunks_exact(width)) {
+        d[target.row * width..][..width].copy_from_slice(row);
+    }
+    pass.backward(weights, &mut acts, keep, &mut d, grads);
+    let embedding = grads.get_mut("model.embed_tokens.weight").expect("every layout has an embedding");
+    embed_backward(&packed.tokens, &d, width, embedding);
+    Ok(by_sequence(sequences, scores))
+}
+
+/// What a forward keeps of each layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Nothing,
+    Inputs,
+    All,
+}
+
+/// One micro-batch on its way through the layers.
+struct Pass<'a> {
+    weights: &'a WeightSet,
+    packed: &'a Packed,
+    sequences: Vec<SequenceRows<'a>>,
+    rope: RopeTable,
+    cache: KvCache,
+}
+
+impl<'a> Pass<'a> {
+    fn new(weights: &'a WeightSet, packed: &'a Packed) -> Self {
+        let rows = packed.spans.iter().zip(&packed.tables);
+        let sequences = rows
+            .map(|((first, len), table)| SequenceRows { rows: *first..first + len, start: 0, block_table: table })
+            .collect();
+        let mut rope = RopeTable::default();
+        rope.grow(&weights.frequencies, packed.spans.iter().map(|(_, len)| *len).max().unwrap_or(0));
+        let mut cache = KvCache::of_shape(&weights.config, 2);
+        cache.grow(packed.blocks());
+        Self { weights, packed, sequences, rope, cache }
+    }
+
+    /// Bytes that the activations of all layers take.
+    fn activation_bytes(&self) -> usize {
+        let config = &self.weights.config;
+        let shape = config.attention_shape();
+        let raw = if config.qk_norm { shape.qkv() } else { 0 };
+        let row = 2 * config.hidden_size + shape.qkv() + raw + shape.q() + 2 * config.intermediate_size;
+        self.packed.tokens.len() * row * config.layers * size_of::<f32>()
+    }
+
+    /// The residual stream after the last layer, and what was kept.
+    fn forward(&mut self, keep: Keep) -> (Vec<f32>, Vec<Activations>) {
+        let (weights, config) = (self.weights, &self.weights.config);
+        let mut stream = vec![0.0; self.packed.tokens.len() * config.hidden_size];
+        let (tokens, width) = (&self.packed.tokens, config.hidden_size);
+        embed(Par::Pool, &weights.embedding, &weights.head, tokens, width, &mut stream);
+        let kv = self.cache.share();
+        let rows = LayerRows { config, sequences: &self.sequences, positions: &self.packed.positions, rope: &self.rope };
+        let (mut kept, mut spare) = (Vec::new(), Activations::default());
+        let (mut work, mut out) = (Work::default(), Vec::new());
+        for layer in &weights.layers {
+            let mut acts = if keep == Keep::All { Activations::default() } else { std::mem::take(&mut spare) };
+            acts.keep_raw = keep == Keep::All;
+            acts.input = std::mem::take(&mut stream);
+            // SAFETY: the cache is this pass's own.
+            unsafe { layer_forward(Par::Pool, layer, rows, &kv, 0, &mut acts, &mut work, &mut out) };
+            stream = std::mem::take(&mut out);
+            match keep {
+                Keep::Nothing => {
+                    out = std::mem::take(&mut acts.input);
+                    spare = acts;
+                }
+                Keep::Inputs => {
+                    kept.push(Activations { input: std::mem::take(&mut acts.input), ..Activations::default() });
+                    spare = acts;
+                }
+                Keep::All => kept.push(acts),
+            }
+        }
+        (stream, kept)
+    }
+
+    /// Turns `d`, the gradient of the last layer's output, into that of the embeddings.
+    fn backward(&mut self, weights: &TrainWeights, kept: &mut Vec<Activations>, keep: Keep, d: &mut [f32], grads: &mut Params) {
+        let config = &self.weights.config;
+        let kv = self.cache.share();
+        let rows = LayerRows { config, sequences: &self.sequences, positions: &self.packed.positions, rope: &self.rope };
+        let mut buffers = Buffers::default();
+        while let Some(mut acts) = kept.pop() {
+            let layer = kept.len();
+            let both = (&self.weights.layers[layer], &weights.layers[layer]);
+            if keep == Keep::Inputs {
+                recompute(both.0, rows, &kv, &mut acts);
+            }
+            let grads = LayerGrads { grads, layer };
+            // SAFETY: the cache is this pass's own.
+            unsafe { layer_backward(Par::Pool, both, rows, &kv, &mut acts, &mut buffers, d, grads) };
+        }
+    }
+}
+
+/// Computes a layer's activations again from its input.
+fn recompute(layer: &crate::weights::LayerWeights, rows: LayerRows<'_>, kv: &Kv<'_>, acts: &mut Activations) {
+    acts.keep_raw = true;
+    // SAFETY: the cache is the pass's own.
+    unsafe { layer_forward(Par::Pool, layer, rows, kv, 0, acts, &mut Work::default(), &mut Vec::new()) };
+}
+
+/// Two different tensors of `params`, mutably.
+fn two<'a>(params: &'a mut Params, first: &str, second: &str) -> [&'a mut [f32]; 2] {
+    let range = |name: &str| {
+        let entry = params.layout.find(name).expect("every layout has it");
+        entry.offset..entry.offset + entry.len()
+    };
+    let ranges = [range(first), range(second)];
+    params.values.get_disjoint_mut(ranges).expect("tensors do not overlap")
+}
+
+fn by_sequence(sequences: &[TrainSequence], scores: Vec<TokenScore>) -> Vec<Vec<TokenScore>> {
+    let mut scores = scores.into_iter();
+    sequences.iter().map(|sequence| scores.by_ref().take(sequence.scored.len()).collect()).collect()
 }

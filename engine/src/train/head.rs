@@ -1,0 +1,128 @@
+//! Final norm, output projection, logprob and entropy, forward and backward, in chunks of rows: logits of a whole
+//! micro-batch are never held.
+
+use super::pack::Target;
+use super::{TokenGrad, TokenScore};
+use crate::error::EngineError;
+use crate::ops::gemm::{Panels, View, gemm};
+use crate::ops::norm::{rms_norm, rms_norm_backward};
+use crate::ops::par::Par;
+use crate::ops::{exp, logsumexp};
+use crate::weights::WeightSet;
+
+/// Logits held at once.
+const CHUNK_LOGITS: usize = 8 << 20;
+
+/// Rows of a chunk.
+pub(super) fn chunk_rows(vocab: usize) -> usize {
+    (CHUNK_LOGITS / vocab).clamp(16, 4096)
+}
+
+/// The residual stream of the scored rows, `[targets, hidden]`.
+pub(super) fn select(hidden: &[f32], width: usize, targets: &[Target]) -> Vec<f32> {
+    targets.iter().flat_map(|target| &hidden[target.row * width..][..width]).copied().collect()
+}
+
+/// Scaled logits of a chunk of selected rows, `[rows, vocab]`, and the normed rows.
+fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -> (Vec<f32>, Vec<f32>) {
+    let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
+    let mut normed = vec![0.0; selected.len()];
+    rms_norm(par, selected, &weights.norm, weights.config.rms_norm_eps, &mut normed);
+    let mut logits = vec![0.0; targets.len() * vocab];
+    gemm(par, targets.len(), View::rows(&normed, width), &weights.head, &mut logits, false);
+    for (row, target) in logits.chunks_exact_mut(vocab).zip(targets) {
+        // The sampler's expression: no division at temperature 1.
+        if target.temperature != 1.0 {
+            row.iter_mut().for_each(|logit| *logit /= target.temperature);
+        }
+    }
+    (logits, normed)
+}
+
+/// Score of one row of scaled logits, and its normaliser.
+fn score_row(row: &[f32], target: Target, version: u64) -> Result<(TokenScore, f32), EngineError> {
+    let normalizer = logsumexp(row);
+    let logprob = row[target.token as usize] - normalizer;
+    if !logprob.is_finite() {
+        return Err(EngineError::NonFiniteLogits { position: target.row, version });
+    }
+    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let shift = normalizer - max;
+    let mean: f64 = row.iter().map(|logit| f64::from(exp(logit - max - shift)) * f64::from(logit - normalizer)).sum();
+    Ok((TokenScore { logprob, entropy: -mean as f32 }, normalizer))
+}
+
+/// Scores of the selected rows.
+pub(super) fn score(
+    par: Par,
+    weights: &WeightSet,
+    selected: &[f32],
+    targets: &[Target],
+) -> Result<Vec<TokenScore>, EngineError> {
+    let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
+    let rows = chunk_rows(vocab);
+    let mut scores = Vec::with_capacity(targets.len());
+    for (selected, targets) in selected.chunks(rows * width).zip(targets.chunks(rows)) {
+        let (logits, _) = logits(par, weights, selected, targets);
+        for (row, target) in logits.chunks_exact(vocab).zip(targets) {
+            scores.push(score_row(row, *target, weights.version)?.0);
+        }
+    }
+    Ok(scores)
+}
+
+/// Gradients that the head's backward adds to.
+pub(super) struct HeadGrads<'a> {
+    /// Of the output projection, `[vocab, hidden]`.
+    pub(super) head: &'a mut [f32],
+    /// Of the final norm's weight.
+    pub(super) norm: &'a mut [f32],
+}
+
+/// Scores the selected rows and overwrites `d_selected` with the gradient of Σ dlogprob·logp + dentropy·H.
+pub(super) fn backward(
+    par: Par,
+    weights: &WeightSet,
+    transposed: &Panels,
+    selected: &[f32],
+    targets: &[Target],
+    coefficients: &[TokenGrad],
+    grads: HeadGrads<'_>,
+    d_selected: &mut [f32],
+) -> Result<Vec<TokenScore>, EngineError> {
+    let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
+    let rows = chunk_rows(vocab);
+    let mut scores = Vec::with_capacity(targets.len());
+    let (mut packed, mut inverse) = (Panels::default(), Vec::new());
+    let chunks = selected.chunks(rows * width).zip(d_selected.chunks_mut(rows * width));
+    for ((selected, d_selected), (targets, coefficients)) in
+        chunks.zip(targets.chunks(rows).zip(coefficients.chunks(rows)))
+    {
+        let (mut logits, normed) = logits(par, weights, selected, targets);
+        for (row, (target, coefficient)) in logits.chunks_exact_mut(vocab).zip(targets.iter().zip(coefficients)) {
+            let (score, normalizer) = score_row(row, *target, weights.version)?;
+            scores.push(score);
+            logit_gradient(row, *target, *coefficient, score, normalizer);
+        }
+        let mut d_normed = vec![0.0; selected.len()];
+        gemm(par, targets.len(), View::rows(&logits, vocab), transposed, &mut d_normed, false);
+        packed.refill(&normed, width);
+        gemm(par, vocab, View::columns(&logits, vocab, 0), &packed, grads.head, true);
+        let eps = weights.config.rms_norm_eps;
+        rms_norm_backward(par, selected, &weights.norm, eps, &d_normed, d_selected, grads.norm, &mut inverse);
+    }
+    Ok(scores)
+}
+
+/// Replaces scaled logits z by dL/dlogit: with p = softmax(z), d logp/dz = 1[token] - p and dH/dz = -p (log p + H),
+/// each divided by the temperature.
+fn logit_gradient(row: &mut [f32], target: Target, coefficient: TokenGrad, score: TokenScore, normalizer: f32) {
+    let TokenGrad { dlogprob, dentropy } = coefficient;
+    let inverse = 1.0 / target.temperature;
+    for z in row.iter_mut() {
+        let log_p = *z - normalizer;
+        let p = exp(log_p);
+        *z = -p * (dlogprob + dentropy * (log_p + score.entropy)) * inverse;
+    }
+    row[target.token as usize] += dlogprob * inverse;
+}

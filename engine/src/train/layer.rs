@@ -1,0 +1,160 @@
+//! Backward of one decoder layer, from the gradient of its output to that of its input.
+#![allow(unsafe_code)]
+
+use super::weights::LayerTransposed;
+use crate::kv::BLOCK_TOKENS;
+use crate::model::{Activations, LayerRows};
+use crate::ops::attention::{AttentionShape, Kv, Saved, attention_backward};
+use crate::ops::elementwise::{add_assign, bias_backward, swiglu, swiglu_backward};
+use crate::ops::gemm::{Panels, View, gemm};
+use crate::ops::norm::{rms_norm, rms_norm_backward, rms_norm_heads_backward};
+use crate::ops::par::Par;
+use crate::ops::rope::rope;
+use crate::params::Params;
+use crate::weights::LayerWeights;
+
+/// Buffers reused from layer to layer.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    normed: Vec<f32>,
+    wide: Vec<f32>,
+    narrow: Vec<f32>,
+    dx: Vec<f32>,
+    inverse: Vec<f32>,
+    packed: Panels,
+}
+
+/// Gradients of one layer's tensors.
+pub(super) struct LayerGrads<'a> {
+    pub(super) grads: &'a mut Params,
+    pub(super) layer: usize,
+}
+
+impl LayerGrads<'_> {
+    fn get(&mut self, suffix: &str) -> &mut [f32] {
+        let name = format!("model.layers.{}.{suffix}", self.layer);
+        self.grads.get_mut(&name).expect("gradients have the layout of the parameters")
+    }
+
+    /// Adds dYᵀ · X to the gradient of each projection, whose outputs lie side by side in rows of `dy`.
+    fn project(&mut self, par: Par, projections: &[(&str, usize)], dy: &[f32], x: &Panels) {
+        let width = projections.iter().map(|(_, outputs)| outputs).sum();
+        let mut first = 0;
+        for (name, outputs) in projections {
+            gemm(par, *outputs, View::columns(dy, width, first), x, self.get(name), true);
+            first += outputs;
+        }
+    }
+}
+
+/// Turns `d` (`[rows, hidden]`, gradient of the layer's output) into the gradient of its input and adds to `grads`.
+/// `kv` has two layers, which are overwritten.
+///
+/// # Safety
+/// Nobody else touches `kv` meanwhile.
+pub(super) unsafe fn layer_backward(
+    par: Par,
+    (weights, transposed): (&LayerWeights, &LayerTransposed),
+    rows: LayerRows<'_>,
+    kv: &Kv<'_>,
+    acts: &mut Activations,
+    buffers: &mut Buffers,
+    d: &mut [f32],
+    mut grads: LayerGrads<'_>,
+) {
+    mlp_backward(par, (weights, transposed), rows, acts, buffers, d, &mut grads);
+    let config = rows.config;
+    let (count, hidden) = (rows.positions.len(), config.hidden_size);
+    let shape = config.attention_shape();
+    let b = buffers;
+    // Output projection.
+    b.wide.resize(count * shape.q(), 0.0);
+    gemm(par, count, View::rows(d, hidden), &transposed.o, &mut b.wide, false);
+    b.packed.refill(&acts.attention, shape.q());
+    grads.project(par, &[("self_attn.o_proj.weight", hidden)], d, &b.packed);
+    // Attention, rotation, head norms, bias.
+    b.narrow.resize(count * shape.qkv(), 0.0);
+    rewrite_kv(&shape, rows, kv, &acts.qkv);
+    let saved = Saved { qkv: &acts.qkv, out: &acts.attention, kv };
+    // SAFETY: passed on to the caller; our own writes are done.
+    unsafe { attention_backward(par, &shape, &saved, rows.sequences, &b.wide, &mut b.narrow) };
+    let (q, kv_width) = (shape.q(), shape.kv_heads * shape.head_dim);
+    rope(par, &mut b.narrow, shape.qkv(), q + kv_width, rows.positions, rows.rope, -1.0);
+    if let Some([q_norm, k_norm]) = &weights.head_norms {
+        for (name, columns, weight) in [("q", 0..q, q_norm), ("k", q..q + kv_width, k_norm)] {
+            let dw = grads.get(&format!("self_attn.{name}_norm.weight"));
+            let (raw, eps) = (&acts.raw_qkv, config.rms_norm_eps);
+            rms_norm_heads_backward(raw, &mut b.narrow, shape.qkv(), columns, weight, eps, dw);
+        }
+    }
+    if weights.qkv_bias.is_some() {
+        for (name, columns) in [("q", 0..q), ("k", q..q + kv_width), ("v", q + kv_width..shape.qkv())] {
+            let db = grads.get(&format!("self_attn.{name}_proj.bias"));
+            bias_backward(&b.narrow, shape.qkv(), columns, db);
+        }
+    }
+    // Projections and norm.
+    b.normed.resize(count * hidden, 0.0);
+    rms_norm(par, &acts.input, &weights.input_norm, config.rms_norm_eps, &mut b.normed);
+    b.packed.refill(&b.normed, hidden);
+    let projections = [
+        ("self_attn.q_proj.weight", q),
+        ("self_attn.k_proj.weight", kv_width),
+        ("self_attn.v_proj.weight", kv_width),
+    ];
+    grads.project(par, &projections, &b.narrow, &b.packed);
+    gemm(par, count, View::rows(&b.narrow, shape.qkv()), &transposed.qkv, &mut b.normed, false);
+    b.dx.resize(count * hidden, 0.0);
+    let (weight, eps) = (&weights.input_norm, config.rms_norm_eps);
+    let dw = grads.get("input_layernorm.weight");
+    rms_norm_backward(par, &acts.input, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);
+    add_assign(par, d, &b.dx);
+}
+
+/// The MLP's part: adds its gradient to `d`, which then is the gradient of the residual stream after attention.
+fn mlp_backward(
+    par: Par,
+    (weights, transposed): (&LayerWeights, &LayerTransposed),
+    rows: LayerRows<'_>,
+    acts: &mut Activations,
+    b: &mut Buffers,
+    d: &mut [f32],
+    grads: &mut LayerGrads<'_>,
+) {
+    let config = rows.config;
+    let (count, hidden, inner) = (rows.positions.len(), config.hidden_size, config.intermediate_size);
+    b.wide.resize(count * inner, 0.0);
+    swiglu(par, &acts.gate_up, inner, &mut b.wide);
+    b.packed.refill(&b.wide, inner);
+    grads.project(par, &[("mlp.down_proj.weight", hidden)], d, &b.packed);
+    gemm(par, count, View::rows(d, hidden), &transposed.down, &mut b.wide, false);
+    swiglu_backward(par, &mut acts.gate_up, inner, &b.wide);
+    b.normed.resize(count * hidden, 0.0);
+    rms_norm(par, &acts.middle, &weights.post_norm, config.rms_norm_eps, &mut b.normed);
+    b.packed.refill(&b.normed, hidden);
+    let projections = [("mlp.gate_proj.weight", inner), ("mlp.up_proj.weight", inner)];
+    grads.project(par, &projections, &acts.gate_up, &b.packed);
+    gemm(par, count, View::rows(&acts.gate_up, 2 * inner), &transposed.gate_up, &mut b.normed, false);
+    b.dx.resize(count * hidden, 0.0);
+    let (weight, eps) = (&weights.post_norm, config.rms_norm_eps);
+    let dw = grads.get("post_attention_layernorm.weight");
+    rms_norm_backward(par, &acts.middle, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);
+    add_assign(par, d, &b.dx);
+}
+
+/// Writes keys and values to layer 0 of `kv`, and exchanged to layer 1, as the backward of attention reads them.
+fn rewrite_kv(shape: &AttentionShape, rows: LayerRows<'_>, kv: &Kv<'_>, qkv: &[f32]) {
+    let part = shape.kv_heads * shape.head_dim;
+    for sequence in rows.sequences {
+        for (position, row) in sequence.rows.clone().enumerate() {
+            let block = sequence.block_table[position / BLOCK_TOKENS];
+            let (key, value) = qkv[row * shape.qkv() + shape.q()..][..2 * part].split_at(part);
+            let slot = position % BLOCK_TOKENS;
+            // SAFETY: this thread alone uses the cache now.
+            unsafe {
+                kv.write(block, slot, 0, key, value);
+                kv.write(block, slot, 1, value, key);
+            }
+        }
+    }
+}
