@@ -8,6 +8,7 @@ pub mod app;
 pub mod assets;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod docs;
 pub mod error;
 pub mod http;

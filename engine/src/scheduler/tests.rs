@@ -58,11 +58,11 @@ fn simulate(seed: u64) {
     let mut random = Lcg(seed);
     let blocks = 8 + random.below(24);
     let limits = Limits { max_num_seqs: 1 + random.below(6), max_num_batched_tokens: 4 + random.below(40) };
-    let mut scheduler = Scheduler::new(limits, KvBlocks::new(blocks, seed % 4 != 0));
+    let mut scheduler = Scheduler::new(limits, KvBlocks::new(blocks, !seed.is_multiple_of(4)));
     let mut memory = Memory(HashMap::new());
     let mut left: HashMap<SeqId, usize> = HashMap::new();
     let (mut next, mut version, mut steps) = (0, 1, 0);
-    let keep = seed % 3 == 0;
+    let keep = seed.is_multiple_of(3);
     while next < 120 || !left.is_empty() {
         if next < 120 && random.below(3) == 0 {
             let prompt_len = 1 + random.below(60);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use svs_trainer::run::Recipe;
+use svs_trainer::run::config::Recipe;
 
 use crate::demo::{self, DemoConfig};
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod demo;
 pub mod eval;
 pub mod openapi;
 pub mod serve;
@@ -24,6 +25,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve the embedded policy, train it with SvS meanwhile, and show what that did.
+    Demo(demo::Args),
     /// Serve a model over HTTP, with the trainer behind /v1/train.
     Serve(Box<serve::Args>),
     /// Train a policy with SvS or plain GRPO.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(*args),
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(*args),

@@ -2,7 +2,7 @@
 
 use svs_trainer::TrainConfig;
 use svs_trainer::eval::EvalConfig;
-use svs_trainer::run::Recipe;
+use svs_trainer::run::config::Recipe;
 
 /// Longest response of the tiny policy, tokens; its worked solutions take about half.
 pub const MAX_RESPONSE_TOKENS: u32 = 96;
@@ -11,9 +11,8 @@ pub const MAX_RESPONSE_TOKENS: u32 = 96;
 #[must_use]
 pub fn train_config(recipe: Recipe, seed: u64, steps: u64) -> TrainConfig {
     let mut config = TrainConfig { recipe, steps, seed, ..TrainConfig::default() };
-    config.run_id = Some(format!("demo-{}-{seed}", recipe.name()));
     config.problems.train_batch_size = 48;
-    config.rollout.max_response_length = MAX_RESPONSE_TOKENS;
+    config.rollout.max_response_length = Some(MAX_RESPONSE_TOKENS);
     config.svs.max_seed_prompts = 16;
     config.svs.max_contexts_per_prompt = 1;
     config.svs.max_synthetic_problems = 24;

@@ -16,8 +16,9 @@ use anyhow::{Context, bail};
 use svs_engine::EngineHandle;
 use svs_trainer::Problem;
 use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
-use svs_trainer::problems::procedural::{self, Split};
-use svs_trainer::run::{Recipe, RunState, TrainStatus};
+use svs_trainer::problems::procedural::Split;
+use svs_trainer::run::config::Recipe;
+use svs_trainer::run::{RunState, TrainStatus, source};
 use svs_trainer::svs::Prompts;
 
 use crate::config::ServeConfig;
@@ -74,14 +75,14 @@ pub fn run(demo: &DemoConfig) -> anyhow::Result<Outcome> {
         .with_context(|| format!("cannot create the output folder {}", demo.output.display()))?;
     let serve = serve_config(demo);
     let stack = Stack::open(&serve)?;
-    let prompts = Prompts::of_model(&stack.model)?;
+    let prompts = source::prompts(None, &stack.model)?;
     let server = Server::start(&stack, &serve)?;
     progress.say(&format!("serving {} on http://{}/v1", stack.model.name, server.address));
     progress.say(&format!(
         "try: curl http://{}/v1/chat/completions -H 'content-type: application/json' -d '{{\"model\":\"svs\",\"messages\":[{{\"role\":\"user\",\"content\":\"Tom has 12 pens and buys 7 more. How many pens does Tom have?\"}}]}}'",
         server.address
     ));
-    let problems = procedural::problems(Split::HeldOut, demo.seed, demo.problems);
+    let problems = source::procedural(demo.seed, Split::HeldOut, demo.problems);
     let eval = config::eval_config(demo.seed);
     let before = measure(&progress, "before", &stack.engine, &problems, &prompts, &eval)?;
 
@@ -92,8 +93,8 @@ pub fn run(demo: &DemoConfig) -> anyhow::Result<Outcome> {
     let (answered, failed) = (client.tally().answered(), client.tally().failed());
 
     let after = measure(&progress, "after", &stack.engine, &problems, &prompts, &eval)?;
-    let model = demo.output.join("model");
-    stack.trainer.export(&model)?;
+    let run = stack.trainer.status().run_id.unwrap_or_default();
+    let model = demo.output.join("runs").join(run).join("model");
     let plot = demo.output.join("learning.svg");
     let title = format!("svs demo: {} on the embedded policy, seed {}", demo.recipe.name(), demo.seed);
     plot::write_svg(&plot, &title, &curve).map_err(anyhow::Error::msg)?;
@@ -126,9 +127,10 @@ fn serve_config(demo: &DemoConfig) -> ServeConfig {
 /// The command that measures the saved model the same way.
 fn eval_command(model: &Path, demo: &DemoConfig) -> String {
     format!(
-        "svs eval --model {} --problems procedural --limit {} --samples 8 --max-tokens {} --seed {}",
+        "svs eval --model {} --procedural {} --problem-seed {} --samples 8 --max-tokens {} --seed {}",
         model.display(),
         demo.problems,
+        demo.seed,
         config::MAX_RESPONSE_TOKENS,
         demo.seed
     )

@@ -73,7 +73,7 @@ pub(crate) fn iteration_line(status: &TrainStatus) -> String {
         "  entropy {:.3}  {:>6.0} tok/s  publish {:.1} ms",
         metric("actor/entropy"),
         metric("perf/throughput"),
-        metric("timing_ms/publish")
+        metric("publish/ms")
     );
     line
 }

@@ -75,7 +75,7 @@ fn json(folder: &Path, value: &impl serde::Serialize) -> Result<std::iter::Once<
 
 fn write_file(
     disk: &dyn Disk,
-    path: &PathBuf,
+    path: &Path,
     chunks: impl Iterator<Item = Vec<u8>>,
 ) -> Result<Checksum, CheckpointError> {
     let mut hash = Sha256::new();

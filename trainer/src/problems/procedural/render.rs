@@ -48,7 +48,7 @@ pub(super) fn question(rng: &mut Rng, template: &str, numbers: &[i64], remarks: 
     let cast = Cast::draw(rng);
     let mut text = alternatives(rng, template);
     if rng.chance(remarks) {
-        let remark: &str = *rng.pick::<&str>(REMARKS);
+        let remark: &str = rng.pick::<&str>(REMARKS);
         text = insert(rng, &text, remark);
     }
     let remark = rng.between(2, 12);
