@@ -135,7 +135,7 @@ impl Generator {
             .iter()
             .filter(|shape| shape.steps.len() == steps)
             .collect();
-        self.rng.pick(&fitting)
+        self.rng.pick::<&shape::Shape>(&fitting)
     }
 }
 
