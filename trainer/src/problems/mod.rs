@@ -1,8 +1,13 @@
 //! Problems: from files with configurable columns, and from a procedural generator.
 
+pub mod files;
 pub mod procedural;
+mod split;
 
 use serde::{Deserialize, Serialize};
+
+pub use files::{AnswerForm, FileOptions, Loaded, ProblemError, load, load_counted};
+pub use split::split;
 
 /// A problem with a checkable answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
