@@ -11,6 +11,7 @@ use svs_engine::load::{ModelSource, load};
 use svs_engine::{EngineHandle, WeightSet};
 use svs_trainer::Problem;
 use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
+use svs_trainer::problems::FileOptions;
 use svs_trainer::problems::procedural::Split;
 use svs_trainer::run::source;
 
@@ -33,6 +34,15 @@ pub struct Args {
     /// Files of problems: JSONL, JSON or Parquet with question and answer columns.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     problems: Vec<PathBuf>,
+    /// Columns of the question, joined in order; dotted paths reach into objects [default: by known schemas].
+    #[arg(long, value_name = "COLUMN", num_args = 1.., requires = "problems")]
+    question: Vec<String>,
+    /// Column of the answer [default: by known schemas].
+    #[arg(long, value_name = "COLUMN", requires = "problems")]
+    answer: Option<String>,
+    /// Only the problems that training with this `problems.held_out_fraction` leaves out.
+    #[arg(long, value_name = "FRACTION", requires = "problems")]
+    held_out: Option<f64>,
     /// Without --problems: so many generated problems.
     #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "problems")]
     procedural: usize,
@@ -118,11 +128,25 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    fn columns(&self) -> FileOptions {
+        FileOptions {
+            question: self.question.clone(),
+            answer: self.answer.clone(),
+            ..FileOptions::default()
+        }
+    }
+
     fn read_problems(&self) -> anyhow::Result<Vec<Problem>> {
         let split = if self.train_split { Split::Train } else { Split::HeldOut };
         let mut problems = match self.problems.as_slice() {
             [] => source::procedural(self.problem_seed, split, self.procedural),
-            files => source::read_files(files, "--problems")?,
+            files => {
+                let all = source::read_files(files, &self.columns(), "--problems")?;
+                match self.held_out {
+                    Some(fraction) => source::split_files(all, fraction)?.1,
+                    None => all,
+                }
+            }
         };
         problems.truncate(self.limit.unwrap_or(usize::MAX));
         anyhow::ensure!(!problems.is_empty(), "--problems: there are none to evaluate on");

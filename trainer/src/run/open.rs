@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use svs_engine::WeightSet;
 
-use super::config::EvalSection;
 use super::control::Control;
 use super::history::History;
 use super::memory::Memory;
@@ -15,8 +14,6 @@ use super::runner::{Runner, Surroundings};
 use super::{TrainConfig, TrainError, source};
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
-use crate::problems::Problem;
-use crate::problems::procedural::Split;
 
 /// The file that makes a folder a run.
 const CONFIG_FILE: &str = "config.toml";
@@ -79,7 +76,7 @@ impl Runner {
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
         let mut problems = source::problems(&config.problems, config.seed)?;
         let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
-        let held_out = held_out(&config.eval, config.seed)?;
+        let held_out = source::held_out(&config)?;
         let folder = around.runs.join(&run_id);
         fs::create_dir_all(&folder).map_err(|error| file_error(&folder, &error))?;
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
@@ -160,18 +157,6 @@ fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
         }),
         None => Ok(()),
     }
-}
-
-fn held_out(eval: &EvalSection, seed: u64) -> Result<Vec<Problem>, TrainError> {
-    if eval.test_freq == 0 {
-        return Ok(Vec::new());
-    }
-    let mut problems = match eval.files.as_slice() {
-        [] => source::procedural(seed, Split::HeldOut, eval.limit),
-        files => source::read_files(files, "eval.files")?,
-    };
-    problems.truncate(eval.limit);
-    Ok(problems)
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> TrainError {

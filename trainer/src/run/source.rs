@@ -1,6 +1,7 @@
 //! The problems and prompts of a run, made ready before it starts.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use svs_engine::EngineHandle;
@@ -8,9 +9,12 @@ use svs_engine::load::LoadedModel;
 
 use super::config::{ProblemSource, ProblemsConfig};
 use super::{TrainConfig, TrainError};
-use crate::problems::Problem;
 use crate::problems::procedural::{Generator, Split};
+use crate::problems::{FileOptions, Problem, load, split};
 use crate::svs::Prompts;
+
+/// The split of a file depends on its questions only: every run and every evaluation agree on it.
+const SPLIT_SEED: u64 = 0;
 
 /// A model's own wording.
 #[derive(Debug, Deserialize)]
@@ -51,7 +55,10 @@ pub fn problems(config: &ProblemsConfig, seed: u64) -> Result<Vec<Problem>, Trai
             Split::Train,
             config.procedural_count,
         ),
-        ProblemSource::Files => read_files(&config.files, "problems.files")?,
+        ProblemSource::Files => {
+            let all = read_files(&config.files, &config.columns, "problems.files")?;
+            split_files(all, config.held_out_fraction)?.0
+        }
     };
     problems.truncate(config.limit.unwrap_or(usize::MAX));
     make_ids_unique(&mut problems);
@@ -73,12 +80,53 @@ pub fn procedural(seed: u64, split: Split, count: usize) -> Vec<Problem> {
         .collect()
 }
 
-/// Problems of files, in order. Not available before the readers are.
-pub fn read_files(files: &[std::path::PathBuf], field: &str) -> Result<Vec<Problem>, TrainError> {
-    Err(TrainError::Config {
+/// Problems of files, in order.
+///
+/// # Errors
+/// [`TrainError::Config`] with the file, and the line or row, that cannot be read.
+pub fn read_files(files: &[PathBuf], options: &FileOptions, field: &str) -> Result<Vec<Problem>, TrainError> {
+    let mut problems = Vec::new();
+    for file in files {
+        problems.extend(load(file, options).map_err(|error| refuse(field, error))?);
+    }
+    Ok(problems)
+}
+
+/// The problems to train on and those held out of them.
+///
+/// # Errors
+/// [`TrainError::Config`] if the fraction is not in [0, 1].
+pub fn split_files(problems: Vec<Problem>, fraction: f64) -> Result<(Vec<Problem>, Vec<Problem>), TrainError> {
+    split(problems, fraction, SPLIT_SEED).map_err(|error| refuse("problems.held_out_fraction", error))
+}
+
+/// The held-out problems of a run's evaluation: `eval.files`, else those held out of `problems.files`, else generated.
+///
+/// # Errors
+/// [`TrainError::Config`] if a file cannot be read.
+pub(super) fn held_out(config: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
+    let (eval, problems) = (&config.eval, &config.problems);
+    if eval.test_freq == 0 {
+        return Ok(Vec::new());
+    }
+    let mut found = if !eval.files.is_empty() {
+        read_files(&eval.files, &problems.columns, "eval.files")?
+    } else if problems.source == ProblemSource::Files && problems.held_out_fraction > 0.0 {
+        let all = read_files(&problems.files, &problems.columns, "problems.files")?;
+        split_files(all, problems.held_out_fraction)?.1
+    } else {
+        procedural(config.seed, Split::HeldOut, eval.limit)
+    };
+    found.truncate(eval.limit);
+    make_ids_unique(&mut found);
+    Ok(found)
+}
+
+fn refuse(field: &str, error: impl ToString) -> TrainError {
+    TrainError::Config {
         field: field.into(),
-        reason: format!("{files:?}"),
-    })
+        reason: error.to_string(),
+    }
 }
 
 fn make_ids_unique(problems: &mut [Problem]) {

@@ -13,6 +13,7 @@ pub use algorithm::AlgorithmConfig;
 
 use super::TrainError;
 use crate::optim::OptimConfig;
+use crate::problems::FileOptions;
 use crate::svs::{Prompts, SvsConfig};
 
 /// Configuration of a run. Unknown keys are errors; every key has a default.
@@ -118,6 +119,11 @@ pub struct ProblemsConfig {
     pub train_batch_size: usize,
     /// Problems used of those found, from the front; `None` uses all.
     pub limit: Option<usize>,
+    /// Share of the problems of `files` that is never trained on. The choice depends on the questions only, so that
+    /// every run and `svs eval --held-out` agree on it.
+    pub held_out_fraction: f64,
+    /// How `files` and `eval.files` are read.
+    pub columns: FileOptions,
 }
 
 impl Default for ProblemsConfig {
@@ -129,6 +135,8 @@ impl Default for ProblemsConfig {
             procedural_seed: None,
             train_batch_size: 16,
             limit: None,
+            held_out_fraction: 0.0,
+            columns: FileOptions::default(),
         }
     }
 }

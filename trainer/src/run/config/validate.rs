@@ -164,6 +164,12 @@ impl TrainConfig {
                 "a decay needs the number of optimizer steps it runs over",
             ));
         }
+        if !(0.0..1.0).contains(&self.problems.held_out_fraction) {
+            return Err(refuse(
+                "problems.held_out_fraction",
+                "must be at least 0 and less than 1",
+            ));
+        }
         match self.problems.source {
             ProblemSource::Files if !files => {
                 Err(refuse("problems.files", "`problems.source = \"files\"` needs a file"))
