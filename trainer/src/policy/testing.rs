@@ -5,9 +5,12 @@ use std::sync::Arc;
 use svs_engine::config::{Family, Rope};
 use svs_engine::load::LoadedModel;
 use svs_engine::text::Tokenizer;
-use svs_engine::{ModelConfig, ParamLayout, Params};
+use svs_engine::train::{TrainSequence, score};
+use svs_engine::{FinishReason, ModelConfig, ParamLayout, Params, SamplingParams, VersionSpan};
 
+use super::Policy;
 use crate::seeds::SplitMix;
+use crate::trajectory::{Kind, Segment, SegmentRole, Trajectory};
 
 /// A Llama of two layers and width 16 over bytes.
 pub(crate) fn tiny_model(seed: u64) -> LoadedModel {
@@ -53,4 +56,61 @@ pub(crate) fn tiny_model(seed: u64) -> LoadedModel {
         name: "tiny".into(),
         extras: Vec::new(),
     }
+}
+
+/// A trajectory of four prompt tokens and `sampled` ones, drawn by nobody: its logprobs are still missing.
+pub(crate) fn unscored(id: &str, sampled: &[u32], version: u64, temperature: f32) -> Trajectory {
+    let n = sampled.len();
+    Trajectory {
+        id: id.into(),
+        group_id: "g".into(),
+        group_size: 4,
+        problem_id: None,
+        parent: None,
+        kind: Kind::Solve,
+        segments: vec![
+            Segment {
+                role: SegmentRole::Prompt,
+                tokens: vec![65, 66, 67, 10],
+                trainable: false,
+            },
+            Segment {
+                role: SegmentRole::Sampled,
+                tokens: sampled.to_vec(),
+                trainable: true,
+            },
+        ],
+        logprobs: vec![-1.0; n],
+        raw_logprobs: vec![-1.0; n],
+        thresholds: vec![None; n],
+        spans: vec![VersionSpan {
+            version,
+            start: 0,
+            end: u32::try_from(n).expect("short"),
+        }],
+        mixed_kv: false,
+        sampling: SamplingParams {
+            temperature,
+            ..SamplingParams::default()
+        },
+        choice: 0,
+        finish_reason: FinishReason::Stop,
+        weight: 1.0,
+        reference: None,
+        verdicts: Vec::new(),
+        text: String::new(),
+        metadata: serde_json::Value::Null,
+        created_at: 0.0,
+    }
+}
+
+/// Logprobs of the scored tokens under the current weights, as a sampler would record them.
+pub(crate) fn logprobs(policy: &Policy, trajectory: &Trajectory) -> Vec<f32> {
+    let sequence = TrainSequence {
+        tokens: trajectory.tokens(),
+        scored: trajectory.scored(),
+        temperature: trajectory.sampling.temperature,
+    };
+    let scores = score(&policy.weight_set("scoring"), &[sequence]).expect("scores");
+    scores[0].iter().map(|token| token.logprob).collect()
 }

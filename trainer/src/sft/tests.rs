@@ -1,1 +1,248 @@
+//! Supervised training of a tiny model, its plan, and the reader.
 
+use super::*;
+use crate::optim::Decay;
+use crate::policy::Policy;
+use crate::policy::testing::{logprobs, tiny_model, unscored};
+
+fn examples() -> Vec<Example> {
+    ["one", "two!", "three", "4", "five..", "six"]
+        .iter()
+        .map(|word| Example {
+            prompt: vec![65, 66, 67, 10],
+            target: word.bytes().map(u32::from).chain([256]).collect(),
+        })
+        .collect()
+}
+
+fn config() -> SftConfig {
+    SftConfig {
+        optim: OptimConfig {
+            lr: 0.02,
+            weight_decay: 0.0,
+            warmup_steps: 2,
+            decay: Decay::Cosine,
+            ..OptimConfig::default()
+        },
+        batch_tokens: 30,
+        micro_batch_tokens: 16,
+        epochs: 20,
+        ..SftConfig::default()
+    }
+}
+
+#[test]
+fn the_first_loss_is_the_mean_cross_entropy_and_it_falls() {
+    let mut policy = Policy::new(tiny_model(3), 5);
+    let whole = SftConfig {
+        batch_tokens: 1000,
+        epochs: 40,
+        ..config()
+    };
+    let scored: Vec<f32> = examples()
+        .iter()
+        .flat_map(|example| logprobs(&policy, &unscored("x", &example.target, 0, 1.0)))
+        .collect();
+    let wanted = -f64::from(scored.iter().sum::<f32>()) / scored.len() as f64;
+    let mut seen = Vec::new();
+    let report = train(&mut policy, examples(), &whole, |step| {
+        seen.push((step.step, step.steps));
+        Progress::Continue
+    })
+    .expect("trains");
+    assert!(
+        (report.first_loss - wanted).abs() < 1e-4,
+        "{} is not {wanted}",
+        report.first_loss
+    );
+    assert!(report.last_loss < 0.6 * report.first_loss, "{report:?}");
+    assert_eq!(seen, (1..=40).map(|step| (step, 40)).collect::<Vec<_>>());
+    assert_eq!((report.steps, report.examples, report.too_long), (40, 240, 0));
+    assert_eq!(report.target_tokens, 40 * scored.len() as u64);
+    assert_eq!((policy.version(), policy.optimizer_steps()), (6, 0));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bits_and_another_seed_does_not() {
+    let run = |seed| {
+        let mut policy = Policy::new(tiny_model(3), 0);
+        let _ = train(
+            &mut policy,
+            examples(),
+            &SftConfig {
+                seed,
+                epochs: 3,
+                ..config()
+            },
+            |_| Progress::Continue,
+        )
+        .expect("trains");
+        policy.params().values.clone()
+    };
+    assert!(run(1) == run(1));
+    assert!(run(1) != run(2));
+}
+
+#[test]
+fn training_stops_when_told_and_after_max_steps() {
+    let mut policy = Policy::new(tiny_model(3), 0);
+    let stop = |step: &SftStep| {
+        if step.step == 2 {
+            Progress::Stop
+        } else {
+            Progress::Continue
+        }
+    };
+    assert_eq!(
+        train(&mut policy, examples(), &config(), stop).expect("trains").steps,
+        2
+    );
+    let few = SftConfig {
+        max_steps: Some(3),
+        ..config()
+    };
+    assert_eq!(
+        train(&mut policy, examples(), &few, |_| Progress::Continue)
+            .expect("trains")
+            .steps,
+        3
+    );
+}
+
+#[test]
+fn unusable_examples_are_counted_or_refused() {
+    let mut policy = Policy::new(tiny_model(3), 0);
+    let mut with = |examples: Vec<Example>, max_tokens| {
+        let config = SftConfig {
+            max_tokens,
+            epochs: 1,
+            ..config()
+        };
+        train(&mut policy, examples, &config, |_| Progress::Continue)
+    };
+    assert_eq!(with(examples(), 8).expect("trains").too_long, 3);
+    for (examples, wanted) in [
+        (vec![], "no example"),
+        (
+            vec![Example {
+                prompt: vec![],
+                target: vec![1],
+            }],
+            "example 0",
+        ),
+        (
+            vec![Example {
+                prompt: vec![1],
+                target: vec![],
+            }],
+            "at least one token",
+        ),
+        (
+            vec![Example {
+                prompt: vec![1],
+                target: vec![9999],
+            }],
+            "token id 9999",
+        ),
+        (
+            vec![Example {
+                prompt: vec![1; 300],
+                target: vec![1],
+            }],
+            "1 longer than 256",
+        ),
+    ] {
+        let error = with(examples, 2000).expect_err(wanted).to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+    for (config, wanted) in [
+        (
+            SftConfig {
+                batch_tokens: 0,
+                ..config()
+            },
+            "batch_tokens",
+        ),
+        (
+            SftConfig {
+                micro_batch_tokens: 0,
+                ..config()
+            },
+            "micro_batch_tokens",
+        ),
+        (SftConfig { epochs: 0, ..config() }, "epochs"),
+        (
+            SftConfig {
+                max_tokens: 0,
+                ..config()
+            },
+            "max_tokens",
+        ),
+        (
+            SftConfig {
+                optim: OptimConfig {
+                    eps: 0.0,
+                    ..OptimConfig::default()
+                },
+                ..config()
+            },
+            "optim.eps",
+        ),
+    ] {
+        let mut policy = Policy::new(tiny_model(3), 0);
+        let error = train(&mut policy, examples(), &config, |_| Progress::Continue).expect_err(wanted);
+        assert!(
+            matches!(&error, PolicyError::Config { field, .. } if *field == wanted),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn jsonl_gives_prompt_and_target() {
+    let tokenizer = tiny_model(1).tokenizer;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("examples.jsonl");
+    let read = |text: &str| {
+        std::fs::write(&path, text).expect("writes");
+        read_jsonl(&path, &tokenizer)
+    };
+    let examples = read(concat!(
+        "{\"prompt\": \"1+1=\", \"completion\": \"2\", \"id\": 7}\n\n",
+        "{\"messages\": [{\"role\": \"system\", \"content\": \"Be brief.\"}, {\"role\": \"user\", \"content\": \"1+1?\"}, ",
+        "{\"role\": \"assistant\", \"content\": \"2\"}]}\n",
+    ))
+    .expect("reads");
+    let text = |tokens: &[u32]| tokenizer.decode(tokens, false).expect("decodes");
+    let shown: Vec<(String, String)> = examples.iter().map(|e| (text(&e.prompt), text(&e.target))).collect();
+    let eos = text(&tokenizer.eos_ids()[..1]);
+    let chat = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n1+1?<|im_end|>\n<|im_start|>assistant\n";
+    assert_eq!(
+        shown,
+        [("1+1=".into(), format!("2{eos}")), (chat.into(), "2<|im_end|>".into())]
+    );
+    for (text, wanted) in [
+        ("{\"prompt\": \"a\", \"completion\": \"b\"}\n{", "line 2: not JSON"),
+        ("{\"prompt\": \"a\"}", "line 1: expected"),
+        ("{\"prompt\": 1, \"completion\": \"b\"}", "line 1: expected"),
+        ("{\"prompt\": \"a\", \"completion\": \"\"}", "must not be empty"),
+        ("{\"messages\": []}", "messages is empty"),
+        (
+            "{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}",
+            "at least one other",
+        ),
+        (
+            "{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"user\", \"content\": \"x\"}]}",
+            "assistant",
+        ),
+    ] {
+        let error = read(text).expect_err(wanted).to_string();
+        assert!(error.contains(wanted) && error.contains("examples.jsonl"), "{error}");
+    }
+    assert!(
+        read_jsonl(&folder.path().join("none"), &tokenizer)
+            .expect_err("missing")
+            .to_string()
+            .contains("none")
+    );
+}
