@@ -521,3 +521,33 @@ fn damaged_and_foreign_files_are_refused_with_advice() {
         assert!(std::fs::read(&path).ok() == before, "a refused file is left alone");
     }
 }
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let (folder, log) = open(LogConfig::default());
+    let killed = folder.path().join("killed");
+    std::fs::create_dir(&killed).expect("makes");
+    for i in 0..20 {
+        let _ = log
+            .append_blocking(vec![trajectory(&format!("t{i}"), &format!("g{i}"), 1)])
+            .expect("appends");
+    }
+    // The files as a killed process leaves them: the connection is open, the WAL is not folded in.
+    for name in ["log.sqlite", "log.sqlite-wal"] {
+        let _ = std::fs::copy(folder.path().join(name), killed.join(name)).expect("copies");
+    }
+    let after = TrajectoryLog::open(&killed.join("log.sqlite")).expect("recovers");
+    assert_eq!(after.closed_groups(&GroupQuery::default()).expect("reads").len(), 20);
+    assert_eq!(
+        after
+            .append_blocking(vec![trajectory("t3", "g3", 1)])
+            .expect("knows it"),
+        [7]
+    );
+    assert_eq!(
+        after
+            .append_blocking(vec![trajectory("new", "new", 1)])
+            .expect("goes on"),
+        [41]
+    );
+}
