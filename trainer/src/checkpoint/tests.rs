@@ -229,7 +229,8 @@ fn a_folder_that_cannot_be_written_is_named() {
 
 #[test]
 fn damage_falls_back_to_the_checkpoint_before() {
-    let damage: [(&str, fn(&Path)); 7] = [
+    type Harm = fn(&Path);
+    let damage: [(&str, Harm); 7] = [
         ("manifest.json", |folder| {
             std::fs::remove_file(folder.join("manifest.json")).expect("removes")
         }),

@@ -82,7 +82,7 @@ fn a_trajectory_comes_back_bit_for_bit_after_reopening() {
     drop(log);
     let log = TrajectoryLog::open(&path).expect("opens again");
     let group = log.group("g").expect("reads").expect("is there");
-    assert_eq!(group.members, [sent.clone()]);
+    assert_eq!(group.members, std::slice::from_ref(&sent));
     assert_eq!(log.get("abc").expect("reads").expect("is there").trajectory, sent);
     assert_eq!(log.group("other").expect("reads"), None);
     let stats = log.stats().expect("counts");
