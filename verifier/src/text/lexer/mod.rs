@@ -1,0 +1,175 @@
+//! Tokens of LaTeX, plain and Unicode mathematics. Sizing and spacing commands vanish here.
+
+mod command;
+mod number;
+mod token;
+mod word;
+
+pub(crate) use token::Token;
+
+use super::syntax::{Relate, Sign};
+use super::words;
+use crate::budget::{Budget, Stop};
+
+/// How deep text groups may nest.
+const MAX_TEXT_DEPTH: u32 = 8;
+
+/// Cuts `text` into tokens.
+pub(crate) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Token>, Stop> {
+    let mut lexer = Lexer {
+        chars: text.chars().collect(),
+        at: 0,
+        out: Vec::new(),
+        brackets: 0,
+        depth: 0,
+    };
+    budget.charge(lexer.chars.len() as u64)?;
+    lexer.run(budget)?;
+    Ok(lexer.out)
+}
+
+struct Lexer {
+    chars: Vec<char>,
+    at: usize,
+    out: Vec<Token>,
+    /// Open brackets: a comma inside them separates items, outside it may group digits.
+    brackets: u32,
+    depth: u32,
+}
+
+impl Lexer {
+    fn peek(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).copied()
+    }
+
+    fn run(&mut self, budget: &mut Budget) -> Result<(), Stop> {
+        while let Some(c) = self.peek(0) {
+            budget.charge(1)?;
+            if c.is_ascii_digit() || (c == '.' && self.peek(1).is_some_and(|d| d.is_ascii_digit())) {
+                self.number(budget)?;
+            } else if c.is_ascii_alphabetic() {
+                self.letters(budget)?;
+            } else if c == '\\' {
+                self.command(budget)?;
+            } else {
+                self.at += 1;
+                self.other(c, budget)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn other(&mut self, c: char, budget: &mut Budget) -> Result<(), Stop> {
+        let token = match c {
+            '(' | '[' => {
+                self.brackets += 1;
+                Token::Symbol(c)
+            }
+            ')' | ']' => {
+                self.brackets = self.brackets.saturating_sub(1);
+                Token::Symbol(c)
+            }
+            '!' if self.peek(0) == Some('=') => {
+                self.at += 1;
+                Token::Relate(Relate::NotEqual)
+            }
+            '/' | '^' | '_' | '{' | '}' | '|' | '!' | '&' | ':' | ',' | '\'' => Token::Symbol(c),
+            '+' => Token::Sign(Sign::Plus),
+            '-' | '−' | '–' | '‐' | '‑' => Token::Sign(Sign::Minus),
+            '±' => Token::Sign(Sign::Both),
+            '*' | '×' | '·' | '⋅' => Token::Symbol('*'),
+            '÷' => Token::Symbol('/'),
+            '=' => Token::Relate(Relate::Equal),
+            '<' => Token::Relate(self.or_equal(Relate::Less, Relate::LessEqual)),
+            '>' => Token::Relate(self.or_equal(Relate::Greater, Relate::GreaterEqual)),
+            '≤' | '⩽' => Token::Relate(Relate::LessEqual),
+            '≥' | '⩾' => Token::Relate(Relate::GreaterEqual),
+            '≠' => Token::Relate(Relate::NotEqual),
+            '∈' => Token::Relate(Relate::In),
+            '∪' => Token::Symbol('U'),
+            '∞' => Token::Command("infty".into()),
+            'π' => Token::Command("pi".into()),
+            '√' => Token::Command("sqrt".into()),
+            '°' | '˚' | 'º' => Token::Degree,
+            '%' | '％' => Token::Percent,
+            ';' => Token::Separator,
+            'θ' | 'α' | 'β' | 'γ' | 'λ' | 'μ' | 'φ' | 'ω' => Token::Letter(c.to_string()),
+            '$' | '~' | '.' | '€' | '£' | '\u{200b}' => return Ok(()),
+            _ if c.is_whitespace() => return Ok(()),
+            _ => return self.composed(c, budget),
+        };
+        self.out.push(token);
+        Ok(())
+    }
+
+    /// Vulgar fractions and raised digits; any other letter is a word of its own.
+    fn composed(&mut self, c: char, budget: &mut Budget) -> Result<(), Stop> {
+        let fraction = match c {
+            '½' => Some("\\frac12"),
+            '⅓' => Some("\\frac13"),
+            '⅔' => Some("\\frac23"),
+            '¼' => Some("\\frac14"),
+            '¾' => Some("\\frac34"),
+            '⅕' => Some("\\frac15"),
+            '⅖' => Some("\\frac25"),
+            '⅗' => Some("\\frac35"),
+            '⅘' => Some("\\frac45"),
+            '⅙' => Some("\\frac16"),
+            '⅛' => Some("\\frac18"),
+            '⅜' => Some("\\frac38"),
+            '⅝' => Some("\\frac58"),
+            '⅞' => Some("\\frac78"),
+            '⁰' => Some("^0"),
+            '¹' => Some("^1"),
+            '²' => Some("^2"),
+            '³' => Some("^3"),
+            '⁴' => Some("^4"),
+            '⁵' => Some("^5"),
+            '⁶' => Some("^6"),
+            '⁷' => Some("^7"),
+            '⁸' => Some("^8"),
+            '⁹' => Some("^9"),
+            _ => None,
+        };
+        match fraction {
+            Some(text) => self.splice(text, budget),
+            None if c.is_alphabetic() => {
+                let mut word = c.to_string();
+                while let Some(next) = self.peek(0).filter(|n| n.is_alphabetic()) {
+                    word.push(next);
+                    self.at += 1;
+                }
+                self.out.push(Token::Words(words::normalise(&word)));
+                Ok(())
+            }
+            None => Err(Stop::Malformed),
+        }
+    }
+
+    fn or_equal(&mut self, strict: Relate, loose: Relate) -> Relate {
+        if self.peek(0) == Some('=') {
+            self.at += 1;
+            return loose;
+        }
+        strict
+    }
+
+    /// Lexes `text` in place.
+    fn splice(&mut self, text: &str, budget: &mut Budget) -> Result<(), Stop> {
+        if self.depth >= MAX_TEXT_DEPTH {
+            return Err(Stop::Malformed);
+        }
+        let chars: Vec<char> = text.chars().collect();
+        budget.charge(chars.len() as u64)?;
+        let mut inner = Lexer {
+            chars,
+            at: 0,
+            out: Vec::new(),
+            brackets: self.brackets,
+            depth: self.depth + 1,
+        };
+        inner.run(budget)?;
+        self.out.append(&mut inner.out);
+        Ok(())
+    }
+}

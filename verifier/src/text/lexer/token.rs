@@ -1,0 +1,42 @@
+//! What the lexer makes and the parser reads.
+
+use num_rational::BigRational;
+
+use crate::text::syntax::{Relate, Sign};
+
+/// One token.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Token {
+    /// A literal; `digits` as written without separators.
+    Number {
+        value: BigRational,
+        decimals: Option<u32>,
+        digits: String,
+    },
+    /// A variable or constant letter.
+    Letter(String),
+    /// A known or unknown command or function, without its backslash.
+    Command(String),
+    /// Words.
+    Words(String),
+    /// `+ * / ^ _ ( ) [ ] { } | ! & : ,` and `∪` as 'U'.
+    Symbol(char),
+    /// `+`, `-`, `±`, `∓`
+    Sign(Sign),
+    /// `\{` or `\}`
+    SetBrace(char),
+    /// `= < ≤ …`
+    Relate(Relate),
+    /// `or`, `and`, `;`
+    Separator,
+    /// `\\`
+    RowEnd,
+    /// `\begin{name}`
+    Begin(String),
+    /// `\end{name}`
+    End(String),
+    /// A percent sign or word.
+    Percent,
+    /// A degree sign or command.
+    Degree,
+}

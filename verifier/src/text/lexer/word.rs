@@ -1,0 +1,41 @@
+//! Runs of letters: a function, a word, or variables side by side.
+
+use super::{Lexer, Token};
+use crate::budget::{Budget, Stop};
+use crate::text::words;
+
+impl Lexer {
+    /// A run of letters: a function, a word, or variables side by side.
+    pub(super) fn letters(&mut self, budget: &mut Budget) -> Result<(), Stop> {
+        let mut run = String::new();
+        while let Some(c) = self.peek(0).filter(char::is_ascii_alphabetic) {
+            run.push(c);
+            self.at += 1;
+        }
+        budget.charge(run.len() as u64)?;
+        self.push_word(&run);
+        Ok(())
+    }
+
+    pub(super) fn push_word(&mut self, run: &str) {
+        let lower = run.to_ascii_lowercase();
+        let after_value = matches!(self.out.last(), Some(Token::Number { .. } | Token::Symbol(')' | '}')));
+        let prose = |w: &str| {
+            matches!(
+                w,
+                "yes" | "no" | "am" | "pm" | "is" | "the" | "nan" | "none" | "if" | "to"
+            )
+        };
+        match lower.as_str() {
+            "or" | "and" => self.out.push(Token::Separator),
+            "percent" | "pct" => self.out.push(Token::Percent),
+            "degrees" | "degree" => self.out.push(Token::Degree),
+            "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "log" | "ln" | "exp" | "sqrt" | "pi" | "gcd" | "lcm"
+            | "max" | "min" | "arcsin" | "arccos" | "arctan" => self.out.push(Token::Command(lower)),
+            "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
+            w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
+            w if after_value && w.len() > 1 && words::known_unit(w).is_some() => self.out.push(Token::Words(lower)),
+            _ => self.out.extend(run.chars().map(|c| Token::Letter(c.to_string()))),
+        }
+    }
+}
