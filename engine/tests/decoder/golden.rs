@@ -1,0 +1,90 @@
+//! Logits, scores and gradients against transformers, for every family.
+
+use std::sync::Arc;
+
+use svs_engine::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
+use svs_engine::train::{TrainWeights, accumulate, score};
+use svs_engine::{Params, WeightSet};
+
+use crate::fixture::{Golden, params, tensor, tensor_bytes};
+
+/// Largest difference, relative to the largest expected magnitude.
+fn error(got: &[f32], want: &[f32]) -> f32 {
+    assert_eq!(got.len(), want.len());
+    let scale = want.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+    let worst = got
+        .iter()
+        .zip(want)
+        .fold(0.0_f32, |m, (a, b)| if (a - b).abs() <= m { m } else { (a - b).abs() });
+    worst / scale
+}
+
+#[test]
+fn logits_equal_transformers() {
+    let (golden, bytes) = (Golden::read(), tensor_bytes());
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
+    for model in &golden.models {
+        let family = format!("{:?}", model.config.family).to_lowercase();
+        let weights = WeightSet::pack(&model.config, &params(&model.config), 1, "golden");
+        let mut cache = KvCache::new(&model.config, 4);
+        for (index, sequence) in golden.sequences().iter().enumerate() {
+            let rows = sequence.tokens.len();
+            // A table out of order, over blocks that hold what the sequence before has left.
+            let sequences = [SequenceRows {
+                rows: 0..rows,
+                start: 0,
+                block_table: &[2, 0, 3, 1],
+            }];
+            let logit_rows: Vec<u32> = (0..rows as u32).collect();
+            let batch = StepBatch {
+                tokens: &sequence.tokens,
+                sequences: &sequences,
+                logit_rows: &logit_rows,
+            };
+            let mut logits = Vec::new();
+            forward(&weights, &mut cache, &batch, &mut Scratch::default(), &mut logits);
+            let error = error(&logits, &tensor(&file, &format!("{family}/logits/{index}")));
+            assert!(error < 3e-6, "{family} sequence {index}: {error:e}");
+        }
+    }
+}
+
+#[test]
+fn scores_and_gradients_equal_torch() {
+    let (golden, bytes) = (Golden::read(), tensor_bytes());
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
+    let sequences = golden.sequences();
+    for model in &golden.models {
+        let family = format!("{:?}", model.config.family).to_lowercase();
+        let params = params(&model.config);
+        let set = Arc::new(WeightSet::pack(&model.config, &params, 1, "golden"));
+        let weights = TrainWeights::prepare(set.clone(), &params);
+        let mut grads = Params::zeros(params.layout.clone());
+        let scores = accumulate(&weights, &sequences, &golden.coefficients(), &mut grads).expect("finite");
+        assert_eq!(scores, score(&set, &sequences).expect("finite"), "{family}");
+        for (scores, want) in scores.iter().zip(&model.scores) {
+            let logprobs: Vec<f32> = scores.iter().map(|s| s.logprob).collect();
+            let entropies: Vec<f32> = scores.iter().map(|s| s.entropy).collect();
+            assert!(
+                error(&logprobs, &want.logprob) < 3e-6,
+                "{family}: {:e}",
+                error(&logprobs, &want.logprob)
+            );
+            assert!(
+                error(&entropies, &want.entropy) < 3e-6,
+                "{family}: {:e}",
+                error(&entropies, &want.entropy)
+            );
+        }
+        for entry in &params.layout.entries {
+            let got = grads.get(&entry.name).expect("same layout");
+            assert!(
+                got.iter().all(|g| g.is_finite()) && got.iter().any(|g| *g != 0.0),
+                "{family} {}",
+                entry.name
+            );
+            let error = error(got, &tensor(&file, &format!("{family}/grad/{}", entry.name)));
+            assert!(error < 2e-5, "{family} {}: {error:e}", entry.name);
+        }
+    }
+}

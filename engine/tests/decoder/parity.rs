@@ -1,0 +1,212 @@
+//! A row's result depends on its own sequence only: not on neighbours, chunks, block numbers or threads; and training
+//! scores are the bits that sampling would record.
+
+use svs_engine::config::Family;
+use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
+use svs_engine::ops::logsumexp;
+use svs_engine::train::{TrainSequence, score};
+use svs_engine::{ModelConfig, WeightSet};
+
+use crate::fixture::{Golden, hashed, params};
+
+/// The fixture's families, and one model large enough for every parallel path.
+fn models() -> Vec<ModelConfig> {
+    let mut models: Vec<ModelConfig> = Golden::read().models.into_iter().map(|m| m.config).collect();
+    let mut wide = models[0].clone();
+    (wide.family, wide.hidden_size, wide.intermediate_size, wide.vocab_size) = (Family::Llama, 128, 344, 400);
+    (wide.heads, wide.kv_heads, wide.head_dim, wide.max_position_embeddings) = (8, 4, 24, 256);
+    models.push(wide);
+    models
+}
+
+fn tokens(config: &ModelConfig, stream: usize, count: usize) -> Vec<u32> {
+    let name = format!("parity{stream}");
+    (0..count)
+        .map(|i| ((hashed(&name, i) + 0.5) * config.vocab_size as f32) as u32)
+        .collect()
+}
+
+/// Blocks of sequence `index` of `count`, interleaved so that no table is contiguous.
+fn table(index: usize, count: usize) -> Vec<u32> {
+    (0..16)
+        .map(|block| (block * count + (index + block) % count) as u32)
+        .collect()
+}
+
+/// Logits of every row of every sequence; sequence `i` advances by `chunks[i]` rows per step, one after the other in
+/// the same batch.
+fn run(weights: &WeightSet, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
+    let vocab = weights.config.vocab_size;
+    let mut cache = KvCache::new(&weights.config, 16 * sequences.len());
+    let tables: Vec<_> = (0..sequences.len()).map(|i| table(i, sequences.len())).collect();
+    let mut results = vec![Vec::new(); sequences.len()];
+    let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
+    loop {
+        let (mut batch_tokens, mut rows, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, sequence) in sequences.iter().enumerate() {
+            let start = results[i].len() / vocab;
+            let end = sequence.len().min(start + chunks[i]);
+            if start < end {
+                let first = batch_tokens.len();
+                batch_tokens.extend_from_slice(&sequence[start..end]);
+                rows.push(SequenceRows {
+                    rows: first..batch_tokens.len(),
+                    start,
+                    block_table: &tables[i],
+                });
+                owners.push(i);
+            }
+        }
+        if rows.is_empty() {
+            return results;
+        }
+        let logit_rows: Vec<u32> = (0..batch_tokens.len() as u32).collect();
+        let batch = StepBatch {
+            tokens: &batch_tokens,
+            sequences: &rows,
+            logit_rows: &logit_rows,
+        };
+        forward(weights, &mut cache, &batch, &mut scratch, &mut logits);
+        for (owner, row) in owners.iter().zip(&rows) {
+            results[*owner].extend_from_slice(&logits[row.rows.start * vocab..row.rows.end * vocab]);
+        }
+    }
+}
+
+fn same_bits(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("a pool")
+        .install(work)
+}
+
+#[test]
+fn a_row_in_a_batch_equals_the_row_alone() {
+    for config in models() {
+        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+        let sequences: Vec<_> = [61, 1, 17, 40, 16, 33, 58]
+            .iter()
+            .enumerate()
+            .map(|(i, n)| tokens(&config, i, *n))
+            .collect();
+        let alone: Vec<_> = sequences
+            .iter()
+            .map(|s| run(&weights, std::slice::from_ref(s), &[s.len()]).remove(0))
+            .collect();
+        for chunks in [[1; 7], [64; 7], [7, 1, 3, 16, 5, 33, 2], [15, 1, 17, 1, 16, 1, 31]] {
+            for threads in [1, 2, 3] {
+                let batched = in_pool(threads, || run(&weights, &sequences, &chunks));
+                for (i, (batched, alone)) in batched.iter().zip(&alone).enumerate() {
+                    assert!(
+                        same_bits(batched, alone),
+                        "{:?} sequence {i}, chunks {chunks:?}",
+                        config.family
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn training_scores_are_the_bits_of_sampling() {
+    for config in models() {
+        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+        let sequences: Vec<_> = (0..5).map(|i| tokens(&config, i, 30 + 7 * i)).collect();
+        let logits = run(&weights, &sequences, &[1, 9, 64, 3, 16]);
+        let temperatures = [1.0, 0.7, 1.3, 0.25, 2.0];
+        let train: Vec<TrainSequence> = sequences
+            .iter()
+            .zip(temperatures)
+            .map(|(tokens, temperature)| TrainSequence {
+                tokens: tokens.clone(),
+                scored: (1..tokens.len() as u32).filter(|t| t % 3 != 0).collect(),
+                temperature,
+            })
+            .collect();
+        for threads in [1, 2] {
+            let scores = in_pool(threads, || score(&weights, &train)).expect("finite");
+            for ((sequence, logits), scores) in train.iter().zip(&logits).zip(scores) {
+                for (position, score) in sequence.scored.iter().zip(scores) {
+                    let row = &logits[(*position as usize - 1) * config.vocab_size..][..config.vocab_size];
+                    let scaled: Vec<f32> = match sequence.temperature {
+                        1.0 => row.to_vec(),
+                        temperature => row.iter().map(|logit| logit / temperature).collect(),
+                    };
+                    let sampled = scaled[sequence.tokens[*position as usize] as usize] - logsumexp(&scaled);
+                    assert_eq!(score.logprob.to_bits(), sampled.to_bits(), "{:?}", config.family);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copied_block_and_a_shared_prefix_change_nothing() {
+    for config in models() {
+        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+        let sequence = tokens(&config, 0, 45);
+        let want = run(&weights, std::slice::from_ref(&sequence), &[45]).remove(0);
+        // Two samples share the first 37 tokens: two full blocks, and 5 positions of a third that is copied on write,
+        // into a block whose other slots are not numbers.
+        let shared = 2 * BLOCK_TOKENS + 5;
+        let mut cache = KvCache::new(&config, 8);
+        let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
+        let nan = vec![sequence[0]; BLOCK_TOKENS];
+        let mut broken = params(&config);
+        broken.values.iter_mut().for_each(|value| *value = f32::NAN);
+        let broken = WeightSet::pack(&config, &broken, 2, "broken");
+        let rows = [SequenceRows {
+            rows: 0..BLOCK_TOKENS,
+            start: 0,
+            block_table: &[5],
+        }];
+        let batch = StepBatch {
+            tokens: &nan,
+            sequences: &rows,
+            logit_rows: &[],
+        };
+        forward(&broken, &mut cache, &batch, &mut scratch, &mut logits);
+        let rows = [SequenceRows {
+            rows: 0..shared,
+            start: 0,
+            block_table: &[0, 1, 2],
+        }];
+        let batch = StepBatch {
+            tokens: &sequence[..shared],
+            sequences: &rows,
+            logit_rows: &[],
+        };
+        forward(&weights, &mut cache, &batch, &mut scratch, &mut logits);
+        cache.copy_block(2, 5, 5);
+        let rest = sequence.len() - shared;
+        let both = [&sequence[shared..], &sequence[shared..]].concat();
+        let rows = [
+            SequenceRows {
+                rows: 0..rest,
+                start: shared,
+                block_table: &[0, 1, 2],
+            },
+            SequenceRows {
+                rows: rest..2 * rest,
+                start: shared,
+                block_table: &[0, 1, 5],
+            },
+        ];
+        let logit_rows: Vec<u32> = (0..both.len() as u32).collect();
+        let batch = StepBatch {
+            tokens: &both,
+            sequences: &rows,
+            logit_rows: &logit_rows,
+        };
+        forward(&weights, &mut cache, &batch, &mut scratch, &mut logits);
+        let want = &want[shared * config.vocab_size..];
+        assert!(same_bits(&logits[..want.len()], want), "{:?} original", config.family);
+        assert!(same_bits(&logits[want.len()..], want), "{:?} copy", config.family);
+    }
+}
