@@ -68,25 +68,47 @@ pub struct Options {
 /// Anything that stopped it.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let began = Instant::now();
-    let prompts = Prompts { solve: "{question}".into(), synthesize: "Write a problem for:\n{response}".into() };
+    let prompts = Prompts {
+        solve: "{question}".into(),
+        synthesize: "Write a problem for:\n{response}".into(),
+    };
     let corpus = corpus(options);
     let tokenizer = tokenizer(&corpus)?;
     let config = model_config(options, tokenizer.vocab_size());
     let params = initial(&config, options.seed);
-    println!("{} parameters, {} tokens in the vocabulary", params.values.len(), config.vocab_size);
+    println!(
+        "{} parameters, {} tokens in the vocabulary",
+        params.values.len(),
+        config.vocab_size
+    );
     let wording = serde_json::json!({"prompts": prompts}).to_string().into_bytes();
     let extras = vec![("svs.json".to_owned(), wording)];
-    let model = LoadedModel { config, params, tokenizer, name: "svs-tiny".into(), extras };
+    let model = LoadedModel {
+        config,
+        params,
+        tokenizer,
+        name: "svs-tiny".into(),
+        extras,
+    };
     let examples = encode(&corpus, &prompts, &model.tokenizer)?;
     let mut policy = Policy::new(model, 0);
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{elapsed_precise} [{bar:40}] {pos}/{len} steps, {msg}")?);
+    bar.set_style(ProgressStyle::with_template(
+        "{elapsed_precise} [{bar:40}] {pos}/{len} steps, {msg}",
+    )?);
     let report = train(&mut policy, examples, &sft_config(options), |step| {
         bar.set_length(step.steps);
         bar.set_position(step.step);
         bar.set_message(format!("loss {:.4}", step.loss));
         if step.step % 100 == 0 {
-            bar.suspend(|| println!("step {} loss {:.4} {:.0} s", step.step, step.loss, began.elapsed().as_secs_f64()));
+            bar.suspend(|| {
+                println!(
+                    "step {} loss {:.4} {:.0} s",
+                    step.step,
+                    step.loss,
+                    began.elapsed().as_secs_f64()
+                )
+            });
         }
         svs_trainer::sft::Progress::Continue
     })?;
@@ -114,9 +136,17 @@ fn corpus(options: &Options) -> Vec<Line> {
         let solution = generated.solution();
         lines.push(if synthesis {
             let (question, _) = generator.reword(&generated.computation);
-            Line { synthesis, given: solution, answer: format!("```text\n{question}\n```") }
+            Line {
+                synthesis,
+                given: solution,
+                answer: format!("```text\n{question}\n```"),
+            }
         } else {
-            Line { synthesis, given: generated.problem.question, answer: solution }
+            Line {
+                synthesis,
+                given: generated.problem.question,
+                answer: solution,
+            }
         });
     }
     lines
@@ -140,7 +170,10 @@ fn tokenizer(corpus: &[Line]) -> anyhow::Result<Tokenizer> {
         .special_tokens(CONTROL.map(|token| AddedToken::from(token, true)).to_vec())
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .build();
-    let lines = corpus.iter().take(8000).flat_map(|line| [line.given.clone(), line.answer.clone()]);
+    let lines = corpus
+        .iter()
+        .take(8000)
+        .flat_map(|line| [line.given.clone(), line.answer.clone()]);
     raw.train(&mut trainer, lines).map_err(fail)?;
     let json = raw.to_string(true).map_err(fail)?;
     let config = serde_json::json!({
@@ -165,7 +198,10 @@ fn model_config(options: &Options, vocab_size: usize) -> ModelConfig {
         head_dim: 32,
         max_position_embeddings: 512,
         rms_norm_eps: 1e-6,
-        rope: Rope { theta: 10_000.0, scaling: None },
+        rope: Rope {
+            theta: 10_000.0,
+            scaling: None,
+        },
         tie_word_embeddings: true,
         qkv_bias: false,
         qk_norm: true,
@@ -181,7 +217,11 @@ fn initial(config: &ModelConfig, seed: u64) -> Params {
         for at in entry.offset..entry.offset + entry.len() {
             params.values[at] = if entry.decays() {
                 let words = [0, 1, 2].map(|part| philox4x32_10([at as u32, part, 0, 0], [seed as u32, 23]));
-                let sum: f64 = words.as_flattened().iter().map(|word| f64::from(*word) / f64::from(u32::MAX)).sum();
+                let sum: f64 = words
+                    .as_flattened()
+                    .iter()
+                    .map(|word| f64::from(*word) / f64::from(u32::MAX))
+                    .sum();
                 // Twelve uniforms have variance 1.
                 ((sum - 6.0) * 0.02) as f32
             } else {
@@ -195,11 +235,17 @@ fn initial(config: &ModelConfig, seed: u64) -> Params {
 fn encode(corpus: &[Line], prompts: &Prompts, tokenizer: &Tokenizer) -> anyhow::Result<Vec<Example>> {
     let end = *tokenizer.eos_ids().first().context("the tokenizer has no end token")?;
     let one = |line: &Line| -> anyhow::Result<Example> {
-        let messages: Vec<ChatMessage> =
-            if line.synthesis { prompts.synthesis_messages(&line.given) } else { prompts.solve_messages(&line.given) };
+        let messages: Vec<ChatMessage> = if line.synthesis {
+            prompts.synthesis_messages(&line.given)
+        } else {
+            prompts.solve_messages(&line.given)
+        };
         let mut target = tokenizer.encode(&line.answer, false)?;
         target.push(end);
-        Ok(Example { prompt: tokenizer.encode_chat(&messages, true)?, target })
+        Ok(Example {
+            prompt: tokenizer.encode_chat(&messages, true)?,
+            target,
+        })
     };
     corpus.iter().map(one).collect()
 }
@@ -230,10 +276,17 @@ fn checksum(path: &Path) -> anyhow::Result<String> {
 
 /// Held-out accuracy through our own engine.
 fn measure(policy: &Policy, prompts: &Prompts) -> anyhow::Result<()> {
-    let config = EngineConfig { max_num_seqs: 256, max_num_batched_tokens: 2048, ..EngineConfig::default() };
+    let config = EngineConfig {
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        ..EngineConfig::default()
+    };
     let weights: Arc<WeightSet> = policy.weight_set("tiny");
     let engine = EngineHandle::start(weights, policy.model().tokenizer.clone(), config)?;
-    let eval = EvalConfig { max_tokens: 96, ..EvalConfig::default() };
+    let eval = EvalConfig {
+        max_tokens: 96,
+        ..EvalConfig::default()
+    };
     for split in [Split::HeldOut, Split::Train] {
         let began = Instant::now();
         let report = evaluate(&engine, &problems(split, 1000, 200), prompts, &eval, |_, _| {})?;

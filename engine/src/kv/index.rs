@@ -55,11 +55,15 @@ impl PrefixIndex {
         tokens: &[u32],
     ) -> (Vec<Block>, Option<NodeId>) {
         let mut blocks = Vec::new();
-        let Some(&root) = self.roots.get(&(version, salt.cloned())) else { return (blocks, None) };
+        let Some(&root) = self.roots.get(&(version, salt.cloned())) else {
+            return (blocks, None);
+        };
         self.tick += 1;
         let mut at = root;
         for edge in tokens.chunks_exact(BLOCK_TOKENS) {
-            let Some(&node) = self.edges.get(&(at, edge_of(edge))) else { break };
+            let Some(&node) = self.edges.get(&(at, edge_of(edge))) else {
+                break;
+            };
             blocks.push(self.nodes[&node].block.lease());
             self.touch(node);
             at = node;
@@ -105,14 +109,27 @@ impl PrefixIndex {
         let node = self.next;
         self.gain_child(parent);
         self.edges.insert((parent, edge), node);
-        self.nodes.insert(node, Node { parent, edge, block, children: 0, used: self.tick });
+        self.nodes.insert(
+            node,
+            Node {
+                parent,
+                edge,
+                block,
+                children: 0,
+                used: self.tick,
+            },
+        );
         self.leaves.insert((self.tick, node));
         Some((node, None))
     }
 
     /// Evicts the least recently used leaf that no sequence references.
     pub(super) fn evict_one(&mut self) -> bool {
-        let idle = self.leaves.iter().find(|(_, node)| self.nodes[node].block.is_idle()).copied();
+        let idle = self
+            .leaves
+            .iter()
+            .find(|(_, node)| self.nodes[node].block.is_idle())
+            .copied();
         let Some(leaf) = idle else { return false };
         self.leaves.remove(&leaf);
         if let Some(node) = self.nodes.remove(&leaf.1) {

@@ -36,7 +36,10 @@ impl KvBlocks {
     /// `blocks` free blocks; with `prefix_cache`, full blocks stay findable until their space is needed.
     #[must_use]
     pub fn new(blocks: usize, prefix_cache: bool) -> Self {
-        Self { pool: BlockPool::new(blocks), index: prefix_cache.then(PrefixIndex::default) }
+        Self {
+            pool: BlockPool::new(blocks),
+            index: prefix_cache.then(PrefixIndex::default),
+        }
     }
 
     /// Blocks in all.
@@ -72,14 +75,20 @@ impl KvBlocks {
             return Ok(block);
         }
         let evicted = self.index.as_mut().is_some_and(PrefixIndex::evict_one);
-        if evicted { self.pool.take().ok_or(OutOfBlocks) } else { Err(OutOfBlocks) }
+        if evicted {
+            self.pool.take().ok_or(OutOfBlocks)
+        } else {
+            Err(OutOfBlocks)
+        }
     }
 
     /// A table that starts with the longest cached prefix of `tokens` under `version` and `salt`. At least one token
     /// stays to be computed, because its logits are wanted.
     #[must_use]
     pub fn attach(&mut self, version: u64, salt: Option<&Arc<str>>, tokens: &[u32]) -> BlockTable {
-        let Some(index) = &mut self.index else { return BlockTable::default() };
+        let Some(index) = &mut self.index else {
+            return BlockTable::default();
+        };
         let reusable = tokens.len().saturating_sub(1) / BLOCK_TOKENS * BLOCK_TOKENS;
         let (blocks, cursor) = index.longest(version, salt, &tokens[..reusable]);
         BlockTable::from_prefix(blocks, cursor, version)

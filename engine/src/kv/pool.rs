@@ -58,7 +58,10 @@ impl BlockPool {
             free: (0..last).rev().collect(),
             idle: 0,
         };
-        Self { ledger: Arc::new(Mutex::new(ledger)), total }
+        Self {
+            ledger: Arc::new(Mutex::new(ledger)),
+            total,
+        }
     }
 
     /// Blocks in all.
@@ -80,7 +83,10 @@ impl BlockPool {
         let mut ledger = open(&self.ledger);
         let id = ledger.free.pop()?;
         ledger.references[id as usize] = 1;
-        Some(Block { id, ledger: Arc::clone(&self.ledger) })
+        Some(Block {
+            id,
+            ledger: Arc::clone(&self.ledger),
+        })
     }
 
     /// Compares the reference counts with those counted by the caller.
@@ -90,10 +96,18 @@ impl BlockPool {
             let (counted, held) = (ledger.references[id], references[id]);
             return Err(format!("block {id} counts {counted} references, tables hold {held}"));
         }
-        let idle = (0..self.total).filter(|&id| ledger.cached[id] && references[id] == 0).count();
-        let free = (0..self.total).filter(|&id| !ledger.cached[id] && references[id] == 0).count();
+        let idle = (0..self.total)
+            .filter(|&id| ledger.cached[id] && references[id] == 0)
+            .count();
+        let free = (0..self.total)
+            .filter(|&id| !ledger.cached[id] && references[id] == 0)
+            .count();
         if (idle, free) != (ledger.idle, ledger.free.len()) {
-            return Err(format!("{} idle and {} free blocks, counted {idle} and {free}", ledger.idle, ledger.free.len()));
+            return Err(format!(
+                "{} idle and {} free blocks, counted {idle} and {free}",
+                ledger.idle,
+                ledger.free.len()
+            ));
         }
         Ok(())
     }
@@ -128,14 +142,20 @@ impl Block {
             return None;
         }
         *cached = true;
-        Some(CachedBlock { id: self.id, ledger: Arc::clone(&self.ledger) })
+        Some(CachedBlock {
+            id: self.id,
+            ledger: Arc::clone(&self.ledger),
+        })
     }
 }
 
 impl Clone for Block {
     fn clone(&self) -> Self {
         open(&self.ledger).reference(self.id);
-        Self { id: self.id, ledger: Arc::clone(&self.ledger) }
+        Self {
+            id: self.id,
+            ledger: Arc::clone(&self.ledger),
+        }
     }
 }
 
@@ -156,7 +176,10 @@ impl CachedBlock {
     /// A handle to the cached block.
     pub(super) fn lease(&self) -> Block {
         open(&self.ledger).reference(self.id);
-        Block { id: self.id, ledger: Arc::clone(&self.ledger) }
+        Block {
+            id: self.id,
+            ledger: Arc::clone(&self.ledger),
+        }
     }
 
     /// No sequence refers to the block.

@@ -36,8 +36,18 @@ pub struct BlockTable {
 impl BlockTable {
     pub(super) fn from_prefix(blocks: Vec<Block>, cursor: Option<NodeId>, version: u64) -> Self {
         let len = blocks.len() * BLOCK_TOKENS;
-        let runs = if blocks.is_empty() { Vec::new() } else { vec![(version, 0)] };
-        Self { indexed: blocks.len(), blocks, len, runs, cursor }
+        let runs = if blocks.is_empty() {
+            Vec::new()
+        } else {
+            vec![(version, 0)]
+        };
+        Self {
+            indexed: blocks.len(),
+            blocks,
+            len,
+            runs,
+            cursor,
+        }
     }
 
     /// Tokens whose keys and values are written.
@@ -85,7 +95,11 @@ impl BlockTable {
         if end > self.len && self.shares_tail() {
             let tail = self.len / BLOCK_TOKENS;
             let own = kv.take()?;
-            copy = Some(BlockCopy { from: self.blocks[tail].id(), to: own.id(), rows: self.len % BLOCK_TOKENS });
+            copy = Some(BlockCopy {
+                from: self.blocks[tail].id(),
+                to: own.id(),
+                rows: self.len % BLOCK_TOKENS,
+            });
             self.blocks[tail] = own;
         }
         while self.blocks.len() < blocks_for(end) {
@@ -126,7 +140,9 @@ impl BlockTable {
         while (self.indexed + 1) * BLOCK_TOKENS <= self.len {
             let at = self.indexed;
             let edge = &tokens[at * BLOCK_TOKENS..(at + 1) * BLOCK_TOKENS];
-            let Some((node, same)) = index.insert(self.cursor, (version, salt), edge, &self.blocks[at]) else { return };
+            let Some((node, same)) = index.insert(self.cursor, (version, salt), edge, &self.blocks[at]) else {
+                return;
+            };
             if let Some(same) = same {
                 self.blocks[at] = same;
             }

@@ -46,7 +46,13 @@ fn a_prefix_is_found_only_under_its_version_salt_and_tokens() {
         ("another salt", 7, Some(&salt), &prompt, 0),
         ("another first block", 7, None, &other, 0),
         ("another second block", 7, None, &diverging, 16),
-        ("exactly two blocks: one token must be computed", 7, None, &prompt[..32].to_vec(), 16),
+        (
+            "exactly two blocks: one token must be computed",
+            7,
+            None,
+            &prompt[..32].to_vec(),
+            16,
+        ),
         ("two blocks and a token", 7, None, &prompt[..33].to_vec(), 32),
     ] {
         assert_eq!(kv.attach(version, salt, tokens).len(), reused, "{what}");
@@ -61,16 +67,25 @@ fn eviction_takes_the_least_recently_used_idle_leaf_first() {
     drop(computed(&mut kv, 1, None, &old[..32]));
     drop(computed(&mut kv, 1, None, &new[..32]));
     assert_eq!((kv.cached(), kv.available()), (4, 4));
-    assert_eq!(kv.attach(1, None, &old).len(), 32, "using the old one makes the other one older");
+    assert_eq!(
+        kv.attach(1, None, &old).len(),
+        32,
+        "using the old one makes the other one older"
+    );
     let taken = kv.take().expect("evicts");
     assert_eq!(kv.attach(1, None, &new).len(), 16, "its leaf went");
     assert_eq!(kv.attach(1, None, &old).len(), 32);
     let held = kv.attach(1, None, &old);
     let _more = kv.take().expect("evicts the rest of the other one");
-    assert_eq!(kv.take().err(), Some(OutOfBlocks), "referenced blocks are never evicted");
+    assert_eq!(
+        kv.take().err(),
+        Some(OutOfBlocks),
+        "referenced blocks are never evicted"
+    );
     drop((held, taken));
     assert_eq!(kv.clear_cached(), 2);
-    kv.check([].into_iter()).expect_err("a block is still held outside of a table");
+    kv.check([].into_iter())
+        .expect_err("a block is still held outside of a table");
 }
 
 #[test]
@@ -126,8 +141,16 @@ fn a_fork_shares_full_blocks_and_copies_the_tail_on_write() {
             table.advance(1, 1);
         }
         assert_eq!(copies.first().map(|copy| copy.rows), copied, "{prompt} tokens");
-        assert_eq!(copies.len(), if copied.is_some() { 2 } else { 0 }, "the last writer keeps the original");
-        let ids: Vec<Vec<u32>> = forks.iter().chain([&leader]).map(|table| table.ids().collect()).collect();
+        assert_eq!(
+            copies.len(),
+            if copied.is_some() { 2 } else { 0 },
+            "the last writer keeps the original"
+        );
+        let ids: Vec<Vec<u32>> = forks
+            .iter()
+            .chain([&leader])
+            .map(|table| table.ids().collect())
+            .collect();
         assert!(ids.iter().all(|other| other[..shared] == ids[0][..shared]));
         assert!(ids[0][shared] != ids[1][shared] && ids[1][shared] != ids[2][shared]);
         kv.check(forks.iter().chain([&leader])).expect("consistent");
@@ -147,5 +170,9 @@ fn a_reservation_that_cannot_be_met_changes_nothing() {
     assert_eq!(table.reserve(33, &mut kv), Err(OutOfBlocks));
     kv.check([&table, &fork].into_iter()).expect("consistent");
     drop(table);
-    assert_eq!(fork.reserve(21, &mut kv), Ok(None), "nobody else reads the tail any more");
+    assert_eq!(
+        fork.reserve(21, &mut kv),
+        Ok(None),
+        "nobody else reads the tail any more"
+    );
 }

@@ -28,7 +28,11 @@ impl SequenceRows<'_> {
     /// The same rows numbered from row `first` of the batch.
     fn shifted(&self, first: usize) -> Self {
         let rows = self.rows.start - first..self.rows.end - first;
-        Self { rows, start: self.start, block_table: self.block_table }
+        Self {
+            rows,
+            start: self.start,
+            block_table: self.block_table,
+        }
     }
 }
 
@@ -96,14 +100,25 @@ pub fn forward(
 fn check(batch: &StepBatch<'_>, blocks: usize) {
     let mut row = 0;
     for sequence in batch.sequences {
-        assert!(sequence.rows.start == row && sequence.rows.end >= row, "sequences must cover the rows in order");
+        assert!(
+            sequence.rows.start == row && sequence.rows.end >= row,
+            "sequences must cover the rows in order"
+        );
         row = sequence.rows.end;
         let needed = (sequence.start + sequence.rows.len()).div_ceil(BLOCK_TOKENS);
         assert!(sequence.block_table.len() >= needed, "block table too short");
-        assert!(sequence.block_table[..needed].iter().all(|block| (*block as usize) < blocks), "block out of range");
+        assert!(
+            sequence.block_table[..needed]
+                .iter()
+                .all(|block| (*block as usize) < blocks),
+            "block out of range"
+        );
     }
     assert_eq!(row, batch.tokens.len(), "sequences must cover all rows");
-    assert!(batch.logit_rows.iter().all(|i| (*i as usize) < row), "logit row out of range");
+    assert!(
+        batch.logit_rows.iter().all(|i| (*i as usize) < row),
+        "logit row out of range"
+    );
 }
 
 fn step(
@@ -118,9 +133,18 @@ fn step(
     let hidden = config.hidden_size;
     scratch.positions.clear();
     for sequence in batch.sequences {
-        scratch.positions.extend((sequence.start..).take(sequence.rows.len()).map(|position| position as u32));
+        scratch.positions.extend(
+            (sequence.start..)
+                .take(sequence.rows.len())
+                .map(|position| position as u32),
+        );
     }
-    let last = batch.sequences.iter().map(|s| s.start + s.rows.len()).max().unwrap_or(0);
+    let last = batch
+        .sequences
+        .iter()
+        .map(|s| s.start + s.rows.len())
+        .max()
+        .unwrap_or(0);
     scratch.rope.grow(&weights.frequencies, last);
     let parts = split(par, weights, batch, &mut scratch.writers);
     scratch.parts.resize_with(scratch.parts.len().max(parts), Part::default);
@@ -133,14 +157,25 @@ fn step(
         let (positions, rope) = (&scratch.positions, &scratch.rope);
         par.each(parts, |i| {
             let sequences = &batch.sequences[cut(batch, parts, i)..cut(batch, parts, i + 1)];
-            let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else { return };
+            let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
+                return;
+            };
             let rows = first.rows.start..last.rows.end;
             // SAFETY: part i alone uses its buffers and its rows.
-            let (part, out) =
-                unsafe { (&mut buffers.part(i..i + 1)[0], out.part(rows.start * hidden..rows.end * hidden)) };
+            let (part, out) = unsafe {
+                (
+                    &mut buffers.part(i..i + 1)[0],
+                    out.part(rows.start * hidden..rows.end * hidden),
+                )
+            };
             // Rows are numbered from the part's first.
             let local: Vec<SequenceRows<'_>> = sequences.iter().map(|s| s.shifted(rows.start)).collect();
-            let view = LayerRows { config, sequences: &local, positions: &positions[rows.clone()], rope };
+            let view = LayerRows {
+                config,
+                sequences: &local,
+                positions: &positions[rows.clone()],
+                rope,
+            };
             // SAFETY: sequences write blocks of their own, and `split` has made sure that no part reads another's.
             unsafe { layers(inner, weights, &batch.tokens[rows], view, &kv, part, out) };
         });
@@ -150,9 +185,22 @@ fn step(
         slot.copy_from_slice(&scratch.hidden[*row as usize * hidden..][..hidden]);
     }
     scratch.normed.resize(scratch.selected.len(), 0.0);
-    rms_norm(par, &scratch.selected, &weights.norm, config.rms_norm_eps, &mut scratch.normed);
+    rms_norm(
+        par,
+        &scratch.selected,
+        &weights.norm,
+        config.rms_norm_eps,
+        &mut scratch.normed,
+    );
     logits.resize(batch.logit_rows.len() * config.vocab_size, 0.0);
-    gemm(par, batch.logit_rows.len(), View::rows(&scratch.normed, hidden), &weights.head, logits, false);
+    gemm(
+        par,
+        batch.logit_rows.len(),
+        View::rows(&scratch.normed, hidden),
+        &weights.head,
+        logits,
+        false,
+    );
 }
 
 /// First sequence of part `i`: parts have about equally many rows.
@@ -174,7 +222,11 @@ fn split(par: Par, weights: &WeightSet, batch: &StepBatch<'_>, writers: &mut Vec
         for sequence in &batch.sequences[ranges(part)] {
             let first = sequence.start / BLOCK_TOKENS;
             let end = (sequence.start + sequence.rows.len()).div_ceil(BLOCK_TOKENS);
-            writers.extend(sequence.block_table[first..end].iter().map(|block| (*block, part as u32)));
+            writers.extend(
+                sequence.block_table[first..end]
+                    .iter()
+                    .map(|block| (*block, part as u32)),
+            );
         }
     }
     writers.sort_unstable();
@@ -188,9 +240,14 @@ fn split(par: Par, weights: &WeightSet, batch: &StepBatch<'_>, writers: &mut Vec
         for sequence in sequences {
             let foreign = |block: &u32| {
                 let at = writers.partition_point(|(other, _)| other < block);
-                writers.get(at).is_some_and(|(other, writer)| other == block && *writer != part as u32)
+                writers
+                    .get(at)
+                    .is_some_and(|(other, writer)| other == block && *writer != part as u32)
             };
-            if sequence.block_table[..sequence.start.div_ceil(BLOCK_TOKENS)].iter().any(foreign) {
+            if sequence.block_table[..sequence.start.div_ceil(BLOCK_TOKENS)]
+                .iter()
+                .any(foreign)
+            {
                 return 1;
             }
         }
@@ -213,10 +270,28 @@ unsafe fn layers(
 ) {
     let hidden = weights.config.hidden_size;
     part.acts.input.resize(tokens.len() * hidden, 0.0);
-    embed(par, &weights.embedding, &weights.head, tokens, hidden, &mut part.acts.input);
+    embed(
+        par,
+        &weights.embedding,
+        &weights.head,
+        tokens,
+        hidden,
+        &mut part.acts.input,
+    );
     for (index, layer) in weights.layers.iter().enumerate() {
         // SAFETY: passed on.
-        unsafe { layer_forward(par, layer, rows, kv, index, &mut part.acts, &mut part.work, &mut part.out) };
+        unsafe {
+            layer_forward(
+                par,
+                layer,
+                rows,
+                kv,
+                index,
+                &mut part.acts,
+                &mut part.work,
+                &mut part.out,
+            )
+        };
         std::mem::swap(&mut part.acts.input, &mut part.out);
     }
     out.copy_from_slice(&part.acts.input);

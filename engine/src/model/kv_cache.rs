@@ -23,8 +23,15 @@ impl KvCache {
 
     /// An empty cache of `layers` layers.
     pub(crate) fn of_shape(config: &ModelConfig, layers: usize) -> Self {
-        let shape = KvShape { layers, kv_heads: config.kv_heads, head_dim: config.head_dim };
-        Self { shape, values: Vec::new() }
+        let shape = KvShape {
+            layers,
+            kv_heads: config.kv_heads,
+            head_dim: config.head_dim,
+        };
+        Self {
+            shape,
+            values: Vec::new(),
+        }
     }
 
     /// Makes room for at least `blocks` blocks.
@@ -32,7 +39,11 @@ impl KvCache {
         let len = blocks * self.shape.block_len();
         if self.values.len() < len {
             // Zeroed pages come untouched from the system, so an unused cache costs no memory.
-            self.values = if self.values.is_empty() { vec![0.0; len] } else { std::mem::take(&mut self.values) };
+            self.values = if self.values.is_empty() {
+                vec![0.0; len]
+            } else {
+                std::mem::take(&mut self.values)
+            };
             self.values.resize(len, 0.0);
         }
     }
@@ -69,7 +80,8 @@ impl KvCache {
             let (run, count) = if transposed { (tokens, dim) } else { (tokens * dim, 1) };
             for i in 0..count {
                 let source = from + at + i * BLOCK_TOKENS;
-                self.values.copy_within(source..source + run, to + at + i * BLOCK_TOKENS);
+                self.values
+                    .copy_within(source..source + run, to + at + i * BLOCK_TOKENS);
             }
         }
     }

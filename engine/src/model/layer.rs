@@ -85,12 +85,36 @@ pub(crate) unsafe fn layer_forward(
     let shape = config.attention_shape();
     acts.attention.resize(count * shape.q(), 0.0);
     // SAFETY: passed on to the caller; our own writes are done.
-    unsafe { attention(par, &shape, &acts.qkv, rows.sequences, kv, kv_layer, &mut acts.attention) };
-    gemm(par, count, View::rows(&acts.attention, shape.q()), &weights.o, &mut work.delta, false);
+    unsafe {
+        attention(
+            par,
+            &shape,
+            &acts.qkv,
+            rows.sequences,
+            kv,
+            kv_layer,
+            &mut acts.attention,
+        )
+    };
+    gemm(
+        par,
+        count,
+        View::rows(&acts.attention, shape.q()),
+        &weights.o,
+        &mut work.delta,
+        false,
+    );
     acts.middle.resize(count * hidden, 0.0);
     add(par, &acts.input, &work.delta, &mut acts.middle);
     mlp_inputs(par, weights, config, &acts.middle, &mut acts.gate_up, work);
-    gemm(par, count, View::rows(&work.gated, config.intermediate_size), &weights.down, &mut work.delta, false);
+    gemm(
+        par,
+        count,
+        View::rows(&work.gated, config.intermediate_size),
+        &weights.down,
+        &mut work.delta,
+        false,
+    );
     out.resize(count * hidden, 0.0);
     add(par, &acts.middle, &work.delta, out);
 }
@@ -101,9 +125,22 @@ fn project_qkv(par: Par, weights: &LayerWeights, rows: LayerRows<'_>, acts: &mut
     let shape = config.attention_shape();
     let (count, hidden, width, head) = (rows.positions.len(), config.hidden_size, shape.qkv(), shape.head_dim);
     work.normed.resize(count * hidden, 0.0);
-    rms_norm(par, &acts.input, &weights.input_norm, config.rms_norm_eps, &mut work.normed);
+    rms_norm(
+        par,
+        &acts.input,
+        &weights.input_norm,
+        config.rms_norm_eps,
+        &mut work.normed,
+    );
     acts.qkv.resize(count * width, 0.0);
-    gemm(par, count, View::rows(&work.normed, hidden), &weights.qkv, &mut acts.qkv, false);
+    gemm(
+        par,
+        count,
+        View::rows(&work.normed, hidden),
+        &weights.qkv,
+        &mut acts.qkv,
+        false,
+    );
     if let Some(bias) = &weights.qkv_bias {
         add_bias(par, &mut acts.qkv, bias);
     }
@@ -132,7 +169,14 @@ pub(crate) fn mlp_inputs(
     work.normed.resize(count * hidden, 0.0);
     rms_norm(par, middle, &weights.post_norm, config.rms_norm_eps, &mut work.normed);
     gate_up.resize(count * 2 * inner, 0.0);
-    gemm(par, count, View::rows(&work.normed, hidden), &weights.gate_up, gate_up, false);
+    gemm(
+        par,
+        count,
+        View::rows(&work.normed, hidden),
+        &weights.gate_up,
+        gate_up,
+        false,
+    );
     work.gated.resize(count * inner, 0.0);
     swiglu(par, gate_up, inner, &mut work.gated);
 }

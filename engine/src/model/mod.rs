@@ -5,6 +5,6 @@ mod forward;
 mod kv_cache;
 mod layer;
 
-pub(crate) use layer::{Activations, LayerRows, Work, layer_forward};
 pub use forward::{Scratch, SequenceRows, StepBatch, forward};
 pub use kv_cache::{BLOCK_TOKENS, KvCache};
+pub(crate) use layer::{Activations, LayerRows, Work, layer_forward};

@@ -38,7 +38,10 @@ multiversion! {
 /// `out = silu(gate) · up` for rows `[gate | up]` of twice `width`.
 pub(crate) fn swiglu(par: Par, gate_up: &[f32], width: usize, out: &mut [f32]) {
     par.rows(out, width, SERIAL_ELEMENTS / 4, |first, out| {
-        for (row, out) in gate_up[first * 2 * width..].chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+        for (row, out) in gate_up[first * 2 * width..]
+            .chunks_exact(2 * width)
+            .zip(out.chunks_exact_mut(width))
+        {
             let (gate, up) = row.split_at(width);
             swiglu_row(gate, up, out);
         }
@@ -48,7 +51,10 @@ pub(crate) fn swiglu(par: Par, gate_up: &[f32], width: usize, out: &mut [f32]) {
 /// Backward of [`swiglu`] in place: `gate_up` becomes its own gradient.
 pub(crate) fn swiglu_backward(par: Par, gate_up: &mut [f32], width: usize, dy: &[f32]) {
     par.rows(gate_up, 2 * width, SERIAL_ELEMENTS / 4, |first, rows| {
-        for (row, dy) in rows.chunks_exact_mut(2 * width).zip(dy[first * width..].chunks_exact(width)) {
+        for (row, dy) in rows
+            .chunks_exact_mut(2 * width)
+            .zip(dy[first * width..].chunks_exact(width))
+        {
             let (gate, up) = row.split_at_mut(width);
             swiglu_row_backward(gate, up, dy);
         }
@@ -57,7 +63,9 @@ pub(crate) fn swiglu_backward(par: Par, gate_up: &mut [f32], width: usize, dy: &
 
 /// `out = a + b`.
 pub(crate) fn add(par: Par, a: &[f32], b: &[f32], out: &mut [f32]) {
-    par.rows(out, 1, SERIAL_ELEMENTS, |first, out| add_slices(&a[first..], &b[first..], out));
+    par.rows(out, 1, SERIAL_ELEMENTS, |first, out| {
+        add_slices(&a[first..], &b[first..], out)
+    });
 }
 
 /// `a += b`.
@@ -68,13 +76,15 @@ pub(crate) fn add_assign(par: Par, a: &mut [f32], b: &[f32]) {
 /// Adds `bias` to every row.
 pub(crate) fn add_bias(par: Par, x: &mut [f32], bias: &[f32]) {
     par.rows(x, bias.len(), SERIAL_ELEMENTS, |_, rows| {
-        rows.chunks_exact_mut(bias.len()).for_each(|row| add_assign_slice(row, bias));
+        rows.chunks_exact_mut(bias.len())
+            .for_each(|row| add_assign_slice(row, bias));
     });
 }
 
 /// Adds the column sums of `dy` (columns `columns` of rows of `width`) to `db`, rows in order.
 pub(crate) fn bias_backward(dy: &[f32], width: usize, columns: std::ops::Range<usize>, db: &mut [f32]) {
-    dy.chunks_exact(width).for_each(|row| add_assign_slice(db, &row[columns.clone()]));
+    dy.chunks_exact(width)
+        .for_each(|row| add_assign_slice(db, &row[columns.clone()]));
 }
 
 /// Rows of the embedding table.

@@ -84,7 +84,14 @@ pub(crate) fn rms_norm(par: Par, x: &[f32], weight: &[f32], eps: f32, out: &mut 
 }
 
 /// Normalises each head of `weight.len()` elements in columns `first..first + heads·head_dim` of rows of `width`.
-pub(crate) fn rms_norm_heads(par: Par, x: &mut [f32], width: usize, columns: std::ops::Range<usize>, weight: &[f32], eps: f32) {
+pub(crate) fn rms_norm_heads(
+    par: Par,
+    x: &mut [f32],
+    width: usize,
+    columns: std::ops::Range<usize>,
+    weight: &[f32],
+    eps: f32,
+) {
     par.rows(x, width, SERIAL_ELEMENTS, |_, rows| {
         for row in rows.chunks_exact_mut(width) {
             norm_in_place(&mut row[columns.clone()], weight, eps);
@@ -112,7 +119,11 @@ pub(crate) fn rms_norm_backward(
         // SAFETY: `rows` hands each thread rows of its own.
         backward_rows(&x[at.clone()], weight, eps, &dy[at], dx, unsafe { shared.part(rows) });
     });
-    let columns = if x.len() < SERIAL_ELEMENTS { width } else { width.div_ceil(par.threads()).next_multiple_of(LANES) };
+    let columns = if x.len() < SERIAL_ELEMENTS {
+        width
+    } else {
+        width.div_ceil(par.threads()).next_multiple_of(LANES)
+    };
     let out = Disjoint::new(dw);
     par.each(width.div_ceil(columns), |i| {
         let range = i * columns..((i + 1) * columns).min(width);

@@ -16,7 +16,12 @@ pub(crate) fn frequencies(rope: &Rope, head_dim: usize) -> Vec<f32> {
     let scale = |frequency: f32| match &rope.scaling {
         None => frequency,
         Some(RopeScaling::Linear { factor }) => frequency / factor,
-        Some(RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings }) => {
+        Some(RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        }) => {
             let original = *original_max_position_embeddings as f32;
             let wavelength = 2.0 * PI / frequency;
             if wavelength < original / high_freq_factor {
@@ -43,13 +48,18 @@ impl RopeTable {
     /// Makes positions `..positions` available. A table belongs to one set of frequencies.
     pub(crate) fn grow(&mut self, frequencies: &[f32], positions: usize) {
         if self.half != frequencies.len() {
-            *self = Self { half: frequencies.len(), values: Vec::new() };
+            *self = Self {
+                half: frequencies.len(),
+                values: Vec::new(),
+            };
         }
         if self.half == 0 {
             return;
         }
         for position in self.values.len() / (2 * self.half)..positions {
-            let angles = frequencies.iter().map(|frequency| f64::from(position as f32 * frequency));
+            let angles = frequencies
+                .iter()
+                .map(|frequency| f64::from(position as f32 * frequency));
             self.values.extend(angles.clone().map(|angle| angle.cos() as f32));
             self.values.extend(angles.map(|angle| angle.sin() as f32));
         }
@@ -77,7 +87,15 @@ multiversion! {
 
 /// Rotates the first `columns` columns (whole heads) of rows of `width` by their positions; `sign` is 1 forward and
 /// -1 backward, the rotation being orthogonal.
-pub(crate) fn rope(par: Par, x: &mut [f32], width: usize, columns: usize, positions: &[u32], table: &RopeTable, sign: f32) {
+pub(crate) fn rope(
+    par: Par,
+    x: &mut [f32],
+    width: usize,
+    columns: usize,
+    positions: &[u32],
+    table: &RopeTable,
+    sign: f32,
+) {
     par.rows(x, width, SERIAL_ELEMENTS, |first, rows| {
         for (row, position) in rows.chunks_exact_mut(width).zip(&positions[first..]) {
             let (cos, sin) = table.at(*position as usize);

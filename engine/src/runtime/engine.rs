@@ -60,7 +60,11 @@ impl Engine {
         };
         Ok(Self {
             cache: KvCache::new(&weights.config, blocks),
-            stats: EngineStats { version: weights.version, kv_blocks_total: blocks, ..EngineStats::default() },
+            stats: EngineStats {
+                version: weights.version,
+                kv_blocks_total: blocks,
+                ..EngineStats::default()
+            },
             store: WeightStore::new(weights, config.max_weight_sets),
             tokenizer,
             scheduler: Scheduler::new(limits, KvBlocks::new(blocks, config.prefix_cache)),
@@ -127,19 +131,27 @@ impl Engine {
         let mut crossed = 0;
         if in_flight != InFlight::Drain {
             // Only followers of the alias move; a sequence that asked for another version keeps it.
-            crossed = self.scheduler.set_version(old, version, in_flight == InFlight::Recompute);
+            crossed = self
+                .scheduler
+                .set_version(old, version, in_flight == InFlight::Recompute);
             let moved = self.live.values_mut().filter(|live| live.weights.version == old);
             moved.for_each(|live| live.weights = Arc::clone(&weights));
         }
         self.stats.publishes += 1;
         self.stats.version = version;
-        Ok(PublishReport { version, in_flight: crossed, pause_ms: started.elapsed().as_secs_f64() * 1e3 })
+        Ok(PublishReport {
+            version,
+            in_flight: crossed,
+            pause_ms: started.elapsed().as_secs_f64() * 1e3,
+        })
     }
 
     /// Runs one step; false if there was nothing to do.
     pub fn step(&mut self) -> bool {
         self.drop_abandoned();
-        let Some(plan) = self.scheduler.schedule() else { return false };
+        let Some(plan) = self.scheduler.schedule() else {
+            return false;
+        };
         self.stats.steps += 1;
         // A defect in a kernel fails the requests of this step, not the server.
         let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan)));
@@ -183,7 +195,12 @@ impl Engine {
     }
 
     fn drop_abandoned(&mut self) {
-        let gone: Vec<SeqId> = self.live.iter().filter(|(_, live)| live.abandoned()).map(|(id, _)| *id).collect();
+        let gone: Vec<SeqId> = self
+            .live
+            .iter()
+            .filter(|(_, live)| live.abandoned())
+            .map(|(id, _)| *id)
+            .collect();
         for id in gone {
             self.scheduler.remove(id);
             self.live.remove(&id);
@@ -194,9 +211,15 @@ impl Engine {
     fn wanted(&self, plan: &StepPlan) -> Vec<Vec<usize>> {
         let rows = plan.rows.iter().map(|rows| {
             let live = &self.live[&rows.id];
-            let scored = if live.prompt.is_some() { live.prompt_len.saturating_sub(rows.start) } else { 0 };
+            let scored = if live.prompt.is_some() {
+                live.prompt_len.saturating_sub(rows.start)
+            } else {
+                0
+            };
             let last = rows.len - 1;
-            (0..rows.len).filter(|row| *row < scored || *row == last && !rows.draw.is_empty()).collect()
+            (0..rows.len)
+                .filter(|row| *row < scored || *row == last && !rows.draw.is_empty())
+                .collect()
         });
         rows.collect()
     }
@@ -206,17 +229,33 @@ impl Engine {
             self.cache.copy_block(copy.from, copy.to, copy.rows);
         }
         let (mut tokens, mut logit_rows) = (Vec::new(), Vec::new());
-        let tables: Vec<Vec<u32>> = plan.rows.iter().map(|rows| self.scheduler.block_table(rows.id)).collect();
+        let tables: Vec<Vec<u32>> = plan
+            .rows
+            .iter()
+            .map(|rows| self.scheduler.block_table(rows.id))
+            .collect();
         let mut sequences = Vec::with_capacity(plan.rows.len());
         for ((rows, table), wanted) in plan.rows.iter().zip(&tables).zip(self.wanted(plan)) {
             let first = tokens.len();
             tokens.extend_from_slice(&self.scheduler.tokens(rows.id)[rows.start..rows.start + rows.len]);
-            logit_rows.extend(wanted.into_iter().map(|row| u32::try_from(first + row).expect("a step's rows fit u32")));
-            sequences.push(SequenceRows { rows: first..tokens.len(), start: rows.start, block_table: table });
+            logit_rows.extend(
+                wanted
+                    .into_iter()
+                    .map(|row| u32::try_from(first + row).expect("a step's rows fit u32")),
+            );
+            sequences.push(SequenceRows {
+                rows: first..tokens.len(),
+                start: rows.start,
+                block_table: table,
+            });
         }
         let weights = Arc::clone(&self.live[&plan.rows[0].id].weights);
         debug_assert_eq!(weights.version, plan.version);
-        let batch = StepBatch { tokens: &tokens, sequences: &sequences, logit_rows: &logit_rows };
+        let batch = StepBatch {
+            tokens: &tokens,
+            sequences: &sequences,
+            logit_rows: &logit_rows,
+        };
         let (cache, scratch, logits) = (&mut self.cache, &mut self.scratch, &mut self.logits);
         self.pool.install(|| forward(&weights, cache, &batch, scratch, logits));
     }
@@ -235,7 +274,10 @@ impl Engine {
                 failed |= score_prompt(&mut self.live, &self.scheduler, rows.id, rows.start + row, logits).is_err();
             }
             if failed {
-                let error = EngineError::NonFiniteLogits { position: rows.start, version: plan.version };
+                let error = EngineError::NonFiniteLogits {
+                    position: rows.start,
+                    version: plan.version,
+                };
                 rows.draw.iter().for_each(|id| self.fail(*id, &error));
                 self.fail(rows.id, &error);
             } else {
@@ -327,14 +369,24 @@ fn score_prompt(
     let (tokens, prompt_len) = (scheduler.tokens(id), live.prompt_len);
     let Some(prompt) = &mut live.prompt else { return Ok(()) };
     if prompt.is_empty() {
-        prompt.push(PromptLogprob { token: tokens[0], logprob: None, top: Vec::new() });
+        prompt.push(PromptLogprob {
+            token: tokens[0],
+            logprob: None,
+            top: Vec::new(),
+        });
     }
     // After a preemption the first rows come again.
     if position + 1 == prompt.len() && position + 1 < prompt_len {
         let (logprob, top) = score(logits, tokens[position + 1], alternatives)?;
-        prompt.push(PromptLogprob { token: tokens[position + 1], logprob: Some(logprob), top });
+        prompt.push(PromptLogprob {
+            token: tokens[position + 1],
+            logprob: Some(logprob),
+            top,
+        });
     }
-    if prompt.len() == prompt_len && let Some(prompt) = live.prompt.take() {
+    if prompt.len() == prompt_len
+        && let Some(prompt) = live.prompt.take()
+    {
         live.send(Event::Prompt(prompt));
     }
     Ok(())

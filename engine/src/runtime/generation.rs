@@ -17,7 +17,11 @@ impl Generation {
     /// The caller's end of a request with `n` choices.
     #[must_use]
     pub fn new(seed: u64, n: u32, events: Receiver<Event>) -> Self {
-        Self { seed, events, unfinished: n }
+        Self {
+            seed,
+            events,
+            unfinished: n,
+        }
     }
 
     /// The seed in use, drawn if the request had none.
@@ -51,7 +55,9 @@ impl Generation {
             Some(Event::Failed(_)) => self.unfinished = 0,
             None if self.unfinished > 0 => {
                 self.unfinished = 0;
-                return Some(Event::Failed(EngineError::Stopped("before the request was done".into())));
+                return Some(Event::Failed(EngineError::Stopped(
+                    "before the request was done".into(),
+                )));
             }
             _ => {}
         }
@@ -106,7 +112,13 @@ impl Collected {
             spans: Vec::new(),
             mixed_kv: false,
         };
-        Self { completion: Completion { seed, choices: vec![empty; n as usize], prompt: None::<Vec<PromptLogprob>> } }
+        Self {
+            completion: Completion {
+                seed,
+                choices: vec![empty; n as usize],
+                prompt: None::<Vec<PromptLogprob>>,
+            },
+        }
     }
 
     /// Adds an event.
@@ -117,7 +129,12 @@ impl Collected {
         match event {
             Event::Prompt(prompt) => self.completion.prompt = Some(prompt),
             Event::Token(token) => push_token(&mut self.completion.choices[token.choice as usize], token),
-            Event::Finished { choice, reason, stop, text } => {
+            Event::Finished {
+                choice,
+                reason,
+                stop,
+                text,
+            } => {
                 let choice = &mut self.completion.choices[choice as usize];
                 choice.text.push_str(&text);
                 (choice.finish_reason, choice.stop) = (reason, stop);
@@ -132,7 +149,11 @@ fn push_token(choice: &mut Choice, token: TokenEvent) {
     let at = u32::try_from(choice.tokens.len()).expect("a sequence fits u32");
     match choice.spans.last_mut() {
         Some(span) if span.version == token.version => span.end = at + 1,
-        _ => choice.spans.push(VersionSpan { version: token.version, start: at, end: at + 1 }),
+        _ => choice.spans.push(VersionSpan {
+            version: token.version,
+            start: at,
+            end: at + 1,
+        }),
     }
     choice.tokens.push(token.token);
     choice.logprobs.push(token.logprob);

@@ -56,7 +56,16 @@ impl EngineHandle {
             .spawn(move || run(engine, &received, &kept))
             .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
         let seeds = AtomicU64::new(clock_seed());
-        let inner = Inner { commands, shared, store, tokenizer, model, config, context_length, seeds };
+        let inner = Inner {
+            commands,
+            shared,
+            store,
+            tokenizer,
+            model,
+            config,
+            context_length,
+            seeds,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -79,7 +88,12 @@ impl EngineHandle {
         let seed = request.sampling.seed.unwrap_or_else(|| self.draw_seed());
         let (events, received) = event_channel(&request);
         let generation = Generation::new(seed, request.n, received);
-        let command = Command::Submit { request: Box::new(request), weights, seed, events };
+        let command = Command::Submit {
+            request: Box::new(request),
+            weights,
+            seed,
+            events,
+        };
         inner.commands.try_send(command).map_err(|error| {
             inner.shared.queued.fetch_sub(n, Ordering::Relaxed);
             match error {
@@ -97,7 +111,14 @@ impl EngineHandle {
     pub fn publish(&self, weights: Arc<WeightSet>, in_flight: InFlight) -> Result<PublishReport, EngineError> {
         self.inner.store.check(&weights)?;
         let (reply, report) = sync_channel(1);
-        self.inner.commands.send(Command::Publish { weights, in_flight, reply }).map_err(|_| stopped())?;
+        self.inner
+            .commands
+            .send(Command::Publish {
+                weights,
+                in_flight,
+                reply,
+            })
+            .map_err(|_| stopped())?;
         report.recv().map_err(|_| stopped())?
     }
 
@@ -110,7 +131,12 @@ impl EngineHandle {
     /// A snapshot of counters and gauges.
     #[must_use]
     pub fn stats(&self) -> EngineStats {
-        self.inner.shared.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner
+            .shared
+            .stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The weights held.
@@ -156,7 +182,10 @@ impl EngineHandle {
     /// A seed for a request that brought none.
     fn draw_seed(&self) -> u64 {
         let count = self.inner.seeds.fetch_add(1, Ordering::Relaxed);
-        let [a, b, ..] = philox4x32_10([(count >> 32) as u32, (count & 0xffff_ffff) as u32, 0, 1], [0x7365, 0x6564]);
+        let [a, b, ..] = philox4x32_10(
+            [(count >> 32) as u32, (count & 0xffff_ffff) as u32, 0, 1],
+            [0x7365, 0x6564],
+        );
         // 53 bits survive JSON numbers, so that a client can send the seed back.
         (u64::from(a) << 32 | u64::from(b)) >> 11
     }

@@ -43,7 +43,11 @@ pub(super) struct Start<'a> {
 
 impl Live {
     pub(super) fn new(start: Start<'_>, sampling: Arc<SamplingParams>, tokenizer: &Tokenizer) -> Self {
-        let eos = if sampling.ignore_eos { &[][..] } else { tokenizer.eos_ids() };
+        let eos = if sampling.ignore_eos {
+            &[][..]
+        } else {
+            tokenizer.eos_ids()
+        };
         let mut live = Self {
             choice: start.choice,
             prompt_len: start.prompt.len(),
@@ -69,7 +73,11 @@ impl Live {
 
     /// Ends must not be drawn yet.
     pub(super) fn suppressed(&self) -> &[u32] {
-        if self.sampled < self.sampling.min_tokens as usize { &self.ends } else { &[] }
+        if self.sampled < self.sampling.min_tokens as usize {
+            &self.ends
+        } else {
+            &[]
+        }
     }
 
     /// The caller went away.
@@ -84,7 +92,11 @@ impl Live {
         let ended = self.ends.contains(&draw.token);
         let may_stop = self.sampled >= self.sampling.min_tokens as usize;
         // The text of an end is not part of the answer.
-        let text = if ended { String::new() } else { self.decoder.push(draw.token) };
+        let text = if ended {
+            String::new()
+        } else {
+            self.decoder.push(draw.token)
+        };
         let (text, stop) = self.stop.push(&text, may_stop);
         self.send(Event::Token(TokenEvent {
             choice: self.choice,
@@ -97,7 +109,10 @@ impl Live {
             version,
             mixed_kv,
         }));
-        let reason = match (ended || stop.is_some(), self.sampled >= self.sampling.max_tokens as usize) {
+        let reason = match (
+            ended || stop.is_some(),
+            self.sampled >= self.sampling.max_tokens as usize,
+        ) {
             (true, _) => FinishReason::Stop,
             (false, true) => FinishReason::Length,
             (false, false) => return false,
@@ -113,7 +128,12 @@ impl Live {
             let (more, _) = self.stop.push(&self.decoder.finish(), false);
             text = more + &self.stop.finish();
         }
-        self.send(Event::Finished { choice: self.choice, reason, stop, text });
+        self.send(Event::Finished {
+            choice: self.choice,
+            reason,
+            stop,
+            text,
+        });
     }
 
     /// Sends an event. The channel holds all events that a request can cause, so it is never full; a closed one means

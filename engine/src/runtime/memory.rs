@@ -33,11 +33,17 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig) -> Result<MemoryP
     let block_bytes = KvCache::bytes_per_block(model);
     let blocks = config.kv_blocks.unwrap_or(config.kv_cache_bytes / block_bytes);
     if blocks == 0 || u32::try_from(blocks).is_err() {
-        let reason = format!("{} bytes hold {blocks} blocks of {block_bytes} bytes", config.kv_cache_bytes);
+        let reason = format!(
+            "{} bytes hold {blocks} blocks of {block_bytes} bytes",
+            config.kv_cache_bytes
+        );
         return Err(invalid("kv_cache_bytes", reason));
     }
     // More blocks than every sequence at full length would never be used.
-    let asked = config.max_model_len.unwrap_or(model.max_position_embeddings).min(model.max_position_embeddings);
+    let asked = config
+        .max_model_len
+        .unwrap_or(model.max_position_embeddings)
+        .min(model.max_position_embeddings);
     let blocks = blocks.min(blocks_for(asked).saturating_mul(config.max_num_seqs + 1));
     let context_length = asked.min(blocks * BLOCK_TOKENS);
     if config.max_model_len.is_some() && context_length < asked {
@@ -48,7 +54,10 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig) -> Result<MemoryP
         return Err(invalid("kv_cache_bytes", reason));
     }
     if let Some(available) = available_bytes().filter(|available| blocks * block_bytes > *available) {
-        let reason = format!("{blocks} blocks × {block_bytes} bytes = {} bytes, {available} are available", blocks * block_bytes);
+        let reason = format!(
+            "{blocks} blocks × {block_bytes} bytes = {} bytes, {available} are available",
+            blocks * block_bytes
+        );
         return Err(invalid("kv_cache_bytes", reason));
     }
     Ok(MemoryPlan { blocks, context_length })
@@ -58,5 +67,10 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig) -> Result<MemoryP
 fn available_bytes() -> Option<usize> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()?.checked_mul(1024)
+    line.trim()
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<usize>()
+        .ok()?
+        .checked_mul(1024)
 }

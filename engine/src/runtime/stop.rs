@@ -10,7 +10,11 @@ pub(super) struct StopWatch {
 
 impl StopWatch {
     pub(super) fn new(stops: &[String], include: bool) -> Self {
-        Self { stops: stops.to_vec(), include, held: String::new() }
+        Self {
+            stops: stops.to_vec(),
+            include,
+            held: String::new(),
+        }
     }
 
     /// Appends text. Returns what is safe to show, and the stop string that ended it, if one did. With `may_stop` false
@@ -20,7 +24,10 @@ impl StopWatch {
         if self.stops.is_empty() || !may_stop {
             return (std::mem::take(&mut self.held), None);
         }
-        let first = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at, stop)));
+        let first = self
+            .stops
+            .iter()
+            .filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at, stop)));
         // The earliest end decides; of two that start together, the longer.
         if let Some((at, stop)) = first.min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len()))) {
             let end = if self.include { at + stop.len() } else { at };
@@ -28,7 +35,12 @@ impl StopWatch {
             self.held.clear();
             return (shown, Some(stop));
         }
-        let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
+        let keep = self
+            .stops
+            .iter()
+            .map(|stop| overlap(&self.held, stop))
+            .max()
+            .unwrap_or(0);
         let shown = self.held.len() - keep;
         let rest = self.held.split_off(shown);
         (std::mem::replace(&mut self.held, rest), None)
@@ -52,7 +64,13 @@ mod tests {
 
     #[test]
     fn holds_back_and_stops() {
-        type Row = (&'static [&'static str], bool, &'static [&'static str], &'static str, Option<&'static str>);
+        type Row = (
+            &'static [&'static str],
+            bool,
+            &'static [&'static str],
+            &'static str,
+            Option<&'static str>,
+        );
         let table: [Row; 6] = [
             (&[], false, &["a", "b"], "ab", None),
             (&["END"], false, &["xE", "ND", "y"], "x", Some("END")),
@@ -74,7 +92,11 @@ mod tests {
                 }
             }
             text += &watch.finish();
-            assert_eq!((text.as_str(), stop.as_deref()), (shown, stopped), "{stops:?} {pieces:?}");
+            assert_eq!(
+                (text.as_str(), stop.as_deref()),
+                (shown, stopped),
+                "{stops:?} {pieces:?}"
+            );
         }
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::EngineError;
 use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Rope};
 use crate::params::{ParamLayout, Params};
 use crate::request::{Choice, Completion, FinishReason, GenerateRequest, SamplingParams};
 use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
 use crate::weights::WeightSet;
-use crate::EngineError;
 
 fn model() -> ModelConfig {
     ModelConfig {
@@ -25,7 +25,10 @@ fn model() -> ModelConfig {
         head_dim: 8,
         max_position_embeddings: 256,
         rms_norm_eps: 1e-5,
-        rope: Rope { theta: 10_000.0, scaling: None },
+        rope: Rope {
+            theta: 10_000.0,
+            scaling: None,
+        },
         tie_word_embeddings: true,
         qkv_bias: false,
         qk_norm: false,
@@ -48,8 +51,18 @@ fn engine(config: EngineConfig) -> Engine {
 }
 
 fn request(prompt: &str, seed: u64, max_tokens: u32) -> GenerateRequest {
-    let sampling = SamplingParams { seed: Some(seed), max_tokens, ignore_eos: true, ..SamplingParams::default() };
-    GenerateRequest { prompt: prompt.bytes().map(u32::from).collect(), n: 1, sampling, ..GenerateRequest::default() }
+    let sampling = SamplingParams {
+        seed: Some(seed),
+        max_tokens,
+        ignore_eos: true,
+        ..SamplingParams::default()
+    };
+    GenerateRequest {
+        prompt: prompt.bytes().map(u32::from).collect(),
+        n: 1,
+        sampling,
+        ..GenerateRequest::default()
+    }
 }
 
 fn submit(engine: &mut Engine, request: &GenerateRequest) -> (Generation, Collected) {
@@ -57,7 +70,10 @@ fn submit(engine: &mut Engine, request: &GenerateRequest) -> (Generation, Collec
     let (events, received) = event_channel(request);
     let weights = engine.store().resolve(request.weights.as_deref()).expect("held");
     engine.add(request, &weights, seed, &events);
-    (Generation::new(seed, request.n, received), Collected::new(seed, request.n))
+    (
+        Generation::new(seed, request.n, received),
+        Collected::new(seed, request.n),
+    )
 }
 
 fn drain(waiting: &mut [(Generation, Collected)]) {
@@ -85,28 +101,76 @@ fn run(config: EngineConfig, requests: &[GenerateRequest]) -> Vec<Completion> {
 
 #[test]
 fn the_same_tokens_under_any_load() {
-    let texts = ["a", "The quick brown fox jumps over the lazy dog, twice.", "The quick brown fox jumps over it", "xyz"];
-    let requests: Vec<_> = (0..12).map(|at| {
-        let mut request = request(texts[at % 4], at as u64 / 2, 24);
-        request.n = 1 + at as u32 % 3;
-        if at % 5 == 4 {
-            request.sampling.top_p = 0.8;
-            request.sampling.presence_penalty = 0.5;
-        }
-        request
-    }).collect();
-    let alone: Vec<_> =
-        requests.iter().map(|request| run(EngineConfig::default(), std::slice::from_ref(request)).remove(0)).collect();
-    let small = EngineConfig { kv_blocks: Some(14), ..EngineConfig::default() };
+    let texts = [
+        "a",
+        "The quick brown fox jumps over the lazy dog, twice.",
+        "The quick brown fox jumps over it",
+        "xyz",
+    ];
+    let requests: Vec<_> = (0..12)
+        .map(|at| {
+            let mut request = request(texts[at % 4], at as u64 / 2, 24);
+            request.n = 1 + at as u32 % 3;
+            if at % 5 == 4 {
+                request.sampling.top_p = 0.8;
+                request.sampling.presence_penalty = 0.5;
+            }
+            request
+        })
+        .collect();
+    let alone: Vec<_> = requests
+        .iter()
+        .map(|request| run(EngineConfig::default(), std::slice::from_ref(request)).remove(0))
+        .collect();
+    let small = EngineConfig {
+        kv_blocks: Some(14),
+        ..EngineConfig::default()
+    };
     let table = [
         ("together", EngineConfig::default()),
-        ("small chunks", EngineConfig { max_num_batched_tokens: 5, ..EngineConfig::default() }),
-        ("few places", EngineConfig { max_num_seqs: 3, ..EngineConfig::default() }),
-        ("no prefix cache", EngineConfig { prefix_cache: false, ..EngineConfig::default() }),
+        (
+            "small chunks",
+            EngineConfig {
+                max_num_batched_tokens: 5,
+                ..EngineConfig::default()
+            },
+        ),
+        (
+            "few places",
+            EngineConfig {
+                max_num_seqs: 3,
+                ..EngineConfig::default()
+            },
+        ),
+        (
+            "no prefix cache",
+            EngineConfig {
+                prefix_cache: false,
+                ..EngineConfig::default()
+            },
+        ),
         ("preemption", small.clone()),
-        ("preemption in chunks", EngineConfig { max_num_batched_tokens: 7, ..small }),
-        ("one thread", EngineConfig { threads: Some(1), ..EngineConfig::default() }),
-        ("four threads", EngineConfig { threads: Some(4), ..EngineConfig::default() }),
+        (
+            "preemption in chunks",
+            EngineConfig {
+                max_num_batched_tokens: 7,
+                ..small
+            },
+        ),
+        (
+            "one thread",
+            EngineConfig {
+                threads: Some(1),
+                ..EngineConfig::default()
+            },
+        ),
+        (
+            "four threads",
+            EngineConfig {
+                threads: Some(4),
+                ..EngineConfig::default()
+            },
+        ),
     ];
     for (name, config) in table {
         assert_eq!(run(config, &requests), alone, "{name}");
@@ -115,8 +179,13 @@ fn the_same_tokens_under_any_load() {
 
 #[test]
 fn preemption_really_happens_in_the_small_cache() {
-    let mut engine = engine(EngineConfig { kv_blocks: Some(6), ..EngineConfig::default() });
-    let waiting: Vec<_> = (0..4).map(|seed| submit(&mut engine, &request("some prompt of words", seed, 40))).collect();
+    let mut engine = engine(EngineConfig {
+        kv_blocks: Some(6),
+        ..EngineConfig::default()
+    });
+    let waiting: Vec<_> = (0..4)
+        .map(|seed| submit(&mut engine, &request("some prompt of words", seed, 40)))
+        .collect();
     while engine.step() {}
     assert!(engine.stats().preemptions > 0);
     drop(waiting);
@@ -147,7 +216,9 @@ fn under(choice: &Choice, version: u64) -> &[u32] {
 
 #[test]
 fn a_swap_changes_tokens_only_at_its_boundary() {
-    let requests: Vec<_> = (0..16).map(|seed| request(&format!("stream number {seed}"), seed, 40)).collect();
+    let requests: Vec<_> = (0..16)
+        .map(|seed| request(&format!("stream number {seed}"), seed, 40))
+        .collect();
     let never = run(EngineConfig::default(), &requests);
     for in_flight in [InFlight::Keep, InFlight::Recompute, InFlight::Drain] {
         let with = swapped(&requests, 13, in_flight);
@@ -155,12 +226,20 @@ fn a_swap_changes_tokens_only_at_its_boundary() {
             let (never, with) = (&never.choices[0], &with.choices[0]);
             assert_eq!(with.tokens.len(), 40, "{in_flight:?}: a stream was cut");
             let before = under(with, 1);
-            assert_eq!(before, &never.tokens[..before.len()], "{in_flight:?}: tokens before the swap");
+            assert_eq!(
+                before,
+                &never.tokens[..before.len()],
+                "{in_flight:?}: tokens before the swap"
+            );
             match in_flight {
                 InFlight::Drain => assert_eq!((with, before.len()), (never, 40)),
                 InFlight::Recompute => {
                     assert_eq!((before.len(), with.mixed_kv), (13, false));
-                    assert_eq!(under(with, 2), replay_recomputed(request, before), "a replay under the new weights");
+                    assert_eq!(
+                        under(with, 2),
+                        replay_recomputed(request, before),
+                        "a replay under the new weights"
+                    );
                 }
                 InFlight::Keep => {
                     assert_eq!((before.len(), with.mixed_kv), (13, true));
@@ -169,7 +248,10 @@ fn a_swap_changes_tokens_only_at_its_boundary() {
                     assert_eq!(with, &replay.choices[0], "a replay with the recorded spans");
                 }
             }
-            assert_ne!((in_flight != InFlight::Drain).then_some(&with.tokens), Some(&never.tokens));
+            assert_ne!(
+                (in_flight != InFlight::Drain).then_some(&with.tokens),
+                Some(&never.tokens)
+            );
         }
     }
 }
@@ -178,7 +260,10 @@ fn a_swap_changes_tokens_only_at_its_boundary() {
 fn replay_recomputed(request: &GenerateRequest, before: &[u32]) -> Vec<u32> {
     let mut engine = engine(EngineConfig::default());
     engine.publish(weights(2), InFlight::Recompute).expect("fits");
-    let resumed = GenerateRequest { resume: before.to_vec(), ..request.clone() };
+    let resumed = GenerateRequest {
+        resume: before.to_vec(),
+        ..request.clone()
+    };
     let mut waiting = [submit(&mut engine, &resumed)];
     while engine.step() {}
     drain(&mut waiting);
@@ -187,7 +272,10 @@ fn replay_recomputed(request: &GenerateRequest, before: &[u32]) -> Vec<u32> {
 
 #[test]
 fn stops_and_limits() {
-    let free = run(EngineConfig::default(), &[request("hello", 3, 30)]).remove(0).choices.remove(0);
+    let free = run(EngineConfig::default(), &[request("hello", 3, 30)])
+        .remove(0)
+        .choices
+        .remove(0);
     let third = free.tokens[2];
     let cut: Vec<_> = free.text.chars().skip(4).take(2).collect();
     let stop: String = cut.into_iter().collect();
@@ -200,7 +288,10 @@ fn stops_and_limits() {
     assert_eq!(at_token.tokens.last(), Some(&third));
     assert!(at_token.tokens.len() <= 3 && at_token.finish_reason == FinishReason::Stop);
     let at_text = with(&|sampling| sampling.stop = vec![stop.clone()]);
-    assert_eq!((at_text.finish_reason, at_text.stop.as_deref()), (FinishReason::Stop, Some(stop.as_str())));
+    assert_eq!(
+        (at_text.finish_reason, at_text.stop.as_deref()),
+        (FinishReason::Stop, Some(stop.as_str()))
+    );
     assert_eq!(at_text.text, free.text[..free.text.find(&stop).expect("it is there")]);
     let least = with(&|sampling| (sampling.stop_token_ids, sampling.min_tokens) = (free.tokens.clone(), 10));
     assert!(least.tokens.len() >= 10 && least.tokens[..9].iter().all(|token| !free.tokens.contains(token)));
@@ -212,13 +303,26 @@ fn prompts_are_scored_whole_and_alone() {
     let mut scored = request("a prompt that is scored in full", 0, 0);
     scored.sampling.prompt_logprobs = Some(2);
     let whole = run(EngineConfig::default(), &[scored.clone(), scored.clone()]);
-    let chunked = run(EngineConfig { max_num_batched_tokens: 4, ..EngineConfig::default() }, &[scored.clone()]);
+    let chunked = run(
+        EngineConfig {
+            max_num_batched_tokens: 4,
+            ..EngineConfig::default()
+        },
+        &[scored.clone()],
+    );
     let prompt = whole[1].prompt.as_ref().expect("asked for");
     assert_eq!(prompt.len(), scored.prompt.len());
     assert_eq!((prompt[0].logprob, prompt[1].top.len()), (None, 2));
-    assert!(prompt[1..].iter().all(|token| token.logprob.is_some_and(|logprob| logprob < 0.0)));
+    assert!(
+        prompt[1..]
+            .iter()
+            .all(|token| token.logprob.is_some_and(|logprob| logprob < 0.0))
+    );
     assert_eq!(chunked[0].prompt, whole[0].prompt);
-    assert_eq!((whole[0].choices[0].tokens.len(), whole[0].choices[0].finish_reason), (0, FinishReason::Length));
+    assert_eq!(
+        (whole[0].choices[0].tokens.len(), whole[0].choices[0].finish_reason),
+        (0, FinishReason::Length)
+    );
 }
 
 fn start(config: EngineConfig) -> EngineHandle {
@@ -227,19 +331,36 @@ fn start(config: EngineConfig) -> EngineHandle {
 
 #[test]
 fn the_thread_serves_aborts_and_stops() {
-    let handle = start(EngineConfig { max_waiting: 4, max_num_seqs: 2, ..EngineConfig::default() });
+    let handle = start(EngineConfig {
+        max_waiting: 4,
+        max_num_seqs: 2,
+        ..EngineConfig::default()
+    });
     let expected = run(EngineConfig::default(), &[request("abc", 5, 20)]).remove(0);
-    let done = handle.submit(request("abc", 5, 20)).expect("room").collect_blocking().expect("served");
+    let done = handle
+        .submit(request("abc", 5, 20))
+        .expect("room")
+        .collect_blocking()
+        .expect("served");
     assert_eq!(done, expected);
     handle.set_paused(true);
-    let kept: Vec<_> = (0..4).map(|seed| handle.submit(request("abc", seed, 200)).expect("room")).collect();
+    let kept: Vec<_> = (0..4)
+        .map(|seed| handle.submit(request("abc", seed, 200)).expect("room"))
+        .collect();
     let refused = handle.submit(request("abc", 9, 200));
-    assert!(matches!(refused, Err(EngineError::Overloaded { limit: 4, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(EngineError::Overloaded { limit: 4, .. })),
+        "{refused:?}"
+    );
     drop(kept);
     handle.set_paused(false);
     let patience = std::time::Instant::now() + Duration::from_secs(20);
     while handle.stats().kv_blocks_used > 0 || handle.stats().waiting > 0 {
-        assert!(std::time::Instant::now() < patience, "aborted requests keep blocks: {:?}", handle.stats());
+        assert!(
+            std::time::Instant::now() < patience,
+            "aborted requests keep blocks: {:?}",
+            handle.stats()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
     let report = handle.publish(weights(2), InFlight::Keep).expect("fits");
@@ -247,12 +368,18 @@ fn the_thread_serves_aborts_and_stops() {
     let stale = handle.publish(weights(2), InFlight::Keep);
     assert!(matches!(stale, Err(EngineError::IncompatibleWeights(_))));
     handle.shutdown(Duration::from_secs(5));
-    assert!(matches!(handle.submit(request("abc", 5, 20)), Err(EngineError::Stopped(_))));
+    assert!(matches!(
+        handle.submit(request("abc", 5, 20)),
+        Err(EngineError::Stopped(_))
+    ));
 }
 
 #[test]
 fn refuses_by_name() {
-    let handle = start(EngineConfig { max_choices: 4, ..EngineConfig::default() });
+    let handle = start(EngineConfig {
+        max_choices: 4,
+        ..EngineConfig::default()
+    });
     type Row = (&'static str, fn(&mut GenerateRequest));
     let table: [Row; 15] = [
         ("temperature", |r| r.sampling.temperature = -0.1),
@@ -280,22 +407,43 @@ fn refuses_by_name() {
         }
     }
     let long = handle.submit(request("abc", 0, 254));
-    assert!(matches!(long, Err(EngineError::ContextLengthExceeded { context_length: 256, .. })), "{long:?}");
-    let unknown = handle.submit(GenerateRequest { weights: Some("v9".into()), ..request("abc", 0, 8) });
+    assert!(
+        matches!(
+            long,
+            Err(EngineError::ContextLengthExceeded {
+                context_length: 256,
+                ..
+            })
+        ),
+        "{long:?}"
+    );
+    let unknown = handle.submit(GenerateRequest {
+        weights: Some("v9".into()),
+        ..request("abc", 0, 8)
+    });
     assert!(matches!(unknown, Err(EngineError::UnknownWeights(_))));
 }
 
 #[test]
 fn logprobs_at_sampling_are_the_trainers_bit_for_bit() {
-    let mut requests: Vec<_> = (0..6).map(|seed| request(&format!("some prompt {seed}"), seed, 30)).collect();
+    let mut requests: Vec<_> = (0..6)
+        .map(|seed| request(&format!("some prompt {seed}"), seed, 30))
+        .collect();
     requests[3].sampling.temperature = 0.7;
     requests[4].n = 3;
-    let chunked = EngineConfig { max_num_batched_tokens: 9, ..EngineConfig::default() };
+    let chunked = EngineConfig {
+        max_num_batched_tokens: 9,
+        ..EngineConfig::default()
+    };
     for (request, completion) in requests.iter().zip(run(chunked, &requests)) {
         for choice in &completion.choices {
             let tokens: Vec<u32> = request.prompt.iter().chain(&choice.tokens).copied().collect();
             let scored = (request.prompt.len() as u32..tokens.len() as u32).collect();
-            let sequence = crate::train::TrainSequence { tokens, scored, temperature: request.sampling.temperature };
+            let sequence = crate::train::TrainSequence {
+                tokens,
+                scored,
+                temperature: request.sampling.temperature,
+            };
             let scores = crate::train::score(&weights(1), &[sequence]).expect("finite").remove(0);
             let scored: Vec<f32> = scores.iter().map(|score| score.logprob).collect();
             assert_eq!(scored, choice.logprobs);

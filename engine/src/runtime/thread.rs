@@ -18,10 +18,22 @@ const PAUSED_POLL: Duration = Duration::from_millis(5);
 
 /// What the handle asks of the thread.
 pub(super) enum Command {
-    Submit { request: Box<GenerateRequest>, weights: Arc<WeightSet>, seed: u64, events: Sender<Event> },
-    Publish { weights: Arc<WeightSet>, in_flight: InFlight, reply: SyncSender<Result<PublishReport, EngineError>> },
+    Submit {
+        request: Box<GenerateRequest>,
+        weights: Arc<WeightSet>,
+        seed: u64,
+        events: Sender<Event>,
+    },
+    Publish {
+        weights: Arc<WeightSet>,
+        in_flight: InFlight,
+        reply: SyncSender<Result<PublishReport, EngineError>>,
+    },
     Pause(bool),
-    Shutdown { deadline: Instant, reply: SyncSender<()> },
+    Shutdown {
+        deadline: Instant,
+        reply: SyncSender<()>,
+    },
 }
 
 /// What handle and thread share.
@@ -39,7 +51,9 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
     let mut state = State::default();
     loop {
         let command = if state.paused {
-            commands.recv_timeout(PAUSED_POLL).map_err(|error| error == RecvTimeoutError::Disconnected)
+            commands
+                .recv_timeout(PAUSED_POLL)
+                .map_err(|error| error == RecvTimeoutError::Disconnected)
         } else if engine.is_idle() {
             commands.recv().map_err(|_| true)
         } else {
@@ -85,17 +99,28 @@ impl State {
     }
 
     fn overdue(&self) -> bool {
-        self.shutdown.as_ref().is_some_and(|(deadline, _)| Instant::now() >= *deadline)
+        self.shutdown
+            .as_ref()
+            .is_some_and(|(deadline, _)| Instant::now() >= *deadline)
     }
 
     fn obey(&mut self, command: Command, engine: &mut Engine, shared: &Shared) {
         match command {
-            Command::Submit { request, weights, seed, events } => {
+            Command::Submit {
+                request,
+                weights,
+                seed,
+                events,
+            } => {
                 engine.add(&request, &weights, seed, &events);
                 shared.waiting.store(engine.stats().waiting, Ordering::Relaxed);
                 shared.queued.fetch_sub(request.n as usize, Ordering::Relaxed);
             }
-            Command::Publish { weights, in_flight, reply } => {
+            Command::Publish {
+                weights,
+                in_flight,
+                reply,
+            } => {
                 let _ = reply.send(engine.publish(weights, in_flight));
             }
             Command::Pause(paused) => self.paused = paused,
@@ -104,7 +129,10 @@ impl State {
     }
 
     fn publish_stats(&self, engine: &Engine, shared: &Shared) {
-        let stats = EngineStats { paused: self.paused, ..engine.stats() };
+        let stats = EngineStats {
+            paused: self.paused,
+            ..engine.stats()
+        };
         shared.waiting.store(stats.waiting, Ordering::Relaxed);
         *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }

@@ -33,37 +33,64 @@ pub(super) fn validate(
         }
     }
     if sampling.temperature > 0.0 && sampling.temperature < 1e-3 {
-        return Err(invalid("temperature", format!("{} is too small; use 0 for greedy", sampling.temperature)));
+        return Err(invalid(
+            "temperature",
+            format!("{} is too small; use 0 for greedy", sampling.temperature),
+        ));
     }
     if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {
         return Err(invalid("top_p", format!("{} is not in (0, 1]", sampling.top_p)));
     }
     if !(sampling.repetition_penalty > 0.0 && sampling.repetition_penalty <= 100.0) {
-        return Err(invalid("repetition_penalty", format!("{} is not in (0, 100]", sampling.repetition_penalty)));
+        return Err(invalid(
+            "repetition_penalty",
+            format!("{} is not in (0, 100]", sampling.repetition_penalty),
+        ));
     }
     if sampling.top_k == Some(0) {
         return Err(invalid("top_k", "0 keeps nothing; leave it out to keep all".into()));
     }
     if request.n == 0 || request.n as usize > config.max_choices {
-        return Err(invalid("n", format!("{} is not in 1..={}", request.n, config.max_choices)));
+        return Err(invalid(
+            "n",
+            format!("{} is not in 1..={}", request.n, config.max_choices),
+        ));
     }
-    let alternatives = [("top_logprobs", Some(sampling.top_logprobs)), ("prompt_logprobs", sampling.prompt_logprobs)];
+    let alternatives = [
+        ("top_logprobs", Some(sampling.top_logprobs)),
+        ("prompt_logprobs", sampling.prompt_logprobs),
+    ];
     for (field, count) in alternatives {
         if count.is_some_and(|count| count > MAX_TOP_LOGPROBS) {
             return Err(invalid(field, format!("at most {MAX_TOP_LOGPROBS}")));
         }
     }
-    if sampling.stop.len() > MAX_STOPS || sampling.stop.iter().any(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES) {
-        return Err(invalid("stop", format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes")));
+    if sampling.stop.len() > MAX_STOPS
+        || sampling
+            .stop
+            .iter()
+            .any(|stop| stop.is_empty() || stop.len() > MAX_STOP_BYTES)
+    {
+        return Err(invalid(
+            "stop",
+            format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+        ));
     }
     if sampling.min_tokens > sampling.max_tokens {
-        return Err(invalid("min_tokens", format!("{} exceeds max_tokens {}", sampling.min_tokens, sampling.max_tokens)));
+        return Err(invalid(
+            "min_tokens",
+            format!("{} exceeds max_tokens {}", sampling.min_tokens, sampling.max_tokens),
+        ));
     }
     validate_tokens(request, vocab_size)?;
     let prompt_tokens = request.prompt.len();
     let max_tokens = sampling.max_tokens as usize;
     if prompt_tokens + max_tokens > context_length {
-        return Err(EngineError::ContextLengthExceeded { prompt_tokens, max_tokens, context_length });
+        return Err(EngineError::ContextLengthExceeded {
+            prompt_tokens,
+            max_tokens,
+            context_length,
+        });
     }
     if !request.resume.is_empty() && (request.n != 1 || request.resume.len() >= max_tokens) {
         return Err(invalid("resume", "needs n = 1 and fewer tokens than max_tokens".into()));
@@ -84,10 +111,18 @@ fn validate_tokens(request: &GenerateRequest, vocab_size: usize) -> Result<(), E
     ];
     for (field, tokens) in lists {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
-            return Err(invalid(field, format!("token id {token} is outside the vocabulary of {vocab_size}")));
+            return Err(invalid(
+                field,
+                format!("token id {token} is outside the vocabulary of {vocab_size}"),
+            ));
         }
     }
-    if let Some((_, bias)) = request.sampling.logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
+    if let Some((_, bias)) = request
+        .sampling
+        .logit_bias
+        .iter()
+        .find(|(_, bias)| !(-100.0..=100.0).contains(bias))
+    {
         return Err(invalid("logit_bias", format!("{bias} is not in -100..=100")));
     }
     Ok(())

@@ -18,8 +18,16 @@ impl History {
     pub fn new(params: &SamplingParams, prompt: &[u32]) -> Self {
         let repetition = params.repetition_penalty != 1.0;
         let kept = repetition || params.presence_penalty != 0.0 || params.frequency_penalty != 0.0;
-        let prompt = if repetition { prompt.iter().copied().collect() } else { BTreeSet::new() };
-        Self { prompt, sampled: BTreeMap::new(), kept }
+        let prompt = if repetition {
+            prompt.iter().copied().collect()
+        } else {
+            BTreeSet::new()
+        };
+        Self {
+            prompt,
+            sampled: BTreeMap::new(),
+            kept,
+        }
     }
 
     /// Notes a sampled token.

@@ -66,15 +66,26 @@ pub fn draw(logits: &[f32], scratch: &mut Vec<f32>, context: Context<'_>) -> Res
     if !greedy && params.temperature != 1.0 {
         scratch.iter_mut().for_each(|logit| *logit /= params.temperature);
     }
-    let threshold = if greedy { None } else { truncate::threshold(scratch, params) };
+    let threshold = if greedy {
+        None
+    } else {
+        truncate::threshold(scratch, params)
+    };
     if let Some(threshold) = threshold {
-        scratch.iter_mut().filter(|logit| **logit < threshold).for_each(|logit| *logit = f32::NEG_INFINITY);
+        scratch
+            .iter_mut()
+            .filter(|logit| **logit < threshold)
+            .for_each(|logit| *logit = f32::NEG_INFINITY);
     }
     let normalizer = logsumexp(scratch);
     if !normalizer.is_finite() {
         return Err(NonFinite);
     }
-    let token = if greedy { argmax(scratch) } else { inverse_cdf(scratch, context.key.uniform(context.position)) };
+    let token = if greedy {
+        argmax(scratch)
+    } else {
+        inverse_cdf(scratch, context.key.uniform(context.position))
+    };
     Ok(Draw {
         token: u32::try_from(token).expect("vocabularies fit u32"),
         logprob: scratch[token] - normalizer,
@@ -91,7 +102,10 @@ pub fn draw(logits: &[f32], scratch: &mut Vec<f32>, context: Context<'_>) -> Res
 pub fn score(logits: &[f32], token: u32, alternatives: usize) -> Result<(f32, Vec<TopLogprob>), NonFinite> {
     let normalizer = logsumexp(logits);
     if normalizer.is_finite() {
-        Ok((logits[token as usize] - normalizer, top(logits, normalizer, alternatives)))
+        Ok((
+            logits[token as usize] - normalizer,
+            top(logits, normalizer, alternatives),
+        ))
     } else {
         Err(NonFinite)
     }
@@ -106,7 +120,11 @@ fn adjust(logits: &mut [f32], context: Context<'_>) {
     if params.repetition_penalty != 1.0 {
         for token in context.history.seen() {
             let logit = &mut logits[token as usize];
-            *logit = if *logit > 0.0 { *logit / params.repetition_penalty } else { *logit * params.repetition_penalty };
+            *logit = if *logit > 0.0 {
+                *logit / params.repetition_penalty
+            } else {
+                *logit * params.repetition_penalty
+            };
         }
     }
     if params.presence_penalty != 0.0 || params.frequency_penalty != 0.0 {
@@ -160,5 +178,10 @@ fn top(row: &[f32], normalizer: f32, count: usize) -> Vec<TopLogprob> {
         best.truncate(count);
     }
     best.retain(|(logit, _)| logit.is_finite());
-    best.into_iter().map(|(logit, token)| TopLogprob { token, logprob: logit - normalizer }).collect()
+    best.into_iter()
+        .map(|(logit, token)| TopLogprob {
+            token,
+            logprob: logit - normalizer,
+        })
+        .collect()
 }

@@ -5,7 +5,11 @@ fn philox_matches_the_published_vectors() {
     // Known answers of the Random123 distribution, kat_vectors, philox4x32 10.
     let table = [
         ([0; 4], [0; 2], [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]),
-        ([u32::MAX; 4], [u32::MAX; 2], [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]),
+        (
+            [u32::MAX; 4],
+            [u32::MAX; 2],
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+        ),
         (
             [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
             [0xa409_3822, 0x299f_31d0],
@@ -19,7 +23,13 @@ fn philox_matches_the_published_vectors() {
 
 fn draw_with(params: &SamplingParams, logits: &[f32], position: usize) -> Draw {
     let history = History::new(params, &[]);
-    let context = Context { params, history: &history, suppressed: &[], key: Key::new(7, 0), position };
+    let context = Context {
+        params,
+        history: &history,
+        suppressed: &[],
+        key: Key::new(7, 0),
+        position,
+    };
     draw(logits, &mut Vec::new(), context).expect("finite logits")
 }
 
@@ -47,13 +57,67 @@ fn truncation_and_logprobs() {
     let default = SamplingParams::default();
     let table: [Row; 7] = [
         ("plain", default.clone(), None, &[0, 1, 2, 3], 1.0),
-        ("temperature", SamplingParams { temperature: 0.5, ..default.clone() }, None, &[0, 1, 2, 3], 0.5),
-        ("top-k", SamplingParams { top_k: Some(2), ..default.clone() }, Some(2.0), &[2, 3], 1.0),
-        ("top-k of all", SamplingParams { top_k: Some(4), ..default.clone() }, None, &[0, 1, 2, 3], 1.0),
+        (
+            "temperature",
+            SamplingParams {
+                temperature: 0.5,
+                ..default.clone()
+            },
+            None,
+            &[0, 1, 2, 3],
+            0.5,
+        ),
+        (
+            "top-k",
+            SamplingParams {
+                top_k: Some(2),
+                ..default.clone()
+            },
+            Some(2.0),
+            &[2, 3],
+            1.0,
+        ),
+        (
+            "top-k of all",
+            SamplingParams {
+                top_k: Some(4),
+                ..default.clone()
+            },
+            None,
+            &[0, 1, 2, 3],
+            1.0,
+        ),
         // Probabilities are 0.032, 0.087, 0.237, 0.644.
-        ("top-p", SamplingParams { top_p: 0.7, ..default.clone() }, Some(2.0), &[2, 3], 1.0),
-        ("top-p of one", SamplingParams { top_p: 0.5, ..default.clone() }, Some(3.0), &[3], 1.0),
-        ("min-p", SamplingParams { min_p: 0.2, ..default.clone() }, Some(3.0 + 0.2_f32.ln()), &[2, 3], 1.0),
+        (
+            "top-p",
+            SamplingParams {
+                top_p: 0.7,
+                ..default.clone()
+            },
+            Some(2.0),
+            &[2, 3],
+            1.0,
+        ),
+        (
+            "top-p of one",
+            SamplingParams {
+                top_p: 0.5,
+                ..default.clone()
+            },
+            Some(3.0),
+            &[3],
+            1.0,
+        ),
+        (
+            "min-p",
+            SamplingParams {
+                min_p: 0.2,
+                ..default.clone()
+            },
+            Some(3.0 + 0.2_f32.ln()),
+            &[2, 3],
+            1.0,
+        ),
     ];
     for (name, params, threshold, kept, temperature) in table {
         for position in 0..50 {
@@ -62,7 +126,10 @@ fn truncation_and_logprobs() {
             assert!(kept.contains(&token), "{name}: {token}");
             let scaled = logits.map(|logit| logit / temperature);
             assert!((drawn.logprob - p(scaled, kept, token)).abs() < 1e-6, "{name}");
-            assert!((drawn.raw_logprob - p(logits, &[0, 1, 2, 3], token)).abs() < 1e-6, "{name}");
+            assert!(
+                (drawn.raw_logprob - p(logits, &[0, 1, 2, 3], token)).abs() < 1e-6,
+                "{name}"
+            );
             assert_eq!(drawn.threshold, threshold, "{name}");
         }
     }
@@ -70,7 +137,15 @@ fn truncation_and_logprobs() {
 
 #[test]
 fn greedy_reports_temperature_one() {
-    let drawn = draw_with(&SamplingParams { temperature: 0.0, top_logprobs: 2, ..Default::default() }, &[1.0, 3.0, 3.0], 0);
+    let drawn = draw_with(
+        &SamplingParams {
+            temperature: 0.0,
+            top_logprobs: 2,
+            ..Default::default()
+        },
+        &[1.0, 3.0, 3.0],
+        0,
+    );
     assert_eq!((drawn.token, drawn.threshold), (1, None));
     assert_eq!(drawn.logprob, drawn.raw_logprob);
     assert_eq!(drawn.top.iter().map(|top| top.token).collect::<Vec<_>>(), [1, 2]);
@@ -78,20 +153,76 @@ fn greedy_reports_temperature_one() {
 
 #[test]
 fn penalties_bias_and_suppression() {
-    let greedy = SamplingParams { temperature: 0.0, ..Default::default() };
-    type Row = (&'static str, SamplingParams, &'static [u32], &'static [u32], &'static [u32], u32);
+    let greedy = SamplingParams {
+        temperature: 0.0,
+        ..Default::default()
+    };
+    type Row = (
+        &'static str,
+        SamplingParams,
+        &'static [u32],
+        &'static [u32],
+        &'static [u32],
+        u32,
+    );
     let table: [Row; 6] = [
         ("none", greedy.clone(), &[], &[], &[], 2),
-        ("bias", SamplingParams { logit_bias: vec![(0, 5.0)], ..greedy.clone() }, &[], &[], &[], 0),
-        ("presence", SamplingParams { presence_penalty: 1.5, ..greedy.clone() }, &[], &[2], &[], 1),
-        ("presence spares the prompt", SamplingParams { presence_penalty: 1.5, ..greedy.clone() }, &[2], &[], &[], 2),
-        ("repetition reaches the prompt", SamplingParams { repetition_penalty: 4.0, ..greedy.clone() }, &[2], &[], &[], 1),
+        (
+            "bias",
+            SamplingParams {
+                logit_bias: vec![(0, 5.0)],
+                ..greedy.clone()
+            },
+            &[],
+            &[],
+            &[],
+            0,
+        ),
+        (
+            "presence",
+            SamplingParams {
+                presence_penalty: 1.5,
+                ..greedy.clone()
+            },
+            &[],
+            &[2],
+            &[],
+            1,
+        ),
+        (
+            "presence spares the prompt",
+            SamplingParams {
+                presence_penalty: 1.5,
+                ..greedy.clone()
+            },
+            &[2],
+            &[],
+            &[],
+            2,
+        ),
+        (
+            "repetition reaches the prompt",
+            SamplingParams {
+                repetition_penalty: 4.0,
+                ..greedy.clone()
+            },
+            &[2],
+            &[],
+            &[],
+            1,
+        ),
         ("suppressed", greedy, &[], &[], &[2, 1], 0),
     ];
     for (name, params, prompt, sampled, suppressed, expected) in table {
         let mut history = History::new(&params, prompt);
         sampled.iter().for_each(|token| history.push(*token));
-        let context = Context { params: &params, history: &history, suppressed, key: Key::new(0, 0), position: 3 };
+        let context = Context {
+            params: &params,
+            history: &history,
+            suppressed,
+            key: Key::new(0, 0),
+            position: 3,
+        };
         let drawn = draw(&[0.5, 2.0, 3.0], &mut Vec::new(), context).expect("finite logits");
         assert_eq!(drawn.token, expected, "{name}");
     }
@@ -111,7 +242,13 @@ fn refuses_non_finite_rows() {
     let params = SamplingParams::default();
     let history = History::default();
     for row in [[f32::NAN, 0.0], [f32::INFINITY, 0.0], [f32::NEG_INFINITY; 2]] {
-        let context = Context { params: &params, history: &history, suppressed: &[], key: Key::new(0, 0), position: 0 };
+        let context = Context {
+            params: &params,
+            history: &history,
+            suppressed: &[],
+            key: Key::new(0, 0),
+            position: 0,
+        };
         assert_eq!(draw(&row, &mut Vec::new(), context), Err(NonFinite));
     }
 }

@@ -20,13 +20,20 @@ pub(super) fn threshold(scaled: &[f32], params: &SamplingParams) -> Option<f32> 
     }
     // A floor that cuts nothing is no truncation; rounding must not cut the best token.
     let threshold = threshold.min(max);
-    scaled.iter().any(|logit| *logit < threshold && *logit > f32::NEG_INFINITY).then_some(threshold)
+    scaled
+        .iter()
+        .any(|logit| *logit < threshold && *logit > f32::NEG_INFINITY)
+        .then_some(threshold)
 }
 
 /// The logit of the last token of the smallest set of best tokens, among those at or above `floor`, that holds `top_p`
 /// of their mass.
 fn nucleus(scaled: &[f32], max: f32, floor: f32, top_p: f32) -> f32 {
-    let mut order: Vec<f32> = scaled.iter().copied().filter(|logit| *logit >= floor && logit.is_finite()).collect();
+    let mut order: Vec<f32> = scaled
+        .iter()
+        .copied()
+        .filter(|logit| *logit >= floor && logit.is_finite())
+        .collect();
     order.sort_unstable_by(|a, b| b.total_cmp(a));
     let mass = |logit: f32| f64::from(exp(logit - max));
     let target = f64::from(top_p) * order.iter().map(|logit| mass(*logit)).sum::<f64>();

@@ -56,7 +56,9 @@ impl Scheduler {
     /// Gives a sequence the cached prefix of its tokens.
     fn attach(&mut self, id: SeqId) {
         if let Some(sequence) = self.sequences.get_mut(&id).filter(|sequence| !sequence.whole_prompt) {
-            sequence.table = self.kv.attach(sequence.version, sequence.salt.as_ref(), &sequence.tokens);
+            sequence.table = self
+                .kv
+                .attach(sequence.version, sequence.salt.as_ref(), &sequence.tokens);
         }
     }
 
@@ -69,16 +71,23 @@ impl Scheduler {
 
     /// Plans as many pending rows as the budget and the blocks allow; false if not one could be had.
     fn plan_rows(&mut self, id: SeqId, plan: &mut StepPlan, budget: &mut usize) -> bool {
-        let Some(sequence) = self.sequences.get_mut(&id) else { return false };
+        let Some(sequence) = self.sequences.get_mut(&id) else {
+            return false;
+        };
         let start = sequence.table.len();
         let len = sequence.pending().min(*budget);
-        let Ok(copy) = sequence.table.reserve(start + len, &mut self.kv) else { return false };
+        let Ok(copy) = sequence.table.reserve(start + len, &mut self.kv) else {
+            return false;
+        };
         let complete = start + len == sequence.tokens.len();
         plan.copies.extend(copy);
         let mut draw = Vec::new();
         if complete {
             draw.push(id);
-            let followers = self.waiting.iter().filter(|other| self.sequences[*other].leader == Some(id));
+            let followers = self
+                .waiting
+                .iter()
+                .filter(|other| self.sequences[*other].leader == Some(id));
             draw.extend(followers.copied());
         }
         plan.rows.push(PlannedRows { id, start, len, draw });
@@ -93,17 +102,24 @@ impl Scheduler {
             return true;
         }
         let planned = |other: &SeqId| plan.rows.iter().any(|rows| rows.id == *other);
-        let Some(victim) = self.running.iter().rev().copied().find(|other| !planned(other)) else { return false };
+        let Some(victim) = self.running.iter().rev().copied().find(|other| !planned(other)) else {
+            return false;
+        };
         self.preempt(victim);
         victim != id
     }
 
     /// Takes the blocks of a waiting sequence (a sample that shares a prompt but has not started); its KV is recomputed.
     fn release_waiting(&mut self, except: SeqId) -> bool {
-        let holder = self.waiting.iter().rev().copied().find(|other| {
-            *other != except && !self.sequences[other].table.is_empty()
-        });
-        let Some(sequence) = holder.and_then(|holder| self.sequences.get_mut(&holder)) else { return false };
+        let holder = self
+            .waiting
+            .iter()
+            .rev()
+            .copied()
+            .find(|other| *other != except && !self.sequences[other].table.is_empty());
+        let Some(sequence) = holder.and_then(|holder| self.sequences.get_mut(&holder)) else {
+            return false;
+        };
         sequence.table = Default::default();
         self.preemptions += 1;
         true

@@ -10,8 +10,8 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-pub use sequence::{NewSequence, SeqId};
 use sequence::Sequence;
+pub use sequence::{NewSequence, SeqId};
 
 use crate::kv::{BlockCopy, KvBlocks};
 
@@ -86,7 +86,9 @@ impl Scheduler {
     /// Queues a sequence. One with a leader waits for the leader's prompt.
     pub fn add(&mut self, id: SeqId, new: NewSequence) {
         debug_assert!(!new.tokens.is_empty() && new.prompt_len <= new.tokens.len());
-        let leader = new.leader.filter(|leader| self.sequences.get(leader).is_some_and(|leader| !leader.prompt_done()));
+        let leader = new
+            .leader
+            .filter(|leader| self.sequences.get(leader).is_some_and(|leader| !leader.prompt_done()));
         self.sequences.insert(id, Sequence::new(new, leader));
         self.waiting.push_back(id);
     }
@@ -144,7 +146,10 @@ impl Scheduler {
         // A version may be blocked by others that hold all places or blocks; then another has its turn.
         for version in self.versions_in_turn() {
             self.last_version = version;
-            let mut plan = StepPlan { version, ..StepPlan::default() };
+            let mut plan = StepPlan {
+                version,
+                ..StepPlan::default()
+            };
             let mut budget = self.limits.max_num_batched_tokens;
             self.plan_running(&mut plan, &mut budget);
             self.plan_waiting(&mut plan, &mut budget);
@@ -158,11 +163,14 @@ impl Scheduler {
     /// Notes that `plan` was computed: rows are written, followers share their leader's prompt.
     pub fn computed(&mut self, plan: &StepPlan) {
         for rows in &plan.rows {
-            let Some(sequence) = self.sequences.get_mut(&rows.id) else { continue };
+            let Some(sequence) = self.sequences.get_mut(&rows.id) else {
+                continue;
+            };
             sequence.table.advance(rows.len, plan.version);
             let salt = sequence.salt.clone();
             let mut table = std::mem::take(&mut sequence.table);
-            self.kv.register(&mut table, salt.as_ref(), &self.sequences[&rows.id].tokens);
+            self.kv
+                .register(&mut table, salt.as_ref(), &self.sequences[&rows.id].tokens);
             for follower in rows.draw.iter().filter(|id| **id != rows.id) {
                 if let Some(follower) = self.sequences.get_mut(follower) {
                     (follower.leader, follower.table) = (None, table.fork());
@@ -188,7 +196,11 @@ impl Scheduler {
         self.waiting.retain(|other| *other != id);
         let mut heir = None;
         for follower in &self.waiting {
-            if let Some(sequence) = self.sequences.get_mut(follower).filter(|sequence| sequence.leader == Some(id)) {
+            if let Some(sequence) = self
+                .sequences
+                .get_mut(follower)
+                .filter(|sequence| sequence.leader == Some(id))
+            {
                 sequence.leader = heir;
                 heir = heir.or(Some(*follower));
             }
@@ -202,7 +214,12 @@ impl Scheduler {
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {
-            let back: Vec<SeqId> = self.running.iter().copied().filter(|id| moving(&self.sequences[id])).collect();
+            let back: Vec<SeqId> = self
+                .running
+                .iter()
+                .copied()
+                .filter(|id| moving(&self.sequences[id]))
+                .collect();
             self.running.retain(|id| !back.contains(id));
             back.into_iter().rev().for_each(|id| self.waiting.push_front(id));
         }
@@ -242,7 +259,8 @@ impl Scheduler {
     /// Versions with sequences: those above the last one stepped, ascending, then the others.
     fn versions_in_turn(&self) -> Vec<u64> {
         let versions: BTreeSet<u64> = self.versions().collect();
-        let (above, others): (Vec<u64>, Vec<u64>) = versions.into_iter().partition(|version| *version > self.last_version);
+        let (above, others): (Vec<u64>, Vec<u64>) =
+            versions.into_iter().partition(|version| *version > self.last_version);
         above.into_iter().chain(others).collect()
     }
 }

@@ -9,7 +9,10 @@ struct Lcg(u64);
 
 impl Lcg {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
 }
@@ -57,7 +60,10 @@ fn random_schedules_keep_every_invariant() {
 fn simulate(seed: u64) {
     let mut random = Lcg(seed);
     let blocks = 8 + random.below(24);
-    let limits = Limits { max_num_seqs: 1 + random.below(6), max_num_batched_tokens: 4 + random.below(40) };
+    let limits = Limits {
+        max_num_seqs: 1 + random.below(6),
+        max_num_batched_tokens: 4 + random.below(40),
+    };
     let mut scheduler = Scheduler::new(limits, KvBlocks::new(blocks, !seed.is_multiple_of(4)));
     let mut memory = Memory(HashMap::new());
     let mut left: HashMap<SeqId, usize> = HashMap::new();
@@ -97,7 +103,10 @@ fn simulate(seed: u64) {
             }
         }
         let Some(plan) = scheduler.schedule() else {
-            assert!(left.is_empty() || !scheduler.versions().any(|_| true), "sequences wait but nothing is planned");
+            assert!(
+                left.is_empty() || !scheduler.versions().any(|_| true),
+                "sequences wait but nothing is planned"
+            );
             continue;
         };
         assert!(plan.rows.iter().map(|rows| rows.len).sum::<usize>() <= limits.max_num_batched_tokens);
@@ -118,20 +127,45 @@ fn simulate(seed: u64) {
         assert!(steps < 200_000, "seed {seed} does not end");
     }
     scheduler.clear_cached();
-    assert_eq!((scheduler.kv().in_use(), scheduler.kv().cached()), (0, 0), "seed {seed}: blocks leaked");
+    assert_eq!(
+        (scheduler.kv().in_use(), scheduler.kv().cached()),
+        (0, 0),
+        "seed {seed}: blocks leaked"
+    );
 }
 
 #[test]
 fn samples_of_a_request_share_the_prompt() {
-    let limits = Limits { max_num_seqs: 8, max_num_batched_tokens: 64 };
+    let limits = Limits {
+        max_num_seqs: 8,
+        max_num_batched_tokens: 64,
+    };
     let mut scheduler = Scheduler::new(limits, KvBlocks::new(16, true));
     for id in 0..4 {
         let tokens = vec![1; 20];
         let leader = (id > 0).then_some(0);
-        scheduler.add(id, NewSequence { tokens, prompt_len: 20, version: 1, salt: None, leader, whole_prompt: false });
+        scheduler.add(
+            id,
+            NewSequence {
+                tokens,
+                prompt_len: 20,
+                version: 1,
+                salt: None,
+                leader,
+                whole_prompt: false,
+            },
+        );
     }
     let plan = scheduler.schedule().expect("a prompt waits");
-    assert_eq!(plan.rows, [PlannedRows { id: 0, start: 0, len: 20, draw: vec![0, 1, 2, 3] }]);
+    assert_eq!(
+        plan.rows,
+        [PlannedRows {
+            id: 0,
+            start: 0,
+            len: 20,
+            draw: vec![0, 1, 2, 3]
+        }]
+    );
     scheduler.computed(&plan);
     (0..4).for_each(|id| scheduler.push(id, id as u32));
     let plan = scheduler.schedule().expect("four sequences decode");

@@ -20,7 +20,11 @@ pub(super) fn chunk_rows(vocab: usize) -> usize {
 
 /// The residual stream of the scored rows, `[targets, hidden]`.
 pub(super) fn select(hidden: &[f32], width: usize, targets: &[Target]) -> Vec<f32> {
-    targets.iter().flat_map(|target| &hidden[target.row * width..][..width]).copied().collect()
+    targets
+        .iter()
+        .flat_map(|target| &hidden[target.row * width..][..width])
+        .copied()
+        .collect()
 }
 
 /// Scaled logits of a chunk of selected rows, `[rows, vocab]`, and the normed rows.
@@ -29,7 +33,14 @@ fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -
     let mut normed = vec![0.0; selected.len()];
     rms_norm(par, selected, &weights.norm, weights.config.rms_norm_eps, &mut normed);
     let mut logits = vec![0.0; targets.len() * vocab];
-    gemm(par, targets.len(), View::rows(&normed, width), &weights.head, &mut logits, false);
+    gemm(
+        par,
+        targets.len(),
+        View::rows(&normed, width),
+        &weights.head,
+        &mut logits,
+        false,
+    );
     for (row, target) in logits.chunks_exact_mut(vocab).zip(targets) {
         // The sampler's expression: no division at temperature 1.
         if target.temperature != 1.0 {
@@ -44,12 +55,24 @@ fn score_row(row: &[f32], target: Target, version: u64) -> Result<(TokenScore, f
     let normalizer = logsumexp(row);
     let logprob = row[target.token as usize] - normalizer;
     if !logprob.is_finite() {
-        return Err(EngineError::NonFiniteLogits { position: target.row, version });
+        return Err(EngineError::NonFiniteLogits {
+            position: target.row,
+            version,
+        });
     }
     let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let shift = normalizer - max;
-    let mean: f64 = row.iter().map(|logit| f64::from(exp(logit - max - shift)) * f64::from(logit - normalizer)).sum();
-    Ok((TokenScore { logprob, entropy: -mean as f32 }, normalizer))
+    let mean: f64 = row
+        .iter()
+        .map(|logit| f64::from(exp(logit - max - shift)) * f64::from(logit - normalizer))
+        .sum();
+    Ok((
+        TokenScore {
+            logprob,
+            entropy: -mean as f32,
+        },
+        normalizer,
+    ))
 }
 
 /// Scores of the selected rows.
@@ -105,11 +128,27 @@ pub(super) fn backward(
             logit_gradient(row, *target, *coefficient, score, normalizer);
         }
         let mut d_normed = vec![0.0; selected.len()];
-        gemm(par, targets.len(), View::rows(&logits, vocab), transposed, &mut d_normed, false);
+        gemm(
+            par,
+            targets.len(),
+            View::rows(&logits, vocab),
+            transposed,
+            &mut d_normed,
+            false,
+        );
         packed.refill(&normed, width);
         gemm(par, vocab, View::columns(&logits, vocab, 0), &packed, grads.head, true);
         let eps = weights.config.rms_norm_eps;
-        rms_norm_backward(par, selected, &weights.norm, eps, &d_normed, d_selected, grads.norm, &mut inverse);
+        rms_norm_backward(
+            par,
+            selected,
+            &weights.norm,
+            eps,
+            &d_normed,
+            d_selected,
+            grads.norm,
+            &mut inverse,
+        );
     }
     Ok(scores)
 }

@@ -33,7 +33,9 @@ pub(super) struct LayerGrads<'a> {
 impl LayerGrads<'_> {
     fn get(&mut self, suffix: &str) -> &mut [f32] {
         let name = format!("model.layers.{}.{suffix}", self.layer);
-        self.grads.get_mut(&name).expect("gradients have the layout of the parameters")
+        self.grads
+            .get_mut(&name)
+            .expect("gradients have the layout of the parameters")
     }
 
     /// Adds dYᵀ · X to the gradient of each projection, whose outputs lie side by side in rows of `dy`.
@@ -75,11 +77,23 @@ pub(super) unsafe fn layer_backward(
     // Attention, rotation, head norms, bias.
     b.narrow.resize(count * shape.qkv(), 0.0);
     rewrite_kv(&shape, rows, kv, &acts.qkv);
-    let saved = Saved { qkv: &acts.qkv, out: &acts.attention, kv };
+    let saved = Saved {
+        qkv: &acts.qkv,
+        out: &acts.attention,
+        kv,
+    };
     // SAFETY: passed on to the caller; our own writes are done.
     unsafe { attention_backward(par, &shape, &saved, rows.sequences, &b.wide, &mut b.narrow) };
     let (q, kv_width) = (shape.q(), shape.kv_heads * shape.head_dim);
-    rope(par, &mut b.narrow, shape.qkv(), q + kv_width, rows.positions, rows.rope, -1.0);
+    rope(
+        par,
+        &mut b.narrow,
+        shape.qkv(),
+        q + kv_width,
+        rows.positions,
+        rows.rope,
+        -1.0,
+    );
     if let Some([q_norm, k_norm]) = &weights.head_norms {
         for (name, columns, weight) in [("q", 0..q, q_norm), ("k", q..q + kv_width, k_norm)] {
             let dw = grads.get(&format!("self_attn.{name}_norm.weight"));
@@ -95,7 +109,13 @@ pub(super) unsafe fn layer_backward(
     }
     // Projections and norm.
     b.normed.resize(count * hidden, 0.0);
-    rms_norm(par, &acts.input, &weights.input_norm, config.rms_norm_eps, &mut b.normed);
+    rms_norm(
+        par,
+        &acts.input,
+        &weights.input_norm,
+        config.rms_norm_eps,
+        &mut b.normed,
+    );
     b.packed.refill(&b.normed, hidden);
     let projections = [
         ("self_attn.q_proj.weight", q),
@@ -103,7 +123,14 @@ pub(super) unsafe fn layer_backward(
         ("self_attn.v_proj.weight", kv_width),
     ];
     grads.project(par, &projections, &b.narrow, &b.packed);
-    gemm(par, count, View::rows(&b.narrow, shape.qkv()), &transposed.qkv, &mut b.normed, false);
+    gemm(
+        par,
+        count,
+        View::rows(&b.narrow, shape.qkv()),
+        &transposed.qkv,
+        &mut b.normed,
+        false,
+    );
     b.dx.resize(count * hidden, 0.0);
     let (weight, eps) = (&weights.input_norm, config.rms_norm_eps);
     let dw = grads.get("input_layernorm.weight");
@@ -130,11 +157,24 @@ fn mlp_backward(
     gemm(par, count, View::rows(d, hidden), &transposed.down, &mut b.wide, false);
     swiglu_backward(par, &mut acts.gate_up, inner, &b.wide);
     b.normed.resize(count * hidden, 0.0);
-    rms_norm(par, &acts.middle, &weights.post_norm, config.rms_norm_eps, &mut b.normed);
+    rms_norm(
+        par,
+        &acts.middle,
+        &weights.post_norm,
+        config.rms_norm_eps,
+        &mut b.normed,
+    );
     b.packed.refill(&b.normed, hidden);
     let projections = [("mlp.gate_proj.weight", inner), ("mlp.up_proj.weight", inner)];
     grads.project(par, &projections, &acts.gate_up, &b.packed);
-    gemm(par, count, View::rows(&acts.gate_up, 2 * inner), &transposed.gate_up, &mut b.normed, false);
+    gemm(
+        par,
+        count,
+        View::rows(&acts.gate_up, 2 * inner),
+        &transposed.gate_up,
+        &mut b.normed,
+        false,
+    );
     b.dx.resize(count * hidden, 0.0);
     let (weight, eps) = (&weights.post_norm, config.rms_norm_eps);
     let dw = grads.get("post_attention_layernorm.weight");

@@ -96,31 +96,56 @@ fn accumulate_within(
     let config = &set.config;
     let packed = Packed::new(sequences, config.vocab_size)?;
     let shapes_agree = coefficients.len() == sequences.len()
-        && coefficients.iter().zip(sequences).all(|(row, sequence)| row.len() == sequence.scored.len());
+        && coefficients
+            .iter()
+            .zip(sequences)
+            .all(|(row, sequence)| row.len() == sequence.scored.len());
     if !shapes_agree {
         let reason = "must have one entry per scored position".into();
-        return Err(EngineError::InvalidParameter { field: "coefficients", reason });
+        return Err(EngineError::InvalidParameter {
+            field: "coefficients",
+            reason,
+        });
     }
     let mut pass = Pass::new(set, &packed);
-    let keep = if pass.activation_bytes() <= kept_bytes { Keep::All } else { Keep::Inputs };
+    let keep = if pass.activation_bytes() <= kept_bytes {
+        Keep::All
+    } else {
+        Keep::Inputs
+    };
     let (hidden, mut acts) = pass.forward(keep);
     let width = config.hidden_size;
     let selected = head::select(&hidden, width, &packed.targets);
     let mut d_selected = vec![0.0; selected.len()];
     let coefficients = coefficients.concat();
     let scores = {
-        let embedding = if config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        let embedding = if config.tie_word_embeddings {
+            "model.embed_tokens.weight"
+        } else {
+            "lm_head.weight"
+        };
         let [head, norm] = two(grads, embedding, "model.norm.weight");
         let grads = head::HeadGrads { head, norm };
         let (targets, head) = (&packed.targets, &weights.head);
-        head::backward(Par::Pool, set, head, &selected, targets, &coefficients, grads, &mut d_selected)?
+        head::backward(
+            Par::Pool,
+            set,
+            head,
+            &selected,
+            targets,
+            &coefficients,
+            grads,
+            &mut d_selected,
+        )?
     };
     let mut d = vec![0.0; hidden.len()];
     for (target, row) in packed.targets.iter().zip(d_selected.chunks_exact(width)) {
         d[target.row * width..][..width].copy_from_slice(row);
     }
     pass.backward(weights, &mut acts, keep, &mut d, grads);
-    let embedding = grads.get_mut("model.embed_tokens.weight").expect("every layout has an embedding");
+    let embedding = grads
+        .get_mut("model.embed_tokens.weight")
+        .expect("every layout has an embedding");
     embed_backward(&packed.tokens, &d, width, embedding);
     Ok(by_sequence(sequences, scores))
 }
@@ -146,13 +171,26 @@ impl<'a> Pass<'a> {
     fn new(weights: &'a WeightSet, packed: &'a Packed) -> Self {
         let rows = packed.spans.iter().zip(&packed.tables);
         let sequences = rows
-            .map(|((first, len), table)| SequenceRows { rows: *first..first + len, start: 0, block_table: table })
+            .map(|((first, len), table)| SequenceRows {
+                rows: *first..first + len,
+                start: 0,
+                block_table: table,
+            })
             .collect();
         let mut rope = RopeTable::default();
-        rope.grow(&weights.frequencies, packed.spans.iter().map(|(_, len)| *len).max().unwrap_or(0));
+        rope.grow(
+            &weights.frequencies,
+            packed.spans.iter().map(|(_, len)| *len).max().unwrap_or(0),
+        );
         let mut cache = KvCache::of_shape(&weights.config, 2);
         cache.grow(packed.blocks());
-        Self { weights, packed, sequences, rope, cache }
+        Self {
+            weights,
+            packed,
+            sequences,
+            rope,
+            cache,
+        }
     }
 
     /// Bytes that the activations of all layers take.
@@ -171,11 +209,20 @@ impl<'a> Pass<'a> {
         let (tokens, width) = (&self.packed.tokens, config.hidden_size);
         embed(Par::Pool, &weights.embedding, &weights.head, tokens, width, &mut stream);
         let kv = self.cache.share();
-        let rows = LayerRows { config, sequences: &self.sequences, positions: &self.packed.positions, rope: &self.rope };
+        let rows = LayerRows {
+            config,
+            sequences: &self.sequences,
+            positions: &self.packed.positions,
+            rope: &self.rope,
+        };
         let (mut kept, mut spare) = (Vec::new(), Activations::default());
         let (mut work, mut out) = (Work::default(), Vec::new());
         for layer in &weights.layers {
-            let mut acts = if keep == Keep::All { Activations::default() } else { std::mem::take(&mut spare) };
+            let mut acts = if keep == Keep::All {
+                Activations::default()
+            } else {
+                std::mem::take(&mut spare)
+            };
             acts.keep_raw = keep == Keep::All;
             acts.input = std::mem::take(&mut stream);
             // SAFETY: the cache is this pass's own.
@@ -187,7 +234,10 @@ impl<'a> Pass<'a> {
                     spare = acts;
                 }
                 Keep::Inputs => {
-                    kept.push(Activations { input: std::mem::take(&mut acts.input), ..Activations::default() });
+                    kept.push(Activations {
+                        input: std::mem::take(&mut acts.input),
+                        ..Activations::default()
+                    });
                     spare = acts;
                 }
                 Keep::All => kept.push(acts),
@@ -197,10 +247,22 @@ impl<'a> Pass<'a> {
     }
 
     /// Turns `d`, the gradient of the last layer's output, into that of the embeddings.
-    fn backward(&mut self, weights: &TrainWeights, kept: &mut Vec<Activations>, keep: Keep, d: &mut [f32], grads: &mut Params) {
+    fn backward(
+        &mut self,
+        weights: &TrainWeights,
+        kept: &mut Vec<Activations>,
+        keep: Keep,
+        d: &mut [f32],
+        grads: &mut Params,
+    ) {
         let config = &self.weights.config;
         let kv = self.cache.share();
-        let rows = LayerRows { config, sequences: &self.sequences, positions: &self.packed.positions, rope: &self.rope };
+        let rows = LayerRows {
+            config,
+            sequences: &self.sequences,
+            positions: &self.packed.positions,
+            rope: &self.rope,
+        };
         let mut buffers = Buffers::default();
         while let Some(mut acts) = kept.pop() {
             let layer = kept.len();
@@ -219,7 +281,18 @@ impl<'a> Pass<'a> {
 fn recompute(layer: &crate::weights::LayerWeights, rows: LayerRows<'_>, kv: &Kv<'_>, acts: &mut Activations) {
     acts.keep_raw = true;
     // SAFETY: the cache is the pass's own.
-    unsafe { layer_forward(Par::Pool, layer, rows, kv, 0, acts, &mut Work::default(), &mut Vec::new()) };
+    unsafe {
+        layer_forward(
+            Par::Pool,
+            layer,
+            rows,
+            kv,
+            0,
+            acts,
+            &mut Work::default(),
+            &mut Vec::new(),
+        )
+    };
 }
 
 /// Two different tensors of `params`, mutably.
@@ -234,5 +307,8 @@ fn two<'a>(params: &'a mut Params, first: &str, second: &str) -> [&'a mut [f32];
 
 fn by_sequence(sequences: &[TrainSequence], scores: Vec<TokenScore>) -> Vec<Vec<TokenScore>> {
     let mut scores = scores.into_iter();
-    sequences.iter().map(|sequence| scores.by_ref().take(sequence.scored.len()).collect()).collect()
+    sequences
+        .iter()
+        .map(|sequence| scores.by_ref().take(sequence.scored.len()).collect())
+        .collect()
 }

@@ -47,7 +47,11 @@ impl Packed {
             let temperature = sequence.temperature;
             packed.targets.extend(sequence.scored.iter().map(|position| {
                 let position = *position as usize;
-                Target { row: first + position - 1, token: sequence.tokens[position], temperature }
+                Target {
+                    row: first + position - 1,
+                    token: sequence.tokens[position],
+                    temperature,
+                }
             }));
         }
         Ok(packed)
@@ -65,11 +69,17 @@ fn check(sequence: &TrainSequence, vocab_size: usize) -> Result<(), EngineError>
         return invalid("tokens", "a sequence is empty".into());
     }
     if let Some(token) = sequence.tokens.iter().find(|token| **token as usize >= vocab_size) {
-        return invalid("tokens", format!("token id {token} is outside the vocabulary of {vocab_size}"));
+        return invalid(
+            "tokens",
+            format!("token id {token} is outside the vocabulary of {vocab_size}"),
+        );
     }
     let ascending = sequence.scored.windows(2).all(|pair| pair[0] < pair[1]);
     let first = sequence.scored.first().is_none_or(|position| *position >= 1);
-    let last = sequence.scored.last().is_none_or(|position| (*position as usize) < sequence.tokens.len());
+    let last = sequence
+        .scored
+        .last()
+        .is_none_or(|position| (*position as usize) < sequence.tokens.len());
     if !(ascending && first && last) {
         let reason = format!("positions must ascend within 1..{}", sequence.tokens.len());
         return invalid("scored", reason);

@@ -19,7 +19,10 @@ fn config(family: Family) -> ModelConfig {
         head_dim: 8,
         max_position_embeddings: 128,
         rms_norm_eps: 1e-5,
-        rope: Rope { theta: 10_000.0, scaling: None },
+        rope: Rope {
+            theta: 10_000.0,
+            scaling: None,
+        },
         tie_word_embeddings: family != Family::Qwen3,
         qkv_bias: family == Family::Qwen2,
         qk_norm: family == Family::Qwen3,
@@ -37,7 +40,11 @@ fn params(config: &ModelConfig) -> Params {
     for entry in params.layout.clone().entries.iter() {
         let norm = entry.name.ends_with("norm.weight");
         for at in entry.offset..entry.offset + entry.len() {
-            params.values[at] = if norm { 1.0 + 0.2 * uniform(at, 1) } else { 0.3 * uniform(at, 1) };
+            params.values[at] = if norm {
+                1.0 + 0.2 * uniform(at, 1)
+            } else {
+                0.3 * uniform(at, 1)
+            };
         }
     }
     params
@@ -45,7 +52,9 @@ fn params(config: &ModelConfig) -> Params {
 
 fn sequences() -> Vec<TrainSequence> {
     let make = |len: usize, from: u32, temperature: f32| TrainSequence {
-        tokens: (0..len).map(|at| ((uniform(at, from + 9) + 1.0) * 24.9) as u32).collect(),
+        tokens: (0..len)
+            .map(|at| ((uniform(at, from + 9) + 1.0) * 24.9) as u32)
+            .collect(),
         scored: (from..len as u32).collect(),
         temperature,
     };
@@ -53,8 +62,14 @@ fn sequences() -> Vec<TrainSequence> {
 }
 
 fn coefficients(sequences: &[TrainSequence]) -> Vec<Vec<TokenGrad>> {
-    let grad = |at: u32| TokenGrad { dlogprob: uniform(at as usize, 5), dentropy: 0.3 * uniform(at as usize, 6) };
-    sequences.iter().map(|sequence| sequence.scored.iter().map(|at| grad(*at)).collect()).collect()
+    let grad = |at: u32| TokenGrad {
+        dlogprob: uniform(at as usize, 5),
+        dentropy: 0.3 * uniform(at as usize, 6),
+    };
+    sequences
+        .iter()
+        .map(|sequence| sequence.scored.iter().map(|at| grad(*at)).collect())
+        .collect()
 }
 
 fn train(config: &ModelConfig, params: &Params) -> TrainWeights {
@@ -65,9 +80,13 @@ fn train(config: &ModelConfig, params: &Params) -> TrainWeights {
 fn objective(config: &ModelConfig, params: &Params) -> f64 {
     let sequences = sequences();
     let scores = score(&WeightSet::pack(config, params, 1, "test"), &sequences).expect("finite");
-    let terms = scores.iter().flatten().zip(coefficients(&sequences).concat()).map(|(score, grad)| {
-        f64::from(grad.dlogprob) * f64::from(score.logprob) + f64::from(grad.dentropy) * f64::from(score.entropy)
-    });
+    let terms = scores
+        .iter()
+        .flatten()
+        .zip(coefficients(&sequences).concat())
+        .map(|(score, grad)| {
+            f64::from(grad.dlogprob) * f64::from(score.logprob) + f64::from(grad.dentropy) * f64::from(score.entropy)
+        });
     terms.sum()
 }
 
@@ -80,13 +99,23 @@ fn gradients_match_finite_differences_in_every_tensor() {
         let base = params(&config);
         let sequences = sequences();
         let mut grads = Params::zeros(base.layout.clone());
-        accumulate(&train(&config, &base), &sequences, &coefficients(&sequences), &mut grads).expect("finite");
+        accumulate(
+            &train(&config, &base),
+            &sequences,
+            &coefficients(&sequences),
+            &mut grads,
+        )
+        .expect("finite");
         for entry in &base.layout.entries {
             let range = entry.offset..entry.offset + entry.len();
             let gradient = &grads.values[range.clone()];
             assert!(gradient.iter().all(|g| g.is_finite()), "{family:?} {}", entry.name);
             // Along the gradient itself the difference is largest, so rounding matters least.
-            let norm = gradient.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+            let norm = gradient
+                .iter()
+                .map(|g| f64::from(*g) * f64::from(*g))
+                .sum::<f64>()
+                .sqrt();
             assert!(norm > 1e-4, "{family:?} {}: no gradient", entry.name);
             let step = 2e-3 / norm;
             let shifted = |sign: f64| {
@@ -99,7 +128,11 @@ fn gradients_match_finite_differences_in_every_tensor() {
             let measured = (shifted(1.0) - shifted(-1.0)) / (2.0 * step);
             let expected = norm * norm;
             let error = (measured - expected).abs() / expected;
-            assert!(error < 2e-2, "{family:?} {}: {measured} measured, {expected} computed", entry.name);
+            assert!(
+                error < 2e-2,
+                "{family:?} {}: {measured} measured, {expected} computed",
+                entry.name
+            );
         }
     }
 }
@@ -120,8 +153,15 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
     assert_eq!(run(0), (whole.clone(), scores.clone()), "recomputed layers");
     assert_eq!(score(&weights.set, &sequences).expect("finite"), scores);
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
-        assert_eq!(pool.install(|| run(usize::MAX)), (whole.clone(), scores.clone()), "{threads} threads");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("a pool");
+        assert_eq!(
+            pool.install(|| run(usize::MAX)),
+            (whole.clone(), scores.clone()),
+            "{threads} threads"
+        );
     }
     let mut split = Params::zeros(params.layout.clone());
     for (sequence, coefficients) in sequences.iter().zip(&coefficients) {
@@ -129,7 +169,12 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
         accumulate(&weights, sequence, coefficients, &mut split).expect("finite");
     }
     let distance = |a: &Params, b: &Params| {
-        let difference: f64 = a.values.iter().zip(&b.values).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let difference: f64 = a
+            .values
+            .iter()
+            .zip(&b.values)
+            .map(|(a, b)| f64::from(a - b).powi(2))
+            .sum();
         let norm: f64 = b.values.iter().map(|b| f64::from(*b).powi(2)).sum();
         (difference / norm).sqrt()
     };
@@ -140,7 +185,11 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
 fn refuses_what_cannot_be_scored() {
     let config = config(Family::Llama);
     let set = WeightSet::pack(&config, &params(&config), 1, "test");
-    let good = TrainSequence { tokens: vec![1, 2, 3], scored: vec![1, 2], temperature: 1.0 };
+    let good = TrainSequence {
+        tokens: vec![1, 2, 3],
+        scored: vec![1, 2],
+        temperature: 1.0,
+    };
     type Row = (&'static str, fn(&mut TrainSequence));
     let table: [Row; 6] = [
         ("tokens", |s| s.tokens.clear()),

@@ -32,7 +32,11 @@ impl TrainWeights {
     #[must_use]
     pub fn prepare(set: Arc<WeightSet>, params: &Params) -> Self {
         let config = &set.config;
-        let (hidden, inner, q) = (config.hidden_size, config.intermediate_size, config.heads * config.head_dim);
+        let (hidden, inner, q) = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.heads * config.head_dim,
+        );
         let layer = |index| {
             let tensors = LayerTensors::new(params, index);
             let qkv = ["q", "k", "v"].map(|p| tensors.get(&format!("self_attn.{p}_proj.weight")));
@@ -44,7 +48,11 @@ impl TrainWeights {
                 down: Panels::from_rows(&[tensors.get("mlp.down_proj.weight")], inner),
             }
         };
-        let head = if config.tie_word_embeddings { "model.embed_tokens.weight" } else { "lm_head.weight" };
+        let head = if config.tie_word_embeddings {
+            "model.embed_tokens.weight"
+        } else {
+            "lm_head.weight"
+        };
         let layers = (0..config.layers).map(layer).collect();
         let head = Panels::from_rows(&[tensor(params, head)], hidden);
         Self { layers, head, set }

@@ -3,6 +3,6 @@
 mod set;
 mod store;
 
-pub(crate) use set::{LayerTensors, LayerWeights, tensor};
 pub use set::WeightSet;
+pub(crate) use set::{LayerTensors, LayerWeights, tensor};
 pub use store::WeightStore;

@@ -61,7 +61,9 @@ impl<'a> LayerTensors<'a> {
 /// # Panics
 /// If the layout lacks it: layouts are made by `ParamLayout::of`.
 pub(crate) fn tensor<'a>(params: &'a Params, name: &str) -> &'a [f32] {
-    let Some(tensor) = params.get(name) else { panic!("the layout has no `{name}`: it was made for another config") };
+    let Some(tensor) = params.get(name) else {
+        panic!("the layout has no `{name}`: it was made for another config")
+    };
     tensor
 }
 
@@ -73,7 +75,11 @@ impl WeightSet {
     #[must_use]
     pub fn pack(config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
         let embedding = tensor(params, "model.embed_tokens.weight");
-        let head = if config.tie_word_embeddings { embedding } else { tensor(params, "lm_head.weight") };
+        let head = if config.tie_word_embeddings {
+            embedding
+        } else {
+            tensor(params, "lm_head.weight")
+        };
         Self {
             config: config.clone(),
             version,
@@ -82,7 +88,9 @@ impl WeightSet {
                 true => Embedding::Tied,
                 false => Embedding::Table(embedding.to_vec()),
             },
-            layers: (0..config.layers).map(|layer| LayerWeights::pack(config, params, layer)).collect(),
+            layers: (0..config.layers)
+                .map(|layer| LayerWeights::pack(config, params, layer))
+                .collect(),
             norm: tensor(params, "model.norm.weight").to_vec(),
             head: Panels::from_weights(&[head], config.hidden_size),
             frequencies: frequencies(&config.rope, config.head_dim),
@@ -110,10 +118,14 @@ impl LayerWeights {
         Self {
             input_norm: get("input_layernorm.weight").to_vec(),
             qkv: Panels::from_weights(&weights, hidden),
-            qkv_bias: config
-                .qkv_bias
-                .then(|| ["q", "k", "v"].map(|p| get(&format!("self_attn.{p}_proj.bias"))).concat()),
-            head_norms: config.qk_norm.then(|| ["q", "k"].map(|p| get(&format!("self_attn.{p}_norm.weight")).to_vec())),
+            qkv_bias: config.qkv_bias.then(|| {
+                ["q", "k", "v"]
+                    .map(|p| get(&format!("self_attn.{p}_proj.bias")))
+                    .concat()
+            }),
+            head_norms: config
+                .qk_norm
+                .then(|| ["q", "k"].map(|p| get(&format!("self_attn.{p}_norm.weight")).to_vec())),
             o: Panels::from_weights(&[get("self_attn.o_proj.weight")], q),
             post_norm: get("post_attention_layernorm.weight").to_vec(),
             gate_up: Panels::from_weights(&[get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")], hidden),

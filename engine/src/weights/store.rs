@@ -56,8 +56,15 @@ impl WeightStore {
     #[must_use]
     pub fn new(first: Arc<WeightSet>, capacity: usize) -> Self {
         let known = vec![Arc::downgrade(&first)];
-        let held = Held { policy: first, pinned: Vec::new(), known, capacity: capacity.max(2) };
-        Self { held: Arc::new(Mutex::new(held)) }
+        let held = Held {
+            policy: first,
+            pinned: Vec::new(),
+            known,
+            capacity: capacity.max(2),
+        };
+        Self {
+            held: Arc::new(Mutex::new(held)),
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, Held> {

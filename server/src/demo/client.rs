@@ -62,7 +62,8 @@ impl Client {
         let tally = Arc::new(Tally::default());
         let (stop_seen, tally_kept) = (Arc::clone(&stop), Arc::clone(&tally));
         let thread = std::thread::spawn(move || {
-            let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build());
+            let agent =
+                ureq::Agent::new_with_config(ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).build());
             for question in questions.iter().cycle() {
                 if stop_seen.load(Ordering::Relaxed) {
                     return;
@@ -71,7 +72,11 @@ impl Client {
                 std::thread::park_timeout(PERIOD);
             }
         });
-        Self { stop, tally, thread: Some(thread) }
+        Self {
+            stop,
+            tally,
+            thread: Some(thread),
+        }
     }
 
     /// Counts so far.

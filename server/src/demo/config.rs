@@ -10,7 +10,12 @@ pub const MAX_RESPONSE_TOKENS: u32 = 96;
 /// The run that the demo performs.
 #[must_use]
 pub fn train_config(recipe: Recipe, seed: u64, steps: u64) -> TrainConfig {
-    let mut config = TrainConfig { recipe, steps, seed, ..TrainConfig::default() };
+    let mut config = TrainConfig {
+        recipe,
+        steps,
+        seed,
+        ..TrainConfig::default()
+    };
     config.problems.train_batch_size = 48;
     config.rollout.max_response_length = Some(MAX_RESPONSE_TOKENS);
     config.svs.max_seed_prompts = 16;
@@ -24,5 +29,9 @@ pub fn train_config(recipe: Recipe, seed: u64, steps: u64) -> TrainConfig {
 /// How the demo measures the policy before and after.
 #[must_use]
 pub fn eval_config(seed: u64) -> EvalConfig {
-    EvalConfig { seed, max_tokens: MAX_RESPONSE_TOKENS, ..EvalConfig::default() }
+    EvalConfig {
+        seed,
+        max_tokens: MAX_RESPONSE_TOKENS,
+        ..EvalConfig::default()
+    }
 }

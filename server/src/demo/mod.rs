@@ -96,12 +96,19 @@ pub fn run(demo: &DemoConfig) -> anyhow::Result<Outcome> {
     let run = stack.trainer.status().run_id.unwrap_or_default();
     let model = demo.output.join("runs").join(run).join("model");
     let plot = demo.output.join("learning.svg");
-    let title = format!("svs demo: {} on the embedded policy, seed {}", demo.recipe.name(), demo.seed);
+    let title = format!(
+        "svs demo: {} on the embedded policy, seed {}",
+        demo.recipe.name(),
+        demo.seed
+    );
     plot::write_svg(&plot, &title, &curve).map_err(anyhow::Error::msg)?;
     server.stop(&stack, &serve);
 
     progress.say("");
-    progress.say(&format!("{} held-out problems (unseen templates and numbers), 8 samples each", problems.len()));
+    progress.say(&format!(
+        "{} held-out problems (unseen templates and numbers), 8 samples each",
+        problems.len()
+    ));
     progress.say(&table::render(&before, &after));
     progress.say(&format!(
         "{answered} API requests answered while training, {failed} failed, slowest {} ms, last under weight version {}",
@@ -109,13 +116,25 @@ pub fn run(demo: &DemoConfig) -> anyhow::Result<Outcome> {
         client.tally().last_version()
     ));
     progress.say(&format!("model  {}\nplot   {}", model.display(), plot.display()));
-    progress.say(&format!("reproduce the table's `after` column:\n  {}", eval_command(&model, demo)));
+    progress.say(&format!(
+        "reproduce the table's `after` column:\n  {}",
+        eval_command(&model, demo)
+    ));
     progress.say(&format!("took {:.0} s", started.elapsed().as_secs_f64()));
-    Ok(Outcome { before, after, curve, answered, failed })
+    Ok(Outcome {
+        before,
+        after,
+        curve,
+        answered,
+        failed,
+    })
 }
 
 fn serve_config(demo: &DemoConfig) -> ServeConfig {
-    let mut serve = ServeConfig { runs: Some(demo.output.join("runs")), ..ServeConfig::default() };
+    let mut serve = ServeConfig {
+        runs: Some(demo.output.join("runs")),
+        ..ServeConfig::default()
+    };
     serve.server.port = demo.port;
     serve.server.served_model_names = vec!["svs".into(), "*".into()];
     serve.engine.max_num_seqs = 256;
@@ -159,7 +178,11 @@ fn train(demo: &DemoConfig, stack: &Stack, progress: &Progress, client: &Client)
     loop {
         let status = stack.trainer.status();
         bar.set(usize::try_from(status.step)?, usize::try_from(demo.steps)?);
-        bar.note(&format!("{} · {} requests answered", status.phase, client.tally().answered()));
+        bar.note(&format!(
+            "{} · {} requests answered",
+            status.phase,
+            client.tally().answered()
+        ));
         if status.step as usize > curve.len() {
             let point = point(&status);
             progress.say(&progress::iteration_line(&status));
@@ -177,7 +200,11 @@ fn train(demo: &DemoConfig, stack: &Stack, progress: &Progress, client: &Client)
 
 fn point(status: &TrainStatus) -> CurvePoint {
     let metric = |name: &str| status.metrics.get(name).copied().unwrap_or(f64::NAN);
-    CurvePoint { step: status.step, accuracy: metric("svs/solve/acc_mean"), entropy: metric("actor/entropy") }
+    CurvePoint {
+        step: status.step,
+        accuracy: metric("svs/solve/acc_mean"),
+        entropy: metric("actor/entropy"),
+    }
 }
 
 /// The HTTP server on its own threads.
@@ -214,7 +241,9 @@ impl Server {
     fn stop(self, stack: &Stack, serve: &ServeConfig) {
         // The receiver is gone only if the server has ended already.
         let _ = self.stop.send(());
-        stack.engine.shutdown(Duration::from_secs(serve.server.shutdown_grace_seconds));
+        stack
+            .engine
+            .shutdown(Duration::from_secs(serve.server.shutdown_grace_seconds));
         self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 }

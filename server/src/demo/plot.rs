@@ -61,7 +61,12 @@ fn panel(
     }
     let mut chart: ChartContext<'_, _, Cartesian2d<RangedCoordf64, RangedCoordf64>> =
         builder.build_cartesian_2d(1.0..last, y_range)?;
-    chart.configure_mesh().x_desc("iteration").y_desc(y_name).light_line_style(WHITE.mix(0.0)).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc("iteration")
+        .y_desc(y_name)
+        .light_line_style(WHITE.mix(0.0))
+        .draw()?;
     chart.draw_series(LineSeries::new(series.iter().copied(), color.mix(0.35)))?;
     chart.draw_series(LineSeries::new(running_mean(series, 5), color.stroke_width(3)))?;
     Ok(())
@@ -72,7 +77,10 @@ fn running_mean(series: &[(f64, f64)], window: usize) -> Vec<(f64, f64)> {
     (0..series.len())
         .map(|end| {
             let slice = &series[(end + 1).saturating_sub(window)..=end];
-            (series[end].0, slice.iter().map(|point| point.1).sum::<f64>() / slice.len() as f64)
+            (
+                series[end].0,
+                slice.iter().map(|point| point.1).sum::<f64>() / slice.len() as f64,
+            )
         })
         .collect()
 }
@@ -91,8 +99,13 @@ mod tests {
     fn draws_both_panels() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("curve.svg");
-        let points: Vec<_> =
-            (1..=20).map(|step| CurvePoint { step, accuracy: 0.02 * step as f64, entropy: 0.3 }).collect();
+        let points: Vec<_> = (1..=20)
+            .map(|step| CurvePoint {
+                step,
+                accuracy: 0.02 * step as f64,
+                entropy: 0.3,
+            })
+            .collect();
         write_svg(&path, "svs demo", &points).expect("the plot is written");
         let svg = std::fs::read_to_string(&path).expect("the plot can be read");
         for text in ["solve accuracy (reward)", "entropy (nats)", "svs demo", "iteration"] {

@@ -11,7 +11,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { bars: MultiProgress::new() }
+        Self {
+            bars: MultiProgress::new(),
+        }
     }
 
     /// Prints a line above the bars.
@@ -24,7 +26,9 @@ impl Progress {
     pub(crate) fn bar(&self, what: &str) -> Bar {
         let style = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {elapsed_precise} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.bars.add(ProgressBar::new(0).with_style(style).with_prefix(what.to_owned()));
+        let bar = self
+            .bars
+            .add(ProgressBar::new(0).with_style(style).with_prefix(what.to_owned()));
         Bar { bar }
     }
 }
@@ -59,7 +63,11 @@ impl Drop for Bar {
 /// One iteration in a line: accuracy, the synthesis funnel, entropy, speed, publish time.
 pub(crate) fn iteration_line(status: &TrainStatus) -> String {
     let metric = |name: &str| status.metrics.get(name).copied().unwrap_or(0.0);
-    let mut line = format!("iteration {:>3}  accuracy {:>5.1} %", status.step, 100.0 * metric("svs/solve/acc_mean"));
+    let mut line = format!(
+        "iteration {:>3}  accuracy {:>5.1} %",
+        status.step,
+        100.0 * metric("svs/solve/acc_mean")
+    );
     if metric("svs/synthesized") > 0.0 {
         line += &format!(
             "  written {:>3} → extracted {:>3} → solved {:>3} → rewarded {:>3}",

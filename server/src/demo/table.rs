@@ -11,11 +11,21 @@ pub fn render(before: &EvalReport, after: &EvalReport) -> String {
     for ((name, before), (_, after)) in before.rows().into_iter().zip(after.rows()) {
         let change = 100.0 * (after.mean - before.mean);
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "{name:<10}{:>24}{:>24}{change:>+12.1}", percent(before), percent(after));
+        let _ = writeln!(
+            out,
+            "{name:<10}{:>24}{:>24}{change:>+12.1}",
+            percent(before),
+            percent(after)
+        );
     }
     out
 }
 
 fn percent(estimate: Estimate) -> String {
-    format!("{:.1} [{:.1}, {:.1}] %", 100.0 * estimate.mean, 100.0 * estimate.lower, 100.0 * estimate.upper)
+    format!(
+        "{:.1} [{:.1}, {:.1}] %",
+        100.0 * estimate.mean,
+        100.0 * estimate.lower,
+        100.0 * estimate.upper
+    )
 }

@@ -45,7 +45,10 @@ pub(crate) struct Kv<'a> {
 impl<'a> Kv<'a> {
     /// Shares `values`, `[blocks, block_len]`.
     pub(crate) fn new(shape: KvShape, values: &'a mut [f32]) -> Self {
-        Self { shape, values: Disjoint::new(values) }
+        Self {
+            shape,
+            values: Disjoint::new(values),
+        }
     }
 
     fn offset(&self, block: u32, layer: usize) -> usize {
@@ -84,7 +87,10 @@ impl<'a> Kv<'a> {
         for (column, x) in keys.as_chunks_mut::<BLOCK_TOKENS>().0.iter_mut().zip(key) {
             column[slot] = *x;
         }
-        for (head, value) in values.chunks_exact_mut(shape.head_len()).zip(value.chunks_exact(shape.head_dim)) {
+        for (head, value) in values
+            .chunks_exact_mut(shape.head_len())
+            .zip(value.chunks_exact(shape.head_dim))
+        {
             head[slot * shape.head_dim..][..shape.head_dim].copy_from_slice(value);
         }
     }

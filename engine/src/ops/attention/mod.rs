@@ -8,7 +8,6 @@ mod backward;
 mod kv;
 mod row;
 
-
 pub(crate) use backward::{Saved, attention_backward};
 pub(crate) use kv::{BLOCK_TOKENS, Kv, KvShape};
 
@@ -84,7 +83,10 @@ pub(crate) unsafe fn attention(
             unsafe { row::attend(shape, queries, kv, (layer, head), blocks, position, scores, out) };
         });
     };
-    let work: usize = sequences.iter().map(|s| s.rows.len() * (s.start + s.rows.len()) * shape.q()).sum();
+    let work: usize = sequences
+        .iter()
+        .map(|s| s.rows.len() * (s.start + s.rows.len()) * shape.q())
+        .sum();
     let par = if work < SERIAL_WORK { Par::Serial } else { par };
     let shared = Disjoint::new(out);
     // One task per sequence, head and run of rows, so that one long prefill spreads too.

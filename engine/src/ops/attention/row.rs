@@ -4,8 +4,8 @@
 use super::super::exp::exp;
 use super::super::logsumexp::{LANES, maximum};
 use super::super::simd::multiversion;
-use super::kv::{BLOCK_TOKENS, Kv};
 use super::AttentionShape;
+use super::kv::{BLOCK_TOKENS, Kv};
 
 const _: () = assert!(LANES == BLOCK_TOKENS, "a block is one vector of scores");
 
@@ -77,7 +77,9 @@ multiversion! {
 
 #[inline(always)]
 fn columns<const WIDTH: usize>(weights: &[f32], values: &[f32], width: usize, first: usize, out: &mut [f32]) -> usize {
-    let Some(out) = out[first..].first_chunk_mut::<WIDTH>() else { return 0 };
+    let Some(out) = out[first..].first_chunk_mut::<WIDTH>() else {
+        return 0;
+    };
     let mut sums = *out;
     for (weight, row) in weights.iter().zip(values.chunks_exact(width)) {
         if let Some(row) = row[first..].first_chunk::<WIDTH>() {
@@ -134,7 +136,10 @@ pub(super) unsafe fn attend(
 ) {
     let first = shape.first_visible(position);
     let first_block = first / BLOCK_TOKENS;
-    for (q, out) in queries.chunks_exact(shape.head_dim).zip(out.chunks_exact_mut(shape.head_dim)) {
+    for (q, out) in queries
+        .chunks_exact(shape.head_dim)
+        .zip(out.chunks_exact_mut(shape.head_dim))
+    {
         // SAFETY: passed on to the caller.
         unsafe { raw_scores(q, kv, head, blocks, first..=position, weights) };
         let max = maximum(weights) * shape.scale();
