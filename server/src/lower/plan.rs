@@ -169,7 +169,6 @@ pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan
     )
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where both routes meet")]
 fn build(
     app: &App,
     prefix: &str,
@@ -257,8 +256,11 @@ fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
     messages.into_iter().enumerate().map(lower).collect()
 }
 
+/// Tokens of a prompt, and its text where it came as text.
+type TokenPrompt = (Vec<u32>, Option<String>);
+
 /// Every prompt as tokens, with its text where it came as text.
-fn token_prompts(app: &App, prompt: Prompt) -> Result<Vec<(Vec<u32>, Option<String>)>, ApiError> {
+fn token_prompts(app: &App, prompt: Prompt) -> Result<Vec<TokenPrompt>, ApiError> {
     let encode = |text: String| Ok((app.engine.tokenizer().encode(&text, true)?, Some(text)));
     let prompts = match prompt {
         Prompt::Text(text) => vec![encode(text)?],
