@@ -4,7 +4,7 @@ use candle_core::quantized::gguf_file::Value;
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
-use super::gguf::{Metadata, text, texts, write};
+use super::gguf_fixture::{Metadata, text, texts, write};
 use crate::load::gguf;
 use crate::text::Tokenizer;
 

@@ -3,6 +3,7 @@
 mod config;
 mod folder;
 mod gguf;
+mod gguf_fixture;
 mod gguf_text;
 mod hub;
 mod save;
