@@ -215,3 +215,6 @@ pub(super) fn kind_name(kind: Kind) -> &'static str {
         Kind::Client => "client",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use std::sync::Arc;
+
+use svs_engine::{EngineConfig, WeightSet};
+use svs_verifier::Verdict;
+
+use super::*;
+use crate::log::ListQuery;
+use crate::policy::testing::tiny_model;
+
+/// An engine over random weights and an empty log.
+struct Bench {
+    engine: EngineHandle,
+    log: TrajectoryLog,
+    config: RolloutConfig,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let model = tiny_model(1);
+        let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+        let config = EngineConfig {
+            kv_cache_bytes: 16 << 20,
+            ..EngineConfig::default()
+        };
+        let engine = EngineHandle::start(weights, model.tokenizer.clone(), config).expect("an engine");
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
+        Self {
+            engine,
+            log,
+            config: RolloutConfig::default(),
+            _folder: folder,
+        }
+    }
+
+    fn rollouts(&self) -> EngineRollouts<'_> {
+        EngineRollouts {
+            engine: &self.engine,
+            log: &self.log,
+            config: &self.config,
+            limits: (64, 10),
+            prefix: "run/1".into(),
+            seed_name: "0/1".into(),
+            progress: &|_, _, _| {},
+            tally: Tally::default(),
+            conflict: false,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.log
+            .list(&ListQuery {
+                limit: 1000,
+                ..ListQuery::default()
+            })
+            .expect("lists")
+            .len()
+    }
+}
+
+fn ask(key: &str, kind: Kind) -> Ask {
+    Ask {
+        key: key.into(),
+        kind,
+        problem_id: "p".into(),
+        parent: (kind != Kind::Solve).then(|| "run/1/p#0".into()),
+        messages: vec![ChatMessage::new("user", key)],
+        gold: (kind != Kind::Synthesize).then(|| "4".into()),
+        n: 3,
+    }
+}
+
+#[test]
+fn groups_are_graded_logged_and_read_back_once_however_often_they_are_sampled() {
+    let bench = Bench::new();
+    let asks = [ask("p", Kind::Solve), ask("q", Kind::Solve)];
+    let first = bench.rollouts().sample(&asks).expect("samples");
+    assert_eq!(
+        first.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(),
+        ["run/1/p", "run/1/q"]
+    );
+    for group in &first {
+        assert_eq!(
+            bench
+                .log
+                .group(&group.id)
+                .expect("reads")
+                .expect("logged")
+                .members
+                .len(),
+            3
+        );
+        for (at, member) in group.members.iter().enumerate() {
+            assert_eq!(
+                (member.id.clone(), member.choice as usize),
+                (format!("{}#{at}", group.id), at)
+            );
+            assert_eq!(
+                member.verdicts[0].reward.is_some(),
+                member.verdicts[0].verdict != Verdict::Infrastructure
+            );
+            assert_eq!(member.logprobs.len(), member.segments[1].tokens.len());
+        }
+        let texts: std::collections::BTreeSet<_> = group.members.iter().map(|member| member.tokens()).collect();
+        assert_eq!(texts.len(), 3, "samples of a group differ");
+    }
+    assert_eq!(bench.rows(), 6);
+    // A killed step regenerated: the same tokens, and the log holds them once.
+    let again = bench.rollouts().sample(&asks).expect("samples");
+    assert_eq!(again, first);
+    assert_eq!(bench.rows(), 6);
+}
+
+#[test]
+fn synthesis_is_logged_with_its_findings() {
+    let bench = Bench::new();
+    let mut rollouts = bench.rollouts();
+    let written = rollouts.sample(&[ask("p/c0", Kind::Synthesize)]).expect("samples");
+    assert_eq!(bench.rows(), 0);
+    let finding = GraderVerdict {
+        grader: "svs/band".into(),
+        verdict: Verdict::Correct,
+        reward: Some(1.0),
+    };
+    let recorded = rollouts.record(written, vec![vec![finding.clone(); 3]]).expect("logs");
+    assert!(
+        recorded[0]
+            .members
+            .iter()
+            .all(|member| member.verdicts == [finding.clone()])
+    );
+    assert_eq!(bench.rows(), 3);
+}
+
+#[test]
+fn other_rollouts_under_the_same_ids_are_a_conflict() {
+    let mut bench = Bench::new();
+    bench.rollouts().sample(&[ask("p", Kind::Solve)]).expect("samples");
+    bench.config.temperature = 0.3;
+    let mut rollouts = bench.rollouts();
+    rollouts
+        .sample(&[ask("p", Kind::Solve)])
+        .expect_err("the log keeps what it has");
+    assert!(rollouts.conflict);
+    rollouts.prefix = "run/1v1".into();
+    rollouts.sample(&[ask("p", Kind::Solve)]).expect("samples");
+    assert_eq!(bench.rows(), 6);
+}
+
+#[test]
+fn seeds_depend_on_names_only() {
+    let bench = Bench::new();
+    let rollouts = bench.rollouts();
+    let seed = |ask: &Ask| rollouts.request(ask, &[1]).sampling.seed;
+    let solve = ask("p", Kind::Solve);
+    assert_eq!(seed(&solve), seed(&solve));
+    assert_ne!(seed(&solve), seed(&ask("q", Kind::Solve)));
+    assert_ne!(seed(&solve), seed(&ask("p", Kind::Synthesize)));
+    let other = EngineRollouts {
+        seed_name: "0/2".into(),
+        ..bench.rollouts()
+    };
+    assert_ne!(seed(&solve), other.request(&solve, &[1]).sampling.seed);
+    assert!(
+        !rollouts
+            .fits(&[ChatMessage::new("user", &"x".repeat(64))])
+            .expect("encodes")
+    );
+}
