@@ -111,7 +111,8 @@ mod tests {
         for text in ["solve accuracy (reward)", "entropy (nats)", "svs demo", "iteration"] {
             assert!(svg.contains(text), "the plot lacks `{text}`");
         }
-        assert_eq!(svg.matches("<polyline").count(), 4, "two series and two means");
+        assert_eq!(svg.matches("stroke-width=\"3\"").count(), 2, "a mean in each panel");
+        assert_eq!(svg.matches("opacity=\"0.35\"").count(), 2, "a series in each panel");
     }
 
     #[test]

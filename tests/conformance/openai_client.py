@@ -1,0 +1,150 @@
+"""The official `openai` client, unmodified, against a served policy.
+
+Usage: openai_client.py --svs PATH [--model MODEL]
+Starts `svs serve` on a free port, talks to it, and exits non-zero at the first difference.
+"""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import openai
+
+NAME = "policy"
+MESSAGES = [{"role": "user", "content": "Tom has 3 apples and buys 4 more. How many apples has he now?"}]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_up(process, url, seconds=120):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            sys.exit(f"svs serve ended with exit code {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=1) as response:
+                assert response.status == 200
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    sys.exit(f"svs serve did not answer within {seconds} s")
+
+
+def chat(client):
+    whole = client.chat.completions.create(
+        model=NAME, messages=MESSAGES, seed=7, max_completion_tokens=24, n=2, logprobs=True, top_logprobs=2
+    )
+    assert whole.object == "chat.completion" and len(whole.choices) == 2, whole
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
+    sampled = 0
+    for choice in whole.choices:
+        assert choice.message.role == "assistant" and choice.finish_reason in ("stop", "length"), choice
+        for token in choice.logprobs.content:
+            assert token.logprob <= 0 and len(token.top_logprobs) == 2, token
+        sampled += len(choice.logprobs.content)
+    assert sampled == whole.usage.completion_tokens
+    assert whole.model_extra["weight_version"] == 0
+
+    texts, usage, roles = {0: "", 1: ""}, None, set()
+    stream = client.chat.completions.create(
+        model=NAME, messages=MESSAGES, seed=7, max_completion_tokens=24, n=2, stream=True,
+        stream_options={"include_usage": True},
+    )
+    for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            texts[choice.index] += choice.delta.content or ""
+            roles.add(choice.delta.role)
+    assert [texts[0], texts[1]] == [choice.message.content for choice in whole.choices], texts
+    assert usage == whole.usage and roles == {"assistant", None}, (usage, roles)
+
+    # An earlier answer goes back as the client dumps it, null fields included.
+    history = MESSAGES + [whole.choices[0].message.model_dump(), {"role": "user", "content": "Again?"}]
+    assert client.chat.completions.create(model=NAME, messages=history, max_tokens=4).choices[0].message.role
+
+
+def completions(client):
+    common = {"model": NAME, "prompt": ["One plus one is", "Two"], "seed": 3, "max_tokens": 8}
+    whole = client.completions.create(**common, logprobs=2, echo=True)
+    assert [choice.index for choice in whole.choices] == [0, 1]
+    for choice, prompt in zip(whole.choices, common["prompt"]):
+        logprobs = choice.logprobs
+        assert choice.text.startswith(prompt) and logprobs.token_logprobs[0] is None, choice
+        sizes = {len(logprobs.tokens), len(logprobs.token_logprobs), len(logprobs.top_logprobs), len(logprobs.text_offset)}
+        assert len(sizes) == 1, sizes
+    texts = {0: "", 1: ""}
+    for chunk in client.completions.create(**common, echo=True, stream=True):
+        for choice in chunk.choices:
+            texts[choice.index] += choice.text
+    assert [texts[0], texts[1]] == [choice.text for choice in whole.choices], texts
+    by_ids = client.completions.create(
+        model=NAME, prompt=[1, 2, 3], max_tokens=4, extra_body={"return_token_ids": True, "ignore_eos": True}
+    )
+    assert by_ids.choices[0].model_extra["prompt_token_ids"] == [1, 2, 3]
+    assert len(by_ids.choices[0].model_extra["token_ids"]) == 4 == by_ids.usage.completion_tokens
+
+
+def models(client):
+    assert [model.id for model in client.models.list()] == [NAME]
+    assert client.models.retrieve(NAME).id == NAME
+
+
+def errors(client, url):
+    def refused(kind, param, **fields):
+        request = {"model": NAME, "messages": MESSAGES, "max_tokens": 1, **fields}
+        try:
+            client.chat.completions.create(**request)
+        except kind as error:
+            assert error.param == param, (error.param, param)
+        else:
+            sys.exit(f"{fields} was accepted")
+
+    refused(openai.NotFoundError, "model", model="gpt-nine")
+    refused(openai.BadRequestError, "temperature", temperature=-1)
+    refused(openai.BadRequestError, "n", n=0)
+    refused(openai.BadRequestError, "response_format.type", response_format={"type": "json_object"})
+    refused(openai.BadRequestError, "surprise", extra_body={"surprise": 1})
+    try:
+        openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0).models.list()
+    except openai.AuthenticationError:
+        return
+    sys.exit("a wrong API key was accepted")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--svs", required=True)
+    parser.add_argument("--model")
+    options = parser.parse_args()
+    port, key = free_port(), "conformance"
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as runs:
+        command = [options.svs, "serve", "--port", str(port), "--runs", runs, "--served-model-name", NAME]
+        command += ["--model", options.model] if options.model else []
+        process = subprocess.Popen(command, env={**os.environ, "SVS_API_KEY": key})
+        try:
+            wait_until_up(process, url)
+            client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=120)
+            chat(client)
+            completions(client)
+            models(client)
+            errors(client, url)
+        finally:
+            process.terminate()
+            code = process.wait(timeout=60)
+        assert code == 0, f"svs serve ended with exit code {code}"
+    print(f"openai {openai.__version__}: chat, completions, streams, logprobs, models, errors")
+
+
+if __name__ == "__main__":
+    main()
