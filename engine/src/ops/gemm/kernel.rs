@@ -1,8 +1,8 @@
-//! Register-blocked product kernels: `MR` rows of A times one or two panels of 16 columns of B.
+//! Register-blocked product kernels: `ROWS` rows of A times one or two panels of 16 columns of B.
 //!
 //! Every output element is one chain of fused multiply-adds over k in ascending order, whatever the instruction set and
-//! the number of rows, so all variants give the same bits. Pointers advance by `wrapping_add` and are read unaligned:
-//! these carry no debug assertions, which would otherwise dominate the inner loop.
+//! the number of rows, so all variants give the same bits. Operands come as slices of arrays: raw loads would carry the
+//! standard library's debug assertions into the inner loop.
 #![allow(unsafe_code)]
 
 use crate::ops::simd::{Isa, isa};
@@ -14,19 +14,11 @@ pub(crate) const MAX_ROWS: usize = 12;
 
 /// One tile: `rows × (panels · 16)` outputs over `k` terms.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile {
-    /// Terms of this pass.
-    pub(crate) k: usize,
-    /// First element of A.
-    pub(crate) a: *const f32,
-    /// Distance of A's rows.
-    pub(crate) row_stride: usize,
-    /// Distance of A's k.
-    pub(crate) k_stride: usize,
-    /// First element of the panel, `[k, 16]`.
-    pub(crate) b: *const f32,
-    /// Distance to the next panel.
-    pub(crate) panel_stride: usize,
+pub(crate) struct Tile<'a> {
+    /// A's rows, `[k, rows]`.
+    pub(crate) a: &'a [f32],
+    /// Panels of B, `[k, 16]` each.
+    pub(crate) b: [&'a [[f32; PANEL]]; 2],
     /// First output.
     pub(crate) c: *mut f32,
     /// Distance of output rows.
@@ -49,9 +41,9 @@ pub(crate) fn tile_shape() -> (usize, usize) {
 /// Runs the kernel of `set` on a tile.
 ///
 /// # Safety
-/// The machine has `set`; `rows` and `panels` are within its shape; the pointers of `tile` are valid for the elements
-/// its strides span, and nothing else accesses C meanwhile.
-pub(crate) unsafe fn run(set: Isa, rows: usize, panels: usize, tile: Tile) {
+/// The machine has `set`; `rows` and `panels` are within its shape; `c` is valid for the elements that the tile spans,
+/// and nothing else accesses them meanwhile.
+pub(crate) unsafe fn run(set: Isa, rows: usize, panels: usize, tile: Tile<'_>) {
     macro_rules! rows {
         ($kernel:ident, $panels:literal, [$($n:literal),*]) => {
             match rows {
@@ -72,135 +64,115 @@ pub(crate) unsafe fn run(set: Isa, rows: usize, panels: usize, tile: Tile) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile) {
-    use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
-    let mut acc = [[_mm512_setzero_ps(); PANELS]; ROWS];
-    // SAFETY: the caller vouches for every address that the strides span.
-    unsafe {
-        if tile.resume {
-            for r in 0..ROWS {
-                for p in 0..PANELS {
-                    let c = tile
-                        .c
-                        .wrapping_add(r.wrapping_mul(tile.c_stride))
-                        .wrapping_add(p * PANEL);
-                    acc[r][p] = c.cast::<__m512>().read_unaligned();
-                }
-            }
-        }
-        // Rows are addressed from every third pointer, so that pointers and stride stay in registers.
-        let mut a = [tile.a; 4];
-        for (i, pointer) in a.iter_mut().enumerate() {
-            *pointer = pointer.wrapping_add(tile.row_stride.wrapping_mul(3 * i));
-        }
-        let mut b = tile.b;
-        for _ in 0..tile.k {
-            let mut column = [_mm512_setzero_ps(); PANELS];
-            for p in 0..PANELS {
-                column[p] = b
-                    .wrapping_add(tile.panel_stride.wrapping_mul(p))
-                    .cast::<__m512>()
-                    .read_unaligned();
-            }
-            for r in 0..ROWS {
-                let x = a[r / 3]
-                    .wrapping_add(tile.row_stride.wrapping_mul(r % 3))
-                    .read_unaligned();
-                let x = _mm512_set1_ps(x);
-                for p in 0..PANELS {
-                    acc[r][p] = _mm512_fmadd_ps(x, column[p], acc[r][p]);
-                }
-            }
-            for pointer in &mut a {
-                *pointer = pointer.wrapping_add(tile.k_stride);
-            }
-            b = b.wrapping_add(PANEL);
-        }
-        for r in 0..ROWS {
-            for p in 0..PANELS {
-                let c = tile
-                    .c
-                    .wrapping_add(r.wrapping_mul(tile.c_stride))
-                    .wrapping_add(p * PANEL);
-                c.cast::<__m512>().write_unaligned(acc[r][p]);
-            }
+/// What the outputs held, or zeros.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn load<const ROWS: usize, const PANELS: usize>(tile: &Tile<'_>) -> [[[f32; PANEL]; PANELS]; ROWS] {
+    let mut acc = [[[0.0; PANEL]; PANELS]; ROWS];
+    if tile.resume {
+        for (r, row) in acc.iter_mut().enumerate() {
+            let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
+            // SAFETY: the caller vouches for the tile's outputs.
+            *row = unsafe { c.cast::<[[f32; PANEL]; PANELS]>().read_unaligned() };
         }
     }
+    acc
+}
+
+/// Writes the outputs.
+///
+/// # Safety
+/// As [`run`].
+#[inline(always)]
+unsafe fn store<const ROWS: usize, const PANELS: usize>(tile: &Tile<'_>, acc: [[[f32; PANEL]; PANELS]; ROWS]) {
+    for (r, row) in acc.into_iter().enumerate() {
+        let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
+        // SAFETY: the caller vouches for the tile's outputs.
+        unsafe { c.cast::<[[f32; PANEL]; PANELS]>().write_unaligned(row) };
+    }
+}
+
+/// Runs a body once per row of a tile with the row as a constant. A loop over rows may stay a loop, and then the
+/// accumulators live in memory.
+#[cfg(target_arch = "x86_64")]
+macro_rules! each_row {
+    ($rows:expr, $r:ident, $body:block) => {
+        each_row!(@ $rows, $r, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+    };
+    (@ $rows:expr, $r:ident, $body:block, $($n:literal)*) => {$(
+        if $n < $rows {
+            const $r: usize = $n;
+            $body
+        }
+    )*};
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
+    use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps};
+    // SAFETY: same size, any bits are valid.
+    let vector = |x: [f32; PANEL]| unsafe { std::mem::transmute::<[f32; PANEL], __m512>(x) };
+    // SAFETY: as above.
+    let array = |x: __m512| unsafe { std::mem::transmute::<__m512, [f32; PANEL]>(x) };
+    // SAFETY: passed on to the caller.
+    let mut acc = unsafe { load::<ROWS, PANELS>(&tile) }.map(|row| row.map(vector));
+    let terms = tile
+        .a
+        .as_chunks::<ROWS>()
+        .0
+        .iter()
+        .zip(tile.b[0])
+        .zip(tile.b[PANELS - 1]);
+    for ((a, first), last) in terms {
+        let (first, last) = (vector(*first), vector(*last));
+        each_row!(ROWS, R, {
+            let x = _mm512_set1_ps(a[R]);
+            acc[R][0] = _mm512_fmadd_ps(x, first, acc[R][0]);
+            if PANELS == 2 {
+                acc[R][PANELS - 1] = _mm512_fmadd_ps(x, last, acc[R][PANELS - 1]);
+            }
+        });
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { store(&tile, acc.map(|row| row.map(array))) };
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile) {
-    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
+unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
+    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps};
     const { assert!(PANELS == 1) };
-    let mut acc = [[_mm256_setzero_ps(); 2]; ROWS];
-    // SAFETY: the caller vouches for every address that the strides span.
-    unsafe {
-        if tile.resume {
-            for r in 0..ROWS {
-                let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-                acc[r] = [
-                    c.cast::<__m256>().read_unaligned(),
-                    c.wrapping_add(8).cast::<__m256>().read_unaligned(),
-                ];
-            }
-        }
-        let mut a = [tile.a; 2];
-        a[1] = a[1].wrapping_add(tile.row_stride.wrapping_mul(3));
-        let mut b = tile.b;
-        for _ in 0..tile.k {
-            let low = b.cast::<__m256>().read_unaligned();
-            let high = b.wrapping_add(8).cast::<__m256>().read_unaligned();
-            for r in 0..ROWS {
-                let x = a[r / 3]
-                    .wrapping_add(tile.row_stride.wrapping_mul(r % 3))
-                    .read_unaligned();
-                let x = _mm256_set1_ps(x);
-                acc[r] = [_mm256_fmadd_ps(x, low, acc[r][0]), _mm256_fmadd_ps(x, high, acc[r][1])];
-            }
-            for pointer in &mut a {
-                *pointer = pointer.wrapping_add(tile.k_stride);
-            }
-            b = b.wrapping_add(PANEL);
-        }
-        for r in 0..ROWS {
-            let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-            c.cast::<__m256>().write_unaligned(acc[r][0]);
-            c.wrapping_add(8).cast::<__m256>().write_unaligned(acc[r][1]);
-        }
+    // SAFETY: same size, any bits are valid.
+    let vectors = |x: [f32; PANEL]| unsafe { std::mem::transmute::<[f32; PANEL], [__m256; 2]>(x) };
+    // SAFETY: as above.
+    let array = |x: [__m256; 2]| unsafe { std::mem::transmute::<[__m256; 2], [f32; PANEL]>(x) };
+    // SAFETY: passed on to the caller.
+    let mut acc = unsafe { load::<ROWS, 1>(&tile) }.map(|[row]| vectors(row));
+    for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
+        let [low, high] = vectors(*b);
+        each_row!(ROWS, R, {
+            let x = _mm256_set1_ps(a[R]);
+            acc[R] = [_mm256_fmadd_ps(x, low, acc[R][0]), _mm256_fmadd_ps(x, high, acc[R][1])];
+        });
     }
+    // SAFETY: passed on to the caller.
+    unsafe { store(&tile, acc.map(|row| [array(row)])) };
 }
 
-unsafe fn portable<const ROWS: usize, const PANELS: usize>(tile: Tile) {
+unsafe fn portable<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
     const { assert!(PANELS == 1) };
-    let mut acc = [[0.0_f32; PANEL]; ROWS];
-    // SAFETY: the caller vouches for every address that the strides span.
-    unsafe {
-        if tile.resume {
-            for r in 0..ROWS {
-                let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-                acc[r] = c.cast::<[f32; PANEL]>().read_unaligned();
+    // SAFETY: passed on to the caller.
+    let mut acc = unsafe { load::<ROWS, 1>(&tile) };
+    for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
+        for (x, [acc]) in a.iter().zip(&mut acc) {
+            for (acc, b) in acc.iter_mut().zip(b) {
+                *acc = x.mul_add(*b, *acc);
             }
-        }
-        for k in 0..tile.k {
-            let column = tile
-                .b
-                .wrapping_add(k.wrapping_mul(PANEL))
-                .cast::<[f32; PANEL]>()
-                .read_unaligned();
-            let a = tile.a.wrapping_add(k.wrapping_mul(tile.k_stride));
-            for r in 0..ROWS {
-                let x = a.wrapping_add(r.wrapping_mul(tile.row_stride)).read_unaligned();
-                for i in 0..PANEL {
-                    acc[r][i] = x.mul_add(column[i], acc[r][i]);
-                }
-            }
-        }
-        for r in 0..ROWS {
-            let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-            c.cast::<[f32; PANEL]>().write_unaligned(acc[r]);
         }
     }
+    // SAFETY: passed on to the caller.
+    unsafe { store(&tile, acc) };
 }

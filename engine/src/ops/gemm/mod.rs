@@ -11,6 +11,8 @@ mod tests;
 pub(crate) use kernel::PANEL;
 pub(crate) use panels::Panels;
 
+use std::ops::Range;
+
 use super::par::{Disjoint, Par};
 use super::simd::{Isa, isa};
 use kernel::{MAX_ROWS, Tile, tile_shape};
@@ -19,6 +21,8 @@ use kernel::{MAX_ROWS, Tile, tile_shape};
 const K_BLOCK: usize = 256;
 /// Rows of a task.
 const ROW_BLOCK: usize = 240;
+/// Rows of a task below which columns are split instead.
+const LEAST_ROWS: usize = 48;
 /// A task has about so many multiply-adds at most, so that others get the core within a few milliseconds.
 const TASK_WORK: usize = 48 << 20;
 /// Products below so many multiply-adds stay on one thread.
@@ -71,6 +75,10 @@ pub(crate) fn gemm(par: Par, rows: usize, a: View<'_>, b: &Panels, c: &mut [f32]
         return;
     }
     assert!(
+        a.row_stride == 1 || a.k_stride == 1,
+        "a left operand is contiguous in its rows or in k"
+    );
+    assert!(
         a.values.len() > (rows - 1) * a.row_stride + (b.k - 1) * a.k_stride,
         "left operand too short"
     );
@@ -82,12 +90,13 @@ pub(crate) fn gemm(par: Par, rows: usize, a: View<'_>, b: &Panels, c: &mut [f32]
     let set = isa();
     let work = rows * b.n * b.k;
     let groups = b.n.div_ceil(PANEL * tile_shape().1);
-    let row_tasks = rows.div_ceil(ROW_BLOCK);
     let wanted = if work < SERIAL_WORK {
         1
     } else {
         (4 * par.threads()).max(work / TASK_WORK)
     };
+    // The left operand is packed once per column task, so rows are split first.
+    let row_tasks = rows.div_ceil(rows.div_ceil(wanted).clamp(LEAST_ROWS, ROW_BLOCK));
     let column_tasks = if par.threads() == 1 {
         1
     } else {
@@ -110,8 +119,8 @@ pub(crate) fn gemm(par: Par, rows: usize, a: View<'_>, b: &Panels, c: &mut [f32]
 /// The shapes hold as `gemm` checks them, and nothing else accesses these rows and columns of C.
 unsafe fn block(
     set: Isa,
-    rows: std::ops::Range<usize>,
-    groups: std::ops::Range<usize>,
+    rows: Range<usize>,
+    groups: Range<usize>,
     a: View<'_>,
     b: &Panels,
     c: *mut f32,
@@ -121,27 +130,28 @@ unsafe fn block(
     let tiles = rows.len().div_ceil(most_rows);
     let k_block = if tiles == 1 { b.k } else { K_BLOCK };
     let panels = b.n.div_ceil(PANEL);
+    let mut packed = Vec::new();
     for k0 in (0..b.k).step_by(k_block) {
-        let k = k_block.min(b.k - k0);
+        let terms = k0..(k0 + k_block).min(b.k);
         let resume = accumulate || k0 > 0;
+        pack(a, &rows, tiles, terms.clone(), &mut packed);
         for panel in groups.clone().map(|g| g * group) {
             let count = group.min(panels - panel);
             let width = (count * PANEL).min(b.n - panel * PANEL);
-            for t in 0..tiles {
-                let first = rows.start + rows.len() * t / tiles;
-                let height = rows.start + rows.len() * (t + 1) / tiles - first;
+            let columns = [panel, panel + count - 1].map(|panel| &b.panel(panel)[terms.clone()]);
+            let mut left = packed.as_slice();
+            for tile in tile_rows(&rows, tiles) {
+                let (a, others) = left.split_at(tile.len() * terms.len());
+                left = others;
+                let height = tile.len();
                 let tile = Tile {
-                    k,
-                    a: a.values.as_ptr().wrapping_add(first * a.row_stride + k0 * a.k_stride),
-                    row_stride: a.row_stride,
-                    k_stride: a.k_stride,
-                    b: b.values.as_ptr().wrapping_add((panel * b.k + k0) * PANEL),
-                    panel_stride: b.k * PANEL,
-                    c: c.wrapping_add(first * b.n + panel * PANEL),
+                    a,
+                    b: columns,
+                    c: c.wrapping_add(tile.start * b.n + panel * PANEL),
                     c_stride: b.n,
                     resume,
                 };
-                // SAFETY: within the operands; an incomplete tile goes through a buffer of its own.
+                // SAFETY: within the output; an incomplete tile goes through a buffer of its own.
                 unsafe {
                     if width == count * PANEL {
                         kernel::run(set, height, count, tile);
@@ -154,11 +164,40 @@ unsafe fn block(
     }
 }
 
+/// Splits rows evenly into tiles.
+fn tile_rows(rows: &Range<usize>, tiles: usize) -> impl ExactSizeIterator<Item = Range<usize>> + use<> {
+    let (start, len) = (rows.start, rows.len());
+    (0..tiles).map(move |t| start + len * t / tiles..start + len * (t + 1) / tiles)
+}
+
+/// Copies rows of `a`, tile by tile, to `[terms, rows of the tile]`, as the kernels read them. In place, the rows of a
+/// wide matrix share few sets of the first-level cache, and every panel would fetch them again.
+fn pack(a: View<'_>, rows: &Range<usize>, tiles: usize, terms: Range<usize>, out: &mut Vec<f32>) {
+    out.resize(rows.len() * terms.len(), 0.0);
+    let mut left = out.as_mut_slice();
+    for tile in tile_rows(rows, tiles) {
+        let (part, others) = left.split_at_mut(tile.len() * terms.len());
+        left = others;
+        if a.row_stride == 1 {
+            for (k, out) in terms.clone().zip(part.chunks_exact_mut(tile.len())) {
+                out.copy_from_slice(&a.values[k * a.k_stride..][tile.clone()]);
+            }
+        } else {
+            for (r, row) in tile.clone().enumerate() {
+                let row = &a.values[row * a.row_stride..][terms.clone()];
+                for (out, x) in part[r..].iter_mut().step_by(tile.len()).zip(row) {
+                    *out = *x;
+                }
+            }
+        }
+    }
+}
+
 /// A tile at the right edge, whose last panel has fewer than 16 outputs.
 ///
 /// # Safety
 /// As [`kernel::run`], with only `width` outputs per row valid.
-unsafe fn ragged(set: Isa, rows: usize, panels: usize, width: usize, tile: Tile) {
+unsafe fn ragged(set: Isa, rows: usize, panels: usize, width: usize, tile: Tile<'_>) {
     const STRIDE: usize = 2 * PANEL;
     let mut buffer = [0.0_f32; MAX_ROWS * STRIDE];
     let edge = |r: usize| tile.c.wrapping_add(r * tile.c_stride);

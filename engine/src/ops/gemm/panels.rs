@@ -1,6 +1,8 @@
 //! A matrix packed in panels of 16 columns, the layout that the product kernels read.
 
 use super::kernel::PANEL;
+use crate::ops::norm::SERIAL_ELEMENTS;
+use crate::ops::par::Par;
 
 /// A `[k, n]` matrix as `[ceil(n / 16), k, 16]` f32, the last panel padded with zeros.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,27 +52,21 @@ impl Panels {
     }
 
     /// Packs a row-major `[rows, n]` matrix in place of what this held: activations for `dW = dYᵀ · X`.
-    pub(crate) fn refill(&mut self, rows: &[f32], n: usize) {
+    pub(crate) fn refill(&mut self, par: Par, rows: &[f32], n: usize) {
         self.k = rows.len() / n;
         self.n = n;
         self.values.resize(n.div_ceil(PANEL) * PANEL * self.k, 0.0);
-        if self.k == 0 {
-            return;
-        }
-        for (index, panel) in self.values.chunks_exact_mut(self.k * PANEL).enumerate() {
-            let first = index * PANEL;
-            let width = PANEL.min(n - first);
-            let rows = rows.chunks_exact(n).map(|row| &row[first..first + width]);
-            for (slot, columns) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
-                match columns.first_chunk::<PANEL>() {
-                    Some(full) => *slot = *full,
-                    None => {
-                        slot[..width].copy_from_slice(columns);
-                        slot[width..].fill(0.0);
-                    }
-                }
+        let stride = self.k * PANEL;
+        par.rows(&mut self.values, stride, SERIAL_ELEMENTS, |first, panels| {
+            for (index, panel) in panels.chunks_exact_mut(stride).enumerate() {
+                fill_panel(panel, rows, n, (first + index) * PANEL);
             }
-        }
+        });
+    }
+
+    /// One panel, `[k, 16]`.
+    pub(crate) fn panel(&self, panel: usize) -> &[[f32; PANEL]] {
+        self.values[panel * self.k * PANEL..][..self.k * PANEL].as_chunks().0
     }
 
     /// Column `column`, `[k]`, into `out`: a row of the weights that were packed.
@@ -79,6 +75,21 @@ impl Panels {
         let panel = &self.values[panel * self.k * PANEL..(panel + 1) * self.k * PANEL];
         for (slot, value) in out.iter_mut().zip(panel.as_chunks::<PANEL>().0) {
             *slot = value[lane];
+        }
+    }
+}
+
+/// Copies columns `first..` of a row-major `[rows, n]` matrix into one panel.
+fn fill_panel(panel: &mut [f32], rows: &[f32], n: usize, first: usize) {
+    let width = PANEL.min(n - first);
+    let rows = rows.chunks_exact(n).map(|row| &row[first..first + width]);
+    for (slot, columns) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
+        match columns.first_chunk::<PANEL>() {
+            Some(full) => *slot = *full,
+            None => {
+                slot[..width].copy_from_slice(columns);
+                slot[width..].fill(0.0);
+            }
         }
     }
 }

@@ -77,8 +77,8 @@ fn transposed_operands_match_plain_sums() {
     let (tokens, out, input) = (70, 37, 21);
     let (dy, x, w) = (noise(tokens * out, 6), noise(tokens * input, 7), noise(out * input, 8));
     let mut panels = Panels::default();
-    panels.refill(&noise(9 * 40, 1), 40);
-    panels.refill(&x, input);
+    panels.refill(Par::Serial, &noise(9 * 40, 1), 40);
+    panels.refill(Par::Pool, &x, input);
     assert_eq!(panels, Panels::from_rows(&[&x], input));
     let mut dw = vec![0.0; out * input];
     gemm(Par::Pool, out, View::columns(&dy, out, 0), &panels, &mut dw, false);
