@@ -18,10 +18,10 @@ const MAX_FACTORIAL: i64 = 3_000;
 pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) -> Result<Fraction, Stop> {
     budget.charge(1 + arguments.iter().map(Fraction::weight).sum::<u64>())?;
     match (name, arguments.as_slice()) {
-        ("root", [radicand, index]) => {
-            let index = index.as_i64();
-            power::root(radicand, index.ok_or(Stop::Malformed)?, budget)
-        }
+        ("root", [radicand, index]) => match index.as_i64() {
+            Some(index) => power::root(radicand, index, budget),
+            None => power::power(radicand, &index.inverse(budget)?, budget),
+        },
         ("exp", [x]) => power::power(&Fraction::from(Atom::Euler), x, budget),
         ("log" | "ln" | "lg", _) => logarithm(name, &arguments, budget),
         ("abs", [x]) => absolute(x, budget),

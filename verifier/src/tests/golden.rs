@@ -120,6 +120,8 @@ fn numbers_in_every_writing_are_equal_by_value() {
         (r"\log_2 8", "3", C),
         (r"\sin 30^\circ", r"\frac12", C),
         ("5!", "120", C),
+        (r"\lfloor 3.7 \rfloor", "3", C),
+        (r"\left\lceil x \right\rceil", r"\lceil x \rceil", C),
         (r"\binom{5}{2}", "10", C),
         ("½", r"\frac12", C),
         ("√2", r"\sqrt2", C),

@@ -235,7 +235,8 @@ impl<'a> Parser<'a> {
 
     fn starts_operand(&self, token: &Token) -> bool {
         match token {
-            Token::Number { .. } | Token::Letter(_) | Token::Command(_) | Token::Begin(_) => true,
+            Token::Command(name) => !matches!(name.as_str(), "rfloor" | "rceil"),
+            Token::Number { .. } | Token::Letter(_) | Token::Begin(_) => true,
             Token::Symbol('(' | '[' | '{') | Token::SetBrace('{') => true,
             Token::Symbol('|') => self.bars == 0,
             _ => false,

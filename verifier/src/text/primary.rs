@@ -246,7 +246,9 @@ impl Parser<'_> {
             "lfloor" => self.delimited("floor", "rfloor"),
             "lceil" => self.delimited("ceil", "rceil"),
             "log" | "ln" | "lg" | "exp" | "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "arcsin" | "arccos"
-            | "arctan" | "sinh" | "cosh" | "tanh" | "max" | "min" | "gcd" | "lcm" => self.function(name),
+            | "arctan" | "sinh" | "cosh" | "tanh" | "floor" | "ceil" | "max" | "min" | "gcd" | "lcm" => {
+                self.function(name)
+            }
             _ => Err(Stop::Malformed),
         }
     }

@@ -147,7 +147,12 @@ impl Lexer {
             "or" | "and" => self.out.push(Token::Separator),
             "percent" | "pct" => self.out.push(Token::Percent),
             "degree" | "degrees" => self.out.push(Token::Degree),
-            _ if font && matches!(normal.as_str(), "lcm" | "gcd" | "arcsin" | "sin" | "cos" | "tan") => {
+            _ if font
+                && matches!(
+                    normal.as_str(),
+                    "lcm" | "gcd" | "floor" | "ceil" | "arcsin" | "sin" | "cos" | "tan"
+                ) =>
+            {
                 self.out.push(Token::Command(normal));
             }
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),

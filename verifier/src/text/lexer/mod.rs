@@ -88,6 +88,7 @@ impl Lexer {
             '∈' => Token::Relate(Relate::In),
             '∪' => Token::Symbol('U'),
             '∞' => Token::Command("infty".into()),
+            '∅' => Token::Command("emptyset".into()),
             'π' => Token::Command("pi".into()),
             '√' => Token::Command("sqrt".into()),
             '°' | '˚' | 'º' => Token::Degree,
