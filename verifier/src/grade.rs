@@ -54,7 +54,12 @@ fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budg
         Found::Several => return (Verdict::Wrong, None, "several_boxes"),
         Found::Answer(extracted) => extracted.answer,
     };
-    let (verdict, rule) = judge(without_line_break(&answer), &gold_value, gold_read.tokens.as_deref(), budget);
+    let (verdict, rule) = judge(
+        without_line_break(&answer),
+        &gold_value,
+        gold_read.tokens.as_deref(),
+        budget,
+    );
     (verdict, Some(shortened(answer)), rule)
 }
 
