@@ -10,7 +10,13 @@ macro_rules! tiny_policy {
 }
 
 /// Files of the embedded policy: a Hugging Face folder and the record of how it was made.
-const TINY_POLICY: &[(&str, &[u8])] = tiny_policy![];
+const TINY_POLICY: &[(&str, &[u8])] = tiny_policy![
+    "config.json",
+    "model.safetensors",
+    "svs.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
 
 /// This binary was built without an embedded policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! End-to-end tests: one binary, one module per area.
 #![allow(clippy::unwrap_used, clippy::type_complexity)] // a test may fail where it stands
 mod api;
+mod demo;
 mod tidy;
 mod training;

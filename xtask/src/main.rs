@@ -7,6 +7,7 @@ mod fetch_smollm2;
 mod openapi;
 mod pip;
 mod repo;
+mod svamp;
 mod tiny_policy;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ enum Task {
     TinyPolicy(tiny_policy::Options),
     /// Rewrites openapi/openapi.json from the handlers.
     Openapi,
+    /// Writes supervised examples from SVAMP's Equation column, training split only.
+    Svamp(svamp::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
 }
@@ -36,6 +39,7 @@ fn main() -> anyhow::Result<()> {
         Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
         Task::TinyPolicy(options) => tiny_policy::run(&options),
         Task::Openapi => openapi::run(),
+        Task::Svamp(options) => svamp::run(&options),
         Task::Conformance(options) => conformance::run(&options),
     }
 }

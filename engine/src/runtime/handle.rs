@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::engine::event_channel;
@@ -29,6 +30,7 @@ struct Inner {
     config: EngineConfig,
     context_length: usize,
     seeds: AtomicU64,
+    thread: JoinHandle<()>,
 }
 
 /// A running engine. Cheap to clone; the engine stops when the last handle is dropped and its requests are done.
@@ -51,7 +53,7 @@ impl EngineHandle {
         let store = engine.store().clone();
         let (commands, received) = sync_channel(config.max_waiting + CONTROLS);
         let kept = Arc::clone(&shared);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("svs-engine".into())
             .spawn(move || run(engine, &received, &kept))
             .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
@@ -65,6 +67,7 @@ impl EngineHandle {
             config,
             context_length,
             seeds,
+            thread,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -126,6 +129,18 @@ impl EngineHandle {
     pub fn set_paused(&self, paused: bool) {
         // A stopped engine does not step either way.
         let _ = self.inner.commands.send(Command::Pause(paused));
+    }
+
+    /// Whether the engine's thread lives.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`] after a shutdown or a crash.
+    pub fn check_running(&self) -> Result<(), EngineError> {
+        if self.inner.thread.is_finished() {
+            Err(stopped())
+        } else {
+            Ok(())
+        }
     }
 
     /// A snapshot of counters and gauges.

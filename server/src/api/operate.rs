@@ -24,6 +24,7 @@ use crate::error::ApiError;
     )
 )]
 pub async fn health(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
+    app.engine.check_running()?;
     Ok(Json(Health {
         status: "ok".into(),
         weight_version: app.weight_version(),

@@ -109,6 +109,15 @@ fn a_stopped_engine_is_503() {
     server.stack.engine.shutdown(std::time::Duration::from_secs(5));
     let answer = server.post(CHAT, &chat(json!({"max_tokens": 1})));
     assert_eq!((answer.status, answer.error().1), (503, "engine_stopped"));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while server.get("/health").status == 200 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "a server that cannot answer says it is healthy"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(server.get("/health").error().1, "engine_stopped");
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
         python::Python::NotReached(what) => return Ok(Outcome::NotReached(what)),
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--release", "--quiet", "--package", "svs", "--bin", "svs"];
+    let build = ["build", "--release", "--quiet", "--workspace"];
     repo::run(Command::new(cargo).current_dir(repo::root()).args(build))?;
     let svs = repo::target().join("release/svs");
     python::run_script(&python, SCRIPT, &["--svs".as_ref(), svs.as_os_str()])?;

@@ -5,6 +5,9 @@
 //! standard library's debug assertions into the inner loop.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::mem::transmute;
+
 use crate::ops::simd::{Isa, isa};
 
 /// Columns of a panel.
@@ -25,6 +28,16 @@ pub(crate) struct Tile<'a> {
     pub(crate) c_stride: usize,
     /// Chains go on from what C holds instead of from 0.
     pub(crate) resume: bool,
+}
+
+impl Tile<'_> {
+    /// The first of 16 outputs.
+    #[inline(always)]
+    fn output(&self, row: usize, panel: usize) -> *mut f32 {
+        self.c
+            .wrapping_add(row.wrapping_mul(self.c_stride))
+            .wrapping_add(panel * PANEL)
+    }
 }
 
 /// Most rows and panels that one kernel call takes on this machine.
@@ -64,36 +77,6 @@ pub(crate) unsafe fn run(set: Isa, rows: usize, panels: usize, tile: Tile<'_>) {
     }
 }
 
-/// What the outputs held, or zeros.
-///
-/// # Safety
-/// As [`run`].
-#[inline(always)]
-unsafe fn load<const ROWS: usize, const PANELS: usize>(tile: &Tile<'_>) -> [[[f32; PANEL]; PANELS]; ROWS] {
-    let mut acc = [[[0.0; PANEL]; PANELS]; ROWS];
-    if tile.resume {
-        for (r, row) in acc.iter_mut().enumerate() {
-            let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-            // SAFETY: the caller vouches for the tile's outputs.
-            *row = unsafe { c.cast::<[[f32; PANEL]; PANELS]>().read_unaligned() };
-        }
-    }
-    acc
-}
-
-/// Writes the outputs.
-///
-/// # Safety
-/// As [`run`].
-#[inline(always)]
-unsafe fn store<const ROWS: usize, const PANELS: usize>(tile: &Tile<'_>, acc: [[[f32; PANEL]; PANELS]; ROWS]) {
-    for (r, row) in acc.into_iter().enumerate() {
-        let c = tile.c.wrapping_add(r.wrapping_mul(tile.c_stride));
-        // SAFETY: the caller vouches for the tile's outputs.
-        unsafe { c.cast::<[[f32; PANEL]; PANELS]>().write_unaligned(row) };
-    }
-}
-
 /// Runs a body once per row of a tile with the row as a constant. A loop over rows may stay a loop, and then the
 /// accumulators live in memory.
 #[cfg(target_arch = "x86_64")]
@@ -112,13 +95,16 @@ macro_rules! each_row {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
-    use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps};
-    // SAFETY: same size, any bits are valid.
-    let vector = |x: [f32; PANEL]| unsafe { std::mem::transmute::<[f32; PANEL], __m512>(x) };
-    // SAFETY: as above.
-    let array = |x: __m512| unsafe { std::mem::transmute::<__m512, [f32; PANEL]>(x) };
-    // SAFETY: passed on to the caller.
-    let mut acc = unsafe { load::<ROWS, PANELS>(&tile) }.map(|row| row.map(vector));
+    use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
+    let mut acc = [[_mm512_setzero_ps(); PANELS]; ROWS];
+    if tile.resume {
+        each_row!(ROWS, R, {
+            for p in 0..PANELS {
+                // SAFETY: the caller vouches for the tile's outputs.
+                acc[R][p] = unsafe { tile.output(R, p).cast::<__m512>().read_unaligned() };
+            }
+        });
+    }
     let terms = tile
         .a
         .as_chunks::<ROWS>()
@@ -127,7 +113,10 @@ unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
         .zip(tile.b[0])
         .zip(tile.b[PANELS - 1]);
     for ((a, first), last) in terms {
-        let (first, last) = (vector(*first), vector(*last));
+        // SAFETY: same size, any bits are valid.
+        let first = unsafe { transmute::<[f32; PANEL], __m512>(*first) };
+        // SAFETY: as above.
+        let last = unsafe { transmute::<[f32; PANEL], __m512>(*last) };
         each_row!(ROWS, R, {
             let x = _mm512_set1_ps(a[R]);
             acc[R][0] = _mm512_fmadd_ps(x, first, acc[R][0]);
@@ -136,43 +125,58 @@ unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
             }
         });
     }
-    // SAFETY: passed on to the caller.
-    unsafe { store(&tile, acc.map(|row| row.map(array))) };
+    each_row!(ROWS, R, {
+        for p in 0..PANELS {
+            // SAFETY: the caller vouches for the tile's outputs.
+            unsafe { tile.output(R, p).cast::<__m512>().write_unaligned(acc[R][p]) };
+        }
+    });
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
-    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps};
+    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
     const { assert!(PANELS == 1) };
-    // SAFETY: same size, any bits are valid.
-    let vectors = |x: [f32; PANEL]| unsafe { std::mem::transmute::<[f32; PANEL], [__m256; 2]>(x) };
-    // SAFETY: as above.
-    let array = |x: [__m256; 2]| unsafe { std::mem::transmute::<[__m256; 2], [f32; PANEL]>(x) };
-    // SAFETY: passed on to the caller.
-    let mut acc = unsafe { load::<ROWS, 1>(&tile) }.map(|[row]| vectors(row));
+    let mut acc = [[_mm256_setzero_ps(); 2]; ROWS];
+    if tile.resume {
+        each_row!(ROWS, R, {
+            // SAFETY: the caller vouches for the tile's outputs.
+            acc[R] = unsafe { tile.output(R, 0).cast::<[__m256; 2]>().read_unaligned() };
+        });
+    }
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
-        let [low, high] = vectors(*b);
+        // SAFETY: same size, any bits are valid.
+        let [low, high] = unsafe { transmute::<[f32; PANEL], [__m256; 2]>(*b) };
         each_row!(ROWS, R, {
             let x = _mm256_set1_ps(a[R]);
             acc[R] = [_mm256_fmadd_ps(x, low, acc[R][0]), _mm256_fmadd_ps(x, high, acc[R][1])];
         });
     }
-    // SAFETY: passed on to the caller.
-    unsafe { store(&tile, acc.map(|row| [array(row)])) };
+    each_row!(ROWS, R, {
+        // SAFETY: the caller vouches for the tile's outputs.
+        unsafe { tile.output(R, 0).cast::<[__m256; 2]>().write_unaligned(acc[R]) };
+    });
 }
 
 unsafe fn portable<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
     const { assert!(PANELS == 1) };
-    // SAFETY: passed on to the caller.
-    let mut acc = unsafe { load::<ROWS, 1>(&tile) };
+    let mut acc = [[0.0_f32; PANEL]; ROWS];
+    if tile.resume {
+        for (r, acc) in acc.iter_mut().enumerate() {
+            // SAFETY: the caller vouches for the tile's outputs.
+            *acc = unsafe { tile.output(r, 0).cast::<[f32; PANEL]>().read_unaligned() };
+        }
+    }
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
-        for (x, [acc]) in a.iter().zip(&mut acc) {
+        for (x, acc) in a.iter().zip(&mut acc) {
             for (acc, b) in acc.iter_mut().zip(b) {
                 *acc = x.mul_add(*b, *acc);
             }
         }
     }
-    // SAFETY: passed on to the caller.
-    unsafe { store(&tile, acc) };
+    for (r, acc) in acc.into_iter().enumerate() {
+        // SAFETY: the caller vouches for the tile's outputs.
+        unsafe { tile.output(r, 0).cast::<[f32; PANEL]>().write_unaligned(acc) };
+    }
 }

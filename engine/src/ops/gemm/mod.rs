@@ -180,7 +180,15 @@ fn pack(a: View<'_>, rows: &Range<usize>, tiles: usize, terms: Range<usize>, out
         left = others;
         if a.row_stride == 1 {
             for (k, out) in terms.clone().zip(part.chunks_exact_mut(tile.len())) {
-                out.copy_from_slice(&a.values[k * a.k_stride..][tile.clone()]);
+                let row = &a.values[k * a.k_stride..][tile.clone()];
+                // Of known length, the copy is a few moves instead of a call.
+                match (
+                    <&[f32; MAX_ROWS]>::try_from(row),
+                    <&mut [f32; MAX_ROWS]>::try_from(&mut *out),
+                ) {
+                    (Ok(row), Ok(out)) => *out = *row,
+                    _ => out.copy_from_slice(row),
+                }
             }
         } else {
             for (r, row) in tile.clone().enumerate() {

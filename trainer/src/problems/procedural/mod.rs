@@ -52,11 +52,11 @@ pub struct Difficulty {
 }
 
 impl Default for Difficulty {
-    /// Mostly two operations, results up to 120, a remark in one problem of ten.
+    /// Mostly two operations, results up to 60, a remark in one problem of ten.
     fn default() -> Self {
         Self {
             steps: [0.2, 0.6, 0.2],
-            largest: 120,
+            largest: 60,
             remarks: 0.1,
         }
     }
