@@ -12,14 +12,14 @@ fn the_demo_serves_trains_and_leaves_what_it_promises() {
     let demo = DemoConfig {
         recipe: Recipe::Svs,
         seed: 5,
-        steps: 3,
+        steps: 12,
         problems: 40,
         port: 0,
         output: folder.path().to_path_buf(),
     };
     let outcome = run(&demo).unwrap();
     assert!(outcome.answered > 0 && outcome.failed == 0, "{outcome:?}");
-    assert_eq!(outcome.curve.len(), 3);
+    assert_eq!(outcome.curve.len(), 12);
     for point in &outcome.curve {
         assert!(
             point.accuracy > 0.1 && point.accuracy < 1.0 && point.entropy > 0.0,
@@ -45,7 +45,8 @@ fn the_demo_serves_trains_and_leaves_what_it_promises() {
         after["pass_at"]["8"]["mean"].as_f64(),
         Some(outcome.after.rows().last().unwrap().1.mean)
     );
-    assert_ne!(outcome.after.rows()[0].1.mean, before, "three updates move the policy");
+    let after = outcome.after.rows()[0].1.mean;
+    assert!(after > before + 0.04, "held-out pass@1 {before} -> {after}");
 }
 
 fn eval(model: &Path, demo: &DemoConfig) -> serde_json::Value {

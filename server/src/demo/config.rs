@@ -16,12 +16,12 @@ pub fn train_config(recipe: Recipe, seed: u64, steps: u64) -> TrainConfig {
         seed,
         ..TrainConfig::default()
     };
-    config.problems.train_batch_size = 48;
+    config.problems.train_batch_size = 64;
     config.rollout.max_response_length = Some(MAX_RESPONSE_TOKENS);
     config.svs.max_seed_prompts = 16;
     config.svs.max_contexts_per_prompt = 1;
     config.svs.max_synthetic_problems = 24;
-    config.optim.lr = 3e-4;
+    config.optim.lr = 1e-4;
     config.checkpoint.save_freq = steps.max(1);
     config
 }

@@ -28,27 +28,27 @@ pub(super) fn examples(recipe: &Recipe, tokenizer: &Tokenizer) -> anyhow::Result
     let mut examples = Vec::with_capacity(corpus.examples);
     while examples.len() < corpus.examples {
         let generated = generator.next().context("the difficulty leaves no problems")?;
-        let solution = if rng.chance(corpus.one_line) {
-            one_line(&generated.computation)
-        } else {
-            generated.solution()
-        };
-        // A writer sees a solution and never the question; its target is another wording, drawn at random.
+        let solution = generated.solution();
+        // A writer sees a worked solution and never the question; its target is another wording, drawn at random.
         let (messages, target) = if rng.chance(corpus.synthesis) {
             let (question, _) = generator.reword(&generated.computation);
             (recipe.prompts.synthesis_messages(&solution), fenced(&question))
         } else {
-            (recipe.prompts.solve_messages(&generated.problem.question), solution)
+            let answer = if rng.chance(corpus.direct) {
+                direct(&generated.computation)
+            } else {
+                solution
+            };
+            (recipe.prompts.solve_messages(&generated.problem.question), answer)
         };
         examples.push(example(tokenizer, &messages, &target)?);
     }
     Ok(examples)
 }
 
-/// The whole computation in one line, then the boxed answer.
-fn one_line(computation: &Computation) -> String {
-    let answer = computation.answer();
-    format!("{}={answer}\n\\boxed{{{answer}}}", computation.expression())
+/// The boxed answer and nothing else.
+fn direct(computation: &Computation) -> String {
+    format!("\\boxed{{{}}}", computation.answer())
 }
 
 fn fenced(question: &str) -> String {

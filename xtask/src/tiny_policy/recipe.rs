@@ -49,8 +49,8 @@ pub(super) struct Corpus {
     pub(super) tokenizer_examples: usize,
     /// Share of examples that write a problem; the others solve one.
     pub(super) synthesis: f64,
-    /// Share of solutions that evaluate the whole expression in one line instead of step by step.
-    pub(super) one_line: f64,
+    /// Share of solutions that are the answer alone instead of a step a line.
+    pub(super) direct: f64,
     /// Weights of one, two and three operations.
     pub(super) steps: [f64; 3],
     /// Largest intermediate result.
