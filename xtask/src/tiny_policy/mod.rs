@@ -7,17 +7,17 @@ mod recipe;
 mod record;
 mod tokenizer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use svs_engine::load::{LoadedModel, ModelSource, load};
+use svs_engine::load::{LoadedModel, ModelSource, load, save};
 use svs_trainer::Policy;
 use svs_trainer::sft::{self, Progress, SftReport};
 
 use measure::{Bench, Effort};
-use recipe::Recipe;
+use recipe::{Recipe, Stage};
 
 /// Time between two lines of progress where there is no terminal.
 const REPORT: Duration = Duration::from_secs(20);
@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Another recipe than xtask/src/tiny_policy/recipe.json.
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// Train only the last stage, on top of the policy in this folder, e.g. target/tiny-policy-stage-1.
+    #[arg(long, value_name = "FOLDER")]
+    last_stage_of: Option<PathBuf>,
     /// Measure the policy in the output folder instead of training one.
     #[arg(long)]
     measure_only: bool,
@@ -62,7 +65,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     let recorded = std::fs::read_to_string(folder.join(record::CHECKSUMS)).ok();
-    let (model, training) = trained(&recipe)?;
+    let (model, training) = trained(&recipe, options.last_stage_of.as_deref())?;
     let sums = record::write_model(&folder, &model)?;
     println!("{sums}");
     if options.verify && recorded.as_deref() != Some(sums.as_str()) {
@@ -74,21 +77,49 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tokenizer, corpus, supervised stage.
-fn trained(recipe: &Recipe) -> anyhow::Result<(LoadedModel, String)> {
+/// Tokenizer and supervised stages, or the last stage on top of `earlier`.
+fn trained(recipe: &Recipe, earlier: Option<&Path>) -> anyhow::Result<(LoadedModel, String)> {
     let started = Instant::now();
-    let tokenizer = tokenizer::train(&corpus::texts(recipe), recipe.vocab_size)?;
-    let examples = corpus::examples(recipe, &tokenizer)?;
+    let (model, first) = match earlier {
+        Some(folder) => (
+            load(&ModelSource::Folder(folder.into()))?,
+            recipe.stages.len().saturating_sub(1),
+        ),
+        None => {
+            let tokenizer = tokenizer::train(&corpus::texts(recipe), recipe.vocab_size)?;
+            (initial::model(recipe, tokenizer), 0)
+        }
+    };
+    println!("{} parameters", model.params.values.len());
+    let mut policy = Policy::new(model, 0);
+    let mut training = String::new();
+    for (index, stage) in recipe.stages.iter().enumerate().skip(first) {
+        training += &format!("Stage {}: {}. ", index + 1, train_stage(&mut policy, recipe, stage)?);
+        if index + 1 < recipe.stages.len() {
+            let folder = crate::repo::target().join(format!("tiny-policy-stage-{}", index + 1));
+            save(&folder, policy.model(), policy.params())?;
+            println!("stage {} saved in {}", index + 1, folder.display());
+        }
+    }
+    println!("trained in {:.0} s", started.elapsed().as_secs_f64());
+    let model = LoadedModel {
+        params: policy.params().clone(),
+        ..policy.model().clone()
+    };
+    Ok((model, training))
+}
+
+fn train_stage(policy: &mut Policy, recipe: &Recipe, stage: &Stage) -> anyhow::Result<String> {
+    let started = Instant::now();
+    let examples = corpus::examples(&stage.corpus, &recipe.prompts, &policy.model().tokenizer)?;
     let tokens: usize = examples
         .iter()
         .map(|example| example.prompt.len() + example.target.len())
         .sum();
-    let mut policy = Policy::new(initial::model(recipe, tokenizer), 0);
-    let size = policy.params().values.len();
-    println!("{size} parameters, {} examples, {tokens} tokens", examples.len());
+    println!("{} examples, {tokens} tokens", examples.len());
     let bar = ProgressBar::new(1).with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps {eta} {msg}")?);
     let mut said = Instant::now();
-    let report = sft::train(&mut policy, examples, &recipe.sft, |step| {
+    let report = sft::train(policy, examples, &stage.sft, |step| {
         bar.set_length(step.steps);
         bar.set_position(step.step);
         bar.set_message(format!("loss {:.3}", step.loss));
@@ -103,17 +134,15 @@ fn trained(recipe: &Recipe) -> anyhow::Result<(LoadedModel, String)> {
         Progress::Continue
     })?;
     bar.finish_and_clear();
-    println!("trained in {:.0} s", started.elapsed().as_secs_f64());
     let SftReport {
         steps,
         target_tokens,
         last_loss,
         ..
     } = report;
-    let training = format!(
-        "{steps} supervised steps over {tokens} tokens ({target_tokens} of them targets), last loss {last_loss:.3} nats."
-    );
-    Ok((policy.model().clone(), training))
+    Ok(format!(
+        "{steps} steps over {tokens} tokens ({target_tokens} of them targets), last loss {last_loss:.3} nats"
+    ))
 }
 
 fn measured(model: &LoadedModel, recipe: &Recipe, effort: Effort, training: &str) -> anyhow::Result<String> {

@@ -22,6 +22,16 @@ pub(super) struct Recipe {
     pub(super) vocab_size: usize,
     /// Templates of the two prompts; stored with the model.
     pub(super) prompts: Prompts,
+    /// Problems from which the tokenizer learns its merges.
+    pub(super) tokenizer_examples: usize,
+    /// Supervised stages, one after the other.
+    pub(super) stages: Vec<Stage>,
+}
+
+/// One supervised stage.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stage {
     /// What to train on.
     pub(super) corpus: Corpus,
     /// How.
@@ -45,11 +55,13 @@ pub(super) struct Shape {
 pub(super) struct Corpus {
     /// Examples of both kinds.
     pub(super) examples: usize,
-    /// Problems from which the tokenizer learns its merges.
-    pub(super) tokenizer_examples: usize,
+    /// Stream of problems; stages with different ones share (almost) no problem.
+    pub(super) seed: u64,
     /// Share of examples that write a problem; the others solve one.
     pub(super) synthesis: f64,
-    /// Share of solutions that are the answer alone instead of a step a line.
+    /// Share of solutions that work the whole expression out in one line.
+    pub(super) one_line: f64,
+    /// Share of solutions that are the answer alone. The others have a step a line.
     pub(super) direct: f64,
     /// Weights of one, two and three operations.
     pub(super) steps: [f64; 3],

@@ -35,6 +35,13 @@ impl Op {
             Self::Div => (right != 0 && left % right == 0).then(|| left / right),
         }
     }
+
+    fn binds(self) -> u8 {
+        match self {
+            Self::Add | Self::Sub => 1,
+            Self::Mul | Self::Div => 2,
+        }
+    }
 }
 
 /// A side of a step.
@@ -152,5 +159,24 @@ impl Computation {
             text += &format!("{}{}{}={result}\n", self.value(*left), op.sign(), self.value(*right));
         }
         text + &format!("\\boxed{{{}}}", self.answer())
+    }
+
+    /// The whole computation as one expression, brackets where needed.
+    #[must_use]
+    pub fn expression(&self) -> String {
+        self.expression_of(self.shape.steps.len() - 1).0
+    }
+
+    fn expression_of(&self, step: usize) -> (String, u8) {
+        let (op, left, right) = self.shape.steps[step];
+        let side = |term: Term, least: u8| match term {
+            Term::Operand(index) => self.operands[index].to_string(),
+            Term::Step(index) => {
+                let (text, binds) = self.expression_of(index);
+                if binds < least { format!("({text})") } else { text }
+            }
+        };
+        let text = format!("{}{}{}", side(left, op.binds()), op.sign(), side(right, op.binds() + 1));
+        (text, op.binds())
     }
 }

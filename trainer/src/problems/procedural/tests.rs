@@ -89,19 +89,35 @@ fn the_same_seed_writes_the_same_problems() {
 }
 
 #[test]
-fn solutions_work_a_step_a_line() {
-    let cases: &[(&str, &[i64], &str)] = &[
-        ("a+b", &[12, 7], "12+7=19\n\\boxed{19}"),
-        ("a-b-c", &[30, 4, 5], "30-4=26\n26-5=21\n\\boxed{21}"),
-        ("a-b*c", &[50, 4, 5], "4*5=20\n50-20=30\n\\boxed{30}"),
-        ("(a+b)*c", &[3, 4, 5], "3+4=7\n7*5=35\n\\boxed{35}"),
-        ("a/b+c", &[12, 4, 5], "12/4=3\n3+5=8\n\\boxed{8}"),
-        ("a*b+c*d", &[2, 3, 4, 5], "2*3=6\n4*5=20\n6+20=26\n\\boxed{26}"),
-        ("(a+b)*c-d", &[2, 3, 4, 5], "2+3=5\n5*4=20\n20-5=15\n\\boxed{15}"),
+fn solutions_and_expressions() {
+    let cases: &[(&str, &[i64], &str, &str)] = &[
+        ("a+b", &[12, 7], "12+7=19\n\\boxed{19}", "12+7"),
+        ("a-b-c", &[30, 4, 5], "30-4=26\n26-5=21\n\\boxed{21}", "30-4-5"),
+        ("a-b*c", &[50, 4, 5], "4*5=20\n50-20=30\n\\boxed{30}", "50-4*5"),
+        ("(a+b)*c", &[3, 4, 5], "3+4=7\n7*5=35\n\\boxed{35}", "(3+4)*5"),
+        ("a/b+c", &[12, 4, 5], "12/4=3\n3+5=8\n\\boxed{8}", "12/4+5"),
+        (
+            "a*b+c*d",
+            &[2, 3, 4, 5],
+            "2*3=6\n4*5=20\n6+20=26\n\\boxed{26}",
+            "2*3+4*5",
+        ),
+        (
+            "(a+b)*c-d",
+            &[2, 3, 4, 5],
+            "2+3=5\n5*4=20\n20-5=15\n\\boxed{15}",
+            "(2+3)*4-5",
+        ),
     ];
-    for (name, operands, solution) in cases {
+    for (name, operands, solution, expression) in cases {
         let computation = Computation::new(shape(name).expect("known"), operands.to_vec()).expect("whole");
-        assert_eq!(computation.worked_solution(), *solution);
+        assert_eq!(
+            (
+                computation.worked_solution().as_str(),
+                computation.expression().as_str()
+            ),
+            (*solution, *expression)
+        );
     }
     assert_eq!(Computation::new(shape("a/b").expect("known"), vec![7, 2]), None);
     assert_eq!(Computation::new(shape("a/b").expect("known"), vec![7]), None);
