@@ -9,7 +9,7 @@ const SCRIPT: &str = "openai_client.py";
 
 /// Builds the server and lets `tests/conformance/openai_client.py --svs PATH` start it and talk to it.
 pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
-    let python = match python::prepare(options, "openai", &["openai>=2,<3"])? {
+    let python = match python::prepare(options, "openai", &["openai>=2"])? {
         python::Python::Ready(python) => python,
         python::Python::NotReached(what) => return Ok(Outcome::NotReached(what)),
     };
