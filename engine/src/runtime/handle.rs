@@ -192,6 +192,10 @@ impl EngineHandle {
             // The thread answers or is gone; a step under way at the deadline ends first.
             let _ = done.recv();
         }
+        // Until the thread has let go of the queue, a submit would be taken and then broken off.
+        while !self.inner.thread.is_finished() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// A seed for a request that brought none.
