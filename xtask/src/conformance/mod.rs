@@ -7,6 +7,7 @@ mod forward;
 mod openai;
 mod python;
 mod smollm2;
+mod swap;
 
 use std::path::PathBuf;
 
@@ -33,7 +34,8 @@ pub(crate) struct Options {
 enum Step {
     /// The official `openai` client against `svs serve`.
     Openai,
-    /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy tokens.
+    /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy
+    /// tokens; and a swap under 16 streams.
     Smollm2,
 }
 
