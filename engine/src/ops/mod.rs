@@ -7,6 +7,7 @@ pub(crate) mod attention;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod gemm;
+mod limits;
 pub(crate) mod logsumexp;
 pub(crate) mod norm;
 pub(crate) mod par;
@@ -14,6 +15,7 @@ pub(crate) mod rope;
 pub(crate) mod simd;
 
 pub use exp::exp;
+pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
 
 #[cfg(test)]

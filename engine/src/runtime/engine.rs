@@ -148,6 +148,7 @@ impl Engine {
 
     /// Runs one step; false if there was nothing to do.
     pub fn step(&mut self) -> bool {
+        let began = Instant::now();
         self.drop_abandoned();
         let Some(plan) = self.scheduler.schedule() else {
             return false;
@@ -162,6 +163,7 @@ impl Engine {
             }
             Err(_) => self.fail_all(&plan, &EngineError::Stopped("the step panicked; see the log".into())),
         }
+        self.stats.step_seconds += began.elapsed().as_secs_f64();
         true
     }
 
@@ -257,7 +259,9 @@ impl Engine {
             logit_rows: &logit_rows,
         };
         let (cache, scratch, logits) = (&mut self.cache, &mut self.scratch, &mut self.logits);
+        let began = Instant::now();
         self.pool.install(|| forward(&weights, cache, &batch, scratch, logits));
+        self.stats.decoder_seconds += began.elapsed().as_secs_f64();
     }
 
     /// Scores prompts, draws tokens, reports both.
@@ -285,7 +289,9 @@ impl Engine {
             }
             first = last;
         }
+        let began = Instant::now();
         let drawn = self.draw(&draws, vocab);
+        self.stats.sampler_seconds += began.elapsed().as_secs_f64();
         for ((id, _), drawn) in draws.into_iter().zip(drawn) {
             self.accept(id, drawn, plan.version);
         }

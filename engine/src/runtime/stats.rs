@@ -25,6 +25,12 @@ pub struct EngineStats {
     pub publishes: u64,
     /// Steps run since start.
     pub steps: u64,
+    /// Seconds spent in steps since start.
+    pub step_seconds: f64,
+    /// Of these, seconds in the decoder's kernels.
+    pub decoder_seconds: f64,
+    /// Of the steps' seconds, those in the sampler.
+    pub sampler_seconds: f64,
     /// Current policy version.
     pub version: u64,
     /// Generation is paused.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod bench;
 pub mod demo;
 pub mod eval;
 pub mod openapi;
@@ -37,6 +38,8 @@ pub enum Command {
     Sft(Box<sft::Args>),
     /// Grade predictions against gold answers.
     Verify(verify::Args),
+    /// Measure how fast this machine runs a model, and what share of its limits that is.
+    Bench(bench::Args),
     /// Print the OpenAPI document of the HTTP API.
     Openapi(openapi::Args),
 }
@@ -63,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(*args),
         Command::Sft(args) => sft::run(*args),
         Command::Verify(args) => verify::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Openapi(args) => openapi::run(args),
     }
 }

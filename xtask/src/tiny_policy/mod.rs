@@ -10,7 +10,7 @@ mod tokenizer;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use svs_engine::load::{LoadedModel, ModelSource, load, save};
 use svs_trainer::Policy;
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     /// Measure the policy in the output folder instead of training one.
     #[arg(long)]
     measure_only: bool,
-    /// Fail if the checksums differ from those recorded in the output folder.
+    /// Train, compare the checksums with those recorded in the output folder, and leave the folder as it is.
     #[arg(long)]
     verify: bool,
     /// Held-out problems to measure on.
@@ -64,13 +64,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         println!("{}", measured(&model, &recipe, effort, "")?);
         return Ok(());
     }
-    let recorded = std::fs::read_to_string(folder.join(record::CHECKSUMS)).ok();
+    let recorded = options.verify.then(|| record::read_checksums(&folder)).transpose()?;
     let (model, training) = trained(&recipe, options.last_stage_of.as_deref())?;
-    let sums = record::write_model(&folder, &model)?;
+    let sums = record::stage(&model)?;
     println!("{sums}");
-    if options.verify && recorded.as_deref() != Some(sums.as_str()) {
-        bail!("the files differ from the checksums recorded before");
+    if let Some(recorded) = recorded {
+        ensure!(
+            recorded == sums,
+            "the files in target/tiny-policy differ from the checksums recorded in {}:\n{recorded}",
+            folder.display()
+        );
+        println!("as recorded in {}", folder.display());
+        return Ok(());
     }
+    record::install(&folder, &sums)?;
     let figures = measured(&model, &recipe, effort, &training)?;
     println!("{figures}");
     std::fs::write(folder.join(record::FIGURES), figures)?;
@@ -93,10 +100,13 @@ fn trained(recipe: &Recipe, earlier: Option<&Path>) -> anyhow::Result<(LoadedMod
     println!("{} parameters", model.params.values.len());
     let mut policy = Policy::new(model, 0);
     let mut training = String::new();
+    for index in first + 1..recipe.stages.len() {
+        clear_stage(index)?;
+    }
     for (index, stage) in recipe.stages.iter().enumerate().skip(first) {
         training += &format!("Stage {}: {}. ", index + 1, train_stage(&mut policy, recipe, stage)?);
         if index + 1 < recipe.stages.len() {
-            let folder = crate::repo::target().join(format!("tiny-policy-stage-{}", index + 1));
+            let folder = stage_folder(index + 1);
             save(&folder, policy.model(), policy.params())?;
             println!("stage {} saved in {}", index + 1, folder.display());
         }
@@ -107,6 +117,20 @@ fn trained(recipe: &Recipe, earlier: Option<&Path>) -> anyhow::Result<(LoadedMod
         ..policy.model().clone()
     };
     Ok((model, training))
+}
+
+/// Where the policy is kept after stage `number`, counted from 1.
+fn stage_folder(number: usize) -> PathBuf {
+    crate::repo::target().join(format!("tiny-policy-stage-{number}"))
+}
+
+/// Removes what an earlier run kept of a stage, before the minutes of training rather than after them.
+fn clear_stage(number: usize) -> anyhow::Result<()> {
+    let folder = stage_folder(number);
+    match std::fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context(folder.display().to_string()),
+        _ => Ok(()),
+    }
 }
 
 fn train_stage(policy: &mut Policy, recipe: &Recipe, stage: &Stage) -> anyhow::Result<String> {

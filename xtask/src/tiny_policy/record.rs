@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -16,28 +16,50 @@ pub(super) const CHECKSUMS: &str = "SHA256SUMS";
 /// The figures.
 pub(super) const FIGURES: &str = "FIGURES.md";
 
-/// Writes the model's files into `folder` and their checksums beside them; returns the checksums.
-pub(super) fn write_model(folder: &Path, model: &LoadedModel) -> anyhow::Result<String> {
-    let staging = crate::repo::target().join("tiny-policy");
+/// Where the files lie before they are installed.
+fn staging() -> PathBuf {
+    crate::repo::target().join("tiny-policy")
+}
+
+/// Writes the model's files to a staging folder; returns their checksums.
+pub(super) fn stage(model: &LoadedModel) -> anyhow::Result<String> {
+    let staging = staging();
     save(&staging, model, &model.params)?;
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let mut names: Vec<String> = Vec::new();
-    for entry in fs::read_dir(&staging)? {
-        let entry = entry?;
-        fs::copy(entry.path(), folder.join(entry.file_name())).with_context(|| folder.display().to_string())?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
     let mut sums = String::new();
-    for name in names {
-        let digest = Sha256::digest(fs::read(folder.join(&name))?);
+    for name in names(&staging)? {
+        let digest = Sha256::digest(fs::read(staging.join(&name))?);
         let hex = digest
             .iter()
             .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         writeln!(sums, "{hex}  {name}")?;
     }
-    fs::write(folder.join(CHECKSUMS), &sums)?;
     Ok(sums)
+}
+
+/// Copies the staged files into `folder`, with their checksums beside them.
+pub(super) fn install(folder: &Path, sums: &str) -> anyhow::Result<()> {
+    let staging = staging();
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for name in names(&staging)? {
+        fs::copy(staging.join(&name), folder.join(&name)).with_context(|| folder.display().to_string())?;
+    }
+    fs::write(folder.join(CHECKSUMS), sums)?;
+    Ok(())
+}
+
+/// The checksums recorded in `folder`.
+pub(super) fn read_checksums(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join(CHECKSUMS);
+    fs::read_to_string(&path).with_context(|| format!("cannot read the recorded checksums {}", path.display()))
+}
+
+/// The files of a folder, sorted.
+fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let mut names = fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    names.sort();
+    Ok(names)
 }
 
 /// The figures as Markdown.

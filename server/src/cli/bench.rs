@@ -1,0 +1,118 @@
+//! `svs bench`: how fast this machine runs a model, beside what the machine can do at most.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use svs_engine::WeightSet;
+use svs_engine::load::{ModelSource, load};
+
+use crate::assets::embedded_policy;
+use crate::bench::{Load, measure, render};
+
+/// Arguments of `svs bench`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Rollouts: many prompts at once, each continued by a fixed number of tokens.
+    Rollouts(Rollouts),
+}
+
+/// Arguments of `svs bench rollouts`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  svs bench rollouts --model ./SmolLM2 --batch 64
+  svs bench rollouts --model ./SmolLM2 --batch 64 --group 8 --max-tokens 128
+  svs bench rollouts --model ./SmolLM2 --batch 16 --json
+
+Prompts are random tokens, EOS is ignored, tokens are drawn at temperature 1 with logprobs. Prefill lasts until every
+sequence has its first token, decode from then to the last token. The shares are of the fused multiply-adds and the
+bytes read that the machine was measured to do right before and after.")]
+pub struct Rollouts {
+    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Sequences at once.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    batch: usize,
+    /// Length of a prompt, tokens.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    prompt_tokens: usize,
+    /// New tokens of each sequence.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    max_tokens: u32,
+    /// Samples per prompt; they share its KV blocks. Divides the batch.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    group: usize,
+    /// Runs, of which the one with the median decode rate is reported.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeat: usize,
+    /// Rows of one step; by default all prompts at once.
+    #[arg(long, value_name = "N")]
+    max_num_batched_tokens: Option<usize>,
+    /// Threads of the compute pool [default: cores].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Seed of prompts and samples.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Print one line of JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command. Its result is what goes to stdout.
+///
+/// # Errors
+/// A model that cannot be read, a number out of range, or a failing engine.
+#[expect(clippy::print_stdout, reason = "the result of the command")]
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let What::Rollouts(args) = args.what;
+    let bounds = [
+        ("--batch", args.batch),
+        ("--prompt-tokens", args.prompt_tokens),
+        ("--group", args.group),
+        ("--repeat", args.repeat),
+    ];
+    if let Some((flag, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {
+        bail!("{flag} must be at least 1");
+    }
+    if args.max_tokens < 2 {
+        bail!("--max-tokens must be at least 2: a decode rate needs two tokens");
+    }
+    if args.batch % args.group != 0 {
+        bail!("--batch {} is not a multiple of --group {}", args.batch, args.group);
+    }
+    let source = match &args.model {
+        Some(argument) => ModelSource::parse(argument),
+        None => embedded_policy()?,
+    };
+    let model = load(&source).context("cannot load the model")?;
+    let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+    let load = Load {
+        batch: args.batch,
+        group: args.group,
+        prompt_tokens: args.prompt_tokens,
+        max_tokens: args.max_tokens,
+        repeat: args.repeat,
+        max_num_batched_tokens: args.max_num_batched_tokens,
+        threads: args.threads,
+        seed: args.seed,
+    };
+    let report = measure(&model, &weights, &load)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", render(&report));
+    }
+    Ok(ExitCode::SUCCESS)
+}
