@@ -82,6 +82,28 @@ pub struct ModelConfig {
     pub sliding_window: Option<usize>,
 }
 
+/// How weight matrices are stored for serving. Arithmetic is f32 in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// As the master parameters.
+    #[default]
+    F32,
+    /// Rounded to the upper 16 bits: half the memory, and half the bytes to read per step.
+    Bf16,
+}
+
+impl Precision {
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// What happens to running sequences when new weights are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -121,6 +143,8 @@ pub struct EngineConfig {
     pub max_weight_sets: usize,
     /// Default for running sequences at a publish.
     pub in_flight: InFlight,
+    /// Storage of the weight matrices, those of published versions too.
+    pub weights: Precision,
 }
 
 impl Default for EngineConfig {
@@ -137,6 +161,7 @@ impl Default for EngineConfig {
             threads: None,
             max_weight_sets: 4,
             in_flight: InFlight::Keep,
+            weights: Precision::F32,
         }
     }
 }

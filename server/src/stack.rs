@@ -81,7 +81,13 @@ impl Stack {
             source,
         })?;
         let model = Arc::new(model);
-        let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+        let weights = Arc::new(WeightSet::pack_as(
+            config.engine.weights,
+            &model.config,
+            &model.params,
+            0,
+            "base",
+        ));
         let engine = EngineHandle::start(weights, model.tokenizer.clone(), config.engine.clone())?;
         let log = TrajectoryLog::open(&runs.join(LOG_FILE))?;
         let trainer = TrainerHandle::new(engine.clone(), Arc::clone(&model), log.clone(), runs);

@@ -7,7 +7,6 @@ use super::KvCache;
 use super::layer::{Activations, LayerRows, Work, layer_forward};
 use crate::ops::attention::{BLOCK_TOKENS, Kv};
 use crate::ops::elementwise::embed;
-use crate::ops::gemm::{View, gemm};
 use crate::ops::norm::rms_norm;
 use crate::ops::par::{Disjoint, Par};
 use crate::ops::rope::RopeTable;
@@ -193,14 +192,9 @@ fn step(
         &mut scratch.normed,
     );
     logits.resize(batch.logit_rows.len() * config.vocab_size, 0.0);
-    gemm(
-        par,
-        batch.logit_rows.len(),
-        View::rows(&scratch.normed, hidden),
-        &weights.head,
-        logits,
-        false,
-    );
+    weights
+        .head
+        .project(par, batch.logit_rows.len(), &scratch.normed, logits);
 }
 
 /// First sequence of part `i`: parts have about equally many rows.

@@ -5,7 +5,6 @@ use super::SequenceRows;
 use crate::config::ModelConfig;
 use crate::ops::attention::{AttentionShape, BLOCK_TOKENS, Kv, attention};
 use crate::ops::elementwise::{add, add_bias, swiglu};
-use crate::ops::gemm::{View, gemm};
 use crate::ops::norm::{rms_norm, rms_norm_heads};
 use crate::ops::par::Par;
 use crate::ops::rope::{RopeTable, rope};
@@ -96,25 +95,11 @@ pub(crate) unsafe fn layer_forward(
             &mut acts.attention,
         )
     };
-    gemm(
-        par,
-        count,
-        View::rows(&acts.attention, shape.q()),
-        &weights.o,
-        &mut work.delta,
-        false,
-    );
+    weights.o.project(par, count, &acts.attention, &mut work.delta);
     acts.middle.resize(count * hidden, 0.0);
     add(par, &acts.input, &work.delta, &mut acts.middle);
     mlp_inputs(par, weights, config, &acts.middle, &mut acts.gate_up, work);
-    gemm(
-        par,
-        count,
-        View::rows(&work.gated, config.intermediate_size),
-        &weights.down,
-        &mut work.delta,
-        false,
-    );
+    weights.down.project(par, count, &work.gated, &mut work.delta);
     out.resize(count * hidden, 0.0);
     add(par, &acts.middle, &work.delta, out);
 }
@@ -133,14 +118,7 @@ fn project_qkv(par: Par, weights: &LayerWeights, rows: LayerRows<'_>, acts: &mut
         &mut work.normed,
     );
     acts.qkv.resize(count * width, 0.0);
-    gemm(
-        par,
-        count,
-        View::rows(&work.normed, hidden),
-        &weights.qkv,
-        &mut acts.qkv,
-        false,
-    );
+    weights.qkv.project(par, count, &work.normed, &mut acts.qkv);
     if let Some(bias) = &weights.qkv_bias {
         add_bias(par, &mut acts.qkv, bias);
     }
@@ -169,14 +147,7 @@ pub(crate) fn mlp_inputs(
     work.normed.resize(count * hidden, 0.0);
     rms_norm(par, middle, &weights.post_norm, config.rms_norm_eps, &mut work.normed);
     gate_up.resize(count * 2 * inner, 0.0);
-    gemm(
-        par,
-        count,
-        View::rows(&work.normed, hidden),
-        &weights.gate_up,
-        gate_up,
-        false,
-    );
+    weights.gate_up.project(par, count, &work.normed, gate_up);
     work.gated.resize(count * inner, 0.0);
     swiglu(par, gate_up, inner, &mut work.gated);
 }

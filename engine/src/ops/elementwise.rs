@@ -1,7 +1,7 @@
 //! Passes without reductions: SwiGLU, residual, bias, embedding.
 
 use super::exp::exp;
-use super::gemm::Panels;
+use super::gemm::Matrix;
 use super::norm::SERIAL_ELEMENTS;
 use super::par::Par;
 use super::simd::multiversion;
@@ -97,13 +97,13 @@ pub(crate) enum Embedding {
 }
 
 /// `out = table[tokens]`, `[tokens, hidden]`.
-pub(crate) fn embed(par: Par, table: &Embedding, head: &Panels, tokens: &[u32], hidden: usize, out: &mut [f32]) {
+pub(crate) fn embed(par: Par, table: &Embedding, head: &Matrix, tokens: &[u32], hidden: usize, out: &mut [f32]) {
     par.rows(out, hidden, SERIAL_ELEMENTS / 4, |first, out| {
         for (row, token) in out.chunks_exact_mut(hidden).zip(&tokens[first..]) {
             let token = *token as usize;
             match table {
                 Embedding::Table(table) => row.copy_from_slice(&table[token * hidden..][..hidden]),
-                Embedding::Tied => head.column_into(token, row),
+                Embedding::Tied => head.row_into(token, row),
             }
         }
     });

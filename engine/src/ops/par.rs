@@ -34,7 +34,13 @@ impl Par {
 
     /// Splits `rows` (each `width` long) into runs for the threads and calls `piece(first_row, rows)` on each.
     /// Stays serial when there are fewer than `least` elements.
-    pub(crate) fn rows(self, rows: &mut [f32], width: usize, least: usize, piece: impl Fn(usize, &mut [f32]) + Sync) {
+    pub(crate) fn rows<T: Send>(
+        self,
+        rows: &mut [T],
+        width: usize,
+        least: usize,
+        piece: impl Fn(usize, &mut [T]) + Sync,
+    ) {
         if width == 0 || rows.is_empty() {
             return;
         }

@@ -33,18 +33,11 @@ pub(super) fn select(hidden: &[f32], width: usize, targets: &[Target]) -> Vec<f3
 
 /// Scaled logits of a chunk of selected rows, `[rows, vocab]`, and the normed rows.
 fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -> (Vec<f32>, Vec<f32>) {
-    let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
+    let vocab = weights.config.vocab_size;
     let mut normed = vec![0.0; selected.len()];
     rms_norm(par, selected, &weights.norm, weights.config.rms_norm_eps, &mut normed);
     let mut logits = vec![0.0; targets.len() * vocab];
-    gemm(
-        par,
-        targets.len(),
-        View::rows(&normed, width),
-        &weights.head,
-        &mut logits,
-        false,
-    );
+    weights.head.project(par, targets.len(), &normed, &mut logits);
     for (row, target) in logits.chunks_exact_mut(vocab).zip(targets) {
         // The sampler's expression: no division at temperature 1.
         if target.temperature != 1.0 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{Family, ModelConfig, Rope};
+use crate::config::{Family, ModelConfig, Precision, Rope};
 use crate::params::ParamLayout;
 use crate::sampler::philox4x32_10;
 
@@ -179,6 +179,36 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
         (difference / norm).sqrt()
     };
     assert!(distance(&split, &whole) < 1e-5, "{}", distance(&split, &whole));
+}
+
+#[test]
+fn gradients_in_bf16_are_those_in_f32_at_the_rounded_weights() {
+    let sequences = sequences();
+    for family in FAMILIES {
+        let config = config(family);
+        let masters = params(&config);
+        let mut rounded = masters.clone();
+        for entry in &masters.layout.entries {
+            // What stays f32: vectors, and an embedding that is not the output projection.
+            let table = entry.name.contains("embed_tokens") && !config.tie_word_embeddings;
+            if entry.shape.len() == 2 && !table {
+                let values = &mut rounded.values[entry.offset..entry.offset + entry.len()];
+                values
+                    .iter_mut()
+                    .for_each(|value| *value = half::bf16::from_f32(*value).to_f32());
+            }
+        }
+        let gradients = |precision, params: &Params| {
+            let set = Arc::new(WeightSet::pack_as(precision, &config, params, 1, "test"));
+            let weights = TrainWeights::prepare(set, params);
+            let mut grads = Params::zeros(params.layout.clone());
+            let scores = accumulate(&weights, &sequences, &coefficients(&sequences), &mut grads).expect("finite");
+            (scores, grads.values)
+        };
+        let straight_through = gradients(Precision::Bf16, &masters);
+        assert_eq!(straight_through, gradients(Precision::F32, &rounded), "{family:?}");
+        assert_ne!(straight_through.1, gradients(Precision::F32, &masters).1, "{family:?}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::Precision;
 use crate::ops::gemm::Panels;
 use crate::params::Params;
 use crate::weights::{LayerTensors, WeightSet, tensor};
@@ -25,13 +26,18 @@ pub(super) struct LayerTransposed {
 }
 
 impl TrainWeights {
-    /// Prepares `set` for the backward; `params` are the master parameters it was packed from.
+    /// Prepares `set` for the backward; `params` are the master parameters it was packed from. The backward goes through
+    /// the matrices as they were rounded; its gradients are those of the masters (straight through the rounding).
     ///
     /// # Panics
     /// If the layout of `params` is not that of the set's config.
     #[must_use]
     pub fn prepare(set: Arc<WeightSet>, params: &Params) -> Self {
         let config = &set.config;
+        let rows = |parts: &[&[f32]], n| match set.precision {
+            Precision::F32 => Panels::from_rows(parts, n),
+            Precision::Bf16 => Panels::from_rows(parts, n).rounded(),
+        };
         let (hidden, inner, q) = (
             config.hidden_size,
             config.intermediate_size,
@@ -42,10 +48,10 @@ impl TrainWeights {
             let qkv = ["q", "k", "v"].map(|p| tensors.get(&format!("self_attn.{p}_proj.weight")));
             let gate_up = ["gate", "up"].map(|p| tensors.get(&format!("mlp.{p}_proj.weight")));
             LayerTransposed {
-                qkv: Panels::from_rows(&qkv, hidden),
-                o: Panels::from_rows(&[tensors.get("self_attn.o_proj.weight")], q),
-                gate_up: Panels::from_rows(&gate_up, hidden),
-                down: Panels::from_rows(&[tensors.get("mlp.down_proj.weight")], inner),
+                qkv: rows(&qkv, hidden),
+                o: rows(&[tensors.get("self_attn.o_proj.weight")], q),
+                gate_up: rows(&gate_up, hidden),
+                down: rows(&[tensors.get("mlp.down_proj.weight")], inner),
             }
         };
         let head = if config.tie_word_embeddings {
@@ -54,7 +60,7 @@ impl TrainWeights {
             "lm_head.weight"
         };
         let layers = (0..config.layers).map(layer).collect();
-        let head = Panels::from_rows(&[tensor(params, head)], hidden);
+        let head = rows(&[tensor(params, head)], hidden);
         Self { layers, head, set }
     }
 }

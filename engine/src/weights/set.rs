@@ -1,8 +1,8 @@
 //! Serving weights of one version, packed for the kernels.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, Precision};
 use crate::ops::elementwise::Embedding;
-use crate::ops::gemm::Panels;
+use crate::ops::gemm::Matrix;
 use crate::ops::rope::frequencies;
 use crate::params::Params;
 
@@ -11,6 +11,8 @@ use crate::params::Params;
 pub struct WeightSet {
     /// Shape of the model.
     pub config: ModelConfig,
+    /// Storage of the matrices.
+    pub precision: Precision,
     /// Version, unique in a store; grows with each publish.
     pub version: u64,
     /// Human name, e.g. `base`, `step-12`.
@@ -18,7 +20,7 @@ pub struct WeightSet {
     pub(crate) embedding: Embedding,
     pub(crate) layers: Vec<LayerWeights>,
     pub(crate) norm: Vec<f32>,
-    pub(crate) head: Panels,
+    pub(crate) head: Matrix,
     pub(crate) frequencies: Vec<f32>,
 }
 
@@ -26,13 +28,13 @@ pub struct WeightSet {
 #[derive(Debug)]
 pub(crate) struct LayerWeights {
     pub(crate) input_norm: Vec<f32>,
-    pub(crate) qkv: Panels,
+    pub(crate) qkv: Matrix,
     pub(crate) qkv_bias: Option<Vec<f32>>,
     pub(crate) head_norms: Option<[Vec<f32>; 2]>,
-    pub(crate) o: Panels,
+    pub(crate) o: Matrix,
     pub(crate) post_norm: Vec<f32>,
-    pub(crate) gate_up: Panels,
-    pub(crate) down: Panels,
+    pub(crate) gate_up: Matrix,
+    pub(crate) down: Matrix,
 }
 
 /// Master tensors of one layer by their short names.
@@ -68,12 +70,19 @@ pub(crate) fn tensor<'a>(params: &'a Params, name: &str) -> &'a [f32] {
 }
 
 impl WeightSet {
-    /// Packs master parameters (copied, so later optimizer steps do not show through).
+    /// [`Self::pack_as`] in f32.
+    #[must_use]
+    pub fn pack(config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
+        Self::pack_as(Precision::F32, config, params, version, label)
+    }
+
+    /// Packs master parameters (copied, so later optimizer steps do not show through). In bf16 the matrices are rounded;
+    /// norms, biases and an embedding of its own stay f32.
     ///
     /// # Panics
     /// If the layout of `params` is not that of `config`.
     #[must_use]
-    pub fn pack(config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
+    pub fn pack_as(precision: Precision, config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
         let embedding = tensor(params, "model.embed_tokens.weight");
         let head = if config.tie_word_embeddings {
             embedding
@@ -82,6 +91,7 @@ impl WeightSet {
         };
         Self {
             config: config.clone(),
+            precision,
             version,
             label: label.into(),
             embedding: match config.tie_word_embeddings {
@@ -89,10 +99,10 @@ impl WeightSet {
                 false => Embedding::Table(embedding.to_vec()),
             },
             layers: (0..config.layers)
-                .map(|layer| LayerWeights::pack(config, params, layer))
+                .map(|layer| LayerWeights::pack(precision, config, params, layer))
                 .collect(),
             norm: tensor(params, "model.norm.weight").to_vec(),
-            head: Panels::from_weights(&[head], config.hidden_size),
+            head: Matrix::pack(precision, &[head], config.hidden_size),
             frequencies: frequencies(&config.rope, config.head_dim),
         }
     }
@@ -104,20 +114,41 @@ impl WeightSet {
             Embedding::Table(table) => table.len(),
             Embedding::Tied => 0,
         };
-        let layers: usize = self.layers.iter().map(LayerWeights::elements).sum();
-        (table + layers + self.norm.len() + self.head.values.len()) * size_of::<f32>()
+        let layers: usize = self.layers.iter().map(LayerWeights::bytes).sum();
+        size_of::<f32>() * (table + self.norm.len()) + layers + self.head.bytes()
+    }
+}
+
+/// Sets from so many bytes on are freed on a thread of their own.
+const LARGE_BYTES: usize = 16 << 20;
+
+impl Drop for WeightSet {
+    /// The last lease often ends on the engine's thread, where giving half a gigabyte back to the system would hold up
+    /// every stream for some 50 ms.
+    fn drop(&mut self) {
+        if self.bytes() < LARGE_BYTES {
+            return;
+        }
+        let parts = (
+            std::mem::take(&mut self.layers),
+            std::mem::replace(&mut self.head, Matrix::empty()),
+        );
+        // Without a thread the closure, and with it the memory, is dropped here.
+        let _ = std::thread::Builder::new()
+            .name("svs-free".into())
+            .spawn(move || drop(parts));
     }
 }
 
 impl LayerWeights {
-    fn pack(config: &ModelConfig, params: &Params, layer: usize) -> Self {
+    fn pack(precision: Precision, config: &ModelConfig, params: &Params, layer: usize) -> Self {
         let tensors = LayerTensors::new(params, layer);
         let get = |suffix: &str| tensors.get(suffix);
         let weights = ["q", "k", "v"].map(|p| get(&format!("self_attn.{p}_proj.weight")));
         let (hidden, q) = (config.hidden_size, config.heads * config.head_dim);
         Self {
             input_norm: get("input_layernorm.weight").to_vec(),
-            qkv: Panels::from_weights(&weights, hidden),
+            qkv: Matrix::pack(precision, &weights, hidden),
             qkv_bias: config.qkv_bias.then(|| {
                 ["q", "k", "v"]
                     .map(|p| get(&format!("self_attn.{p}_proj.bias")))
@@ -126,15 +157,20 @@ impl LayerWeights {
             head_norms: config
                 .qk_norm
                 .then(|| ["q", "k"].map(|p| get(&format!("self_attn.{p}_norm.weight")).to_vec())),
-            o: Panels::from_weights(&[get("self_attn.o_proj.weight")], q),
+            o: Matrix::pack(precision, &[get("self_attn.o_proj.weight")], q),
             post_norm: get("post_attention_layernorm.weight").to_vec(),
-            gate_up: Panels::from_weights(&[get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")], hidden),
-            down: Panels::from_weights(&[get("mlp.down_proj.weight")], config.intermediate_size),
+            gate_up: Matrix::pack(
+                precision,
+                &[get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")],
+                hidden,
+            ),
+            down: Matrix::pack(precision, &[get("mlp.down_proj.weight")], config.intermediate_size),
         }
     }
 
-    fn elements(&self) -> usize {
-        let panels = [&self.qkv, &self.o, &self.gate_up, &self.down];
-        panels.iter().map(|p| p.values.len()).sum::<usize>() + self.input_norm.len() + self.post_norm.len()
+    fn bytes(&self) -> usize {
+        let matrices = [&self.qkv, &self.o, &self.gate_up, &self.down];
+        let norms = self.input_norm.len() + self.post_norm.len();
+        matrices.iter().map(|matrix| matrix.bytes()).sum::<usize>() + size_of::<f32>() * norms
     }
 }

@@ -5,7 +5,7 @@ use svs_engine::config::Family;
 use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
 use svs_engine::ops::logsumexp;
 use svs_engine::train::{TrainSequence, score};
-use svs_engine::{ModelConfig, WeightSet};
+use svs_engine::{ModelConfig, Precision, WeightSet};
 
 use crate::fixture::{Golden, hashed, params};
 
@@ -85,10 +85,17 @@ fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
         .install(work)
 }
 
+/// Every model in every precision that may be trained.
+fn cases() -> impl Iterator<Item = (Precision, ModelConfig)> {
+    [Precision::F32, Precision::Bf16]
+        .into_iter()
+        .flat_map(|precision| models().into_iter().map(move |config| (precision, config)))
+}
+
 #[test]
 fn a_row_in_a_batch_equals_the_row_alone() {
-    for config in models() {
-        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+    for (precision, config) in cases() {
+        let weights = WeightSet::pack_as(precision, &config, &params(&config), 1, "parity");
         let sequences: Vec<_> = [61, 1, 17, 40, 16, 33, 58]
             .iter()
             .enumerate()
@@ -104,7 +111,7 @@ fn a_row_in_a_batch_equals_the_row_alone() {
                 for (i, (batched, alone)) in batched.iter().zip(&alone).enumerate() {
                     assert!(
                         same_bits(batched, alone),
-                        "{:?} sequence {i}, chunks {chunks:?}",
+                        "{:?} {precision:?} sequence {i}, chunks {chunks:?}",
                         config.family
                     );
                 }
@@ -115,8 +122,8 @@ fn a_row_in_a_batch_equals_the_row_alone() {
 
 #[test]
 fn training_scores_are_the_bits_of_sampling() {
-    for config in models() {
-        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+    for (precision, config) in cases() {
+        let weights = WeightSet::pack_as(precision, &config, &params(&config), 1, "parity");
         let sequences: Vec<_> = (0..5).map(|i| tokens(&config, i, 30 + 7 * i)).collect();
         let logits = run(&weights, &sequences, &[1, 9, 64, 3, 16]);
         let temperatures = [1.0, 0.7, 1.3, 0.25, 2.0];
@@ -139,7 +146,12 @@ fn training_scores_are_the_bits_of_sampling() {
                         temperature => row.iter().map(|logit| logit / temperature).collect(),
                     };
                     let sampled = scaled[sequence.tokens[*position as usize] as usize] - logsumexp(&scaled);
-                    assert_eq!(score.logprob.to_bits(), sampled.to_bits(), "{:?}", config.family);
+                    assert_eq!(
+                        score.logprob.to_bits(),
+                        sampled.to_bits(),
+                        "{:?} {precision:?}",
+                        config.family
+                    );
                 }
             }
         }

@@ -108,7 +108,7 @@ impl Report {
             context,
         );
         Self {
-            weights: "f32",
+            weights: weights.precision.name(),
             kv: "f32",
             batch: load.batch,
             group: load.group,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use svs_engine::WeightSet;
 use svs_engine::load::{ModelSource, load};
+use svs_engine::{Precision, WeightSet};
 
+use super::shared::parse_precision;
 use crate::assets::embedded_policy;
 use crate::bench::{Load, measure, render};
 
@@ -59,6 +60,9 @@ pub struct Rollouts {
     /// Rows of one step; by default all prompts at once.
     #[arg(long, value_name = "N")]
     max_num_batched_tokens: Option<usize>,
+    /// Storage of the weight matrices: `f32` or `bf16`.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "bf16")]
+    weights: Precision,
     /// Threads of the compute pool [default: cores].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -97,7 +101,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         None => embedded_policy()?,
     };
     let model = load(&source).context("cannot load the model")?;
-    let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+    let weights = Arc::new(WeightSet::pack_as(
+        args.weights,
+        &model.config,
+        &model.params,
+        0,
+        "base",
+    ));
     let load = Load {
         batch: args.batch,
         group: args.group,

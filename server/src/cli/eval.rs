@@ -96,9 +96,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let model = load(&model_source).context("cannot load the model")?;
     let prompts = source::prompts(None, &model)?;
-    let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
-    let engine = EngineHandle::start(weights, model.tokenizer.clone(), args.model.engine())
-        .context("cannot start the engine")?;
+    let engine = args.model.engine();
+    let weights = Arc::new(WeightSet::pack_as(
+        engine.weights,
+        &model.config,
+        &model.params,
+        0,
+        "base",
+    ));
+    let engine = EngineHandle::start(weights, model.tokenizer.clone(), engine).context("cannot start the engine")?;
     let longest = u32::try_from(engine.max_model_len() / 2).unwrap_or(u32::MAX).min(1024);
     let config = EvalConfig {
         samples: args.samples,

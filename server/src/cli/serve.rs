@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use svs_engine::Precision;
 use svs_trainer::run::RunState;
 use tokio::net::TcpListener;
 
+use super::shared::parse_precision;
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
 use crate::http::router;
@@ -69,6 +71,9 @@ pub struct Args {
     /// Threads of the compute pool [default: cores].
     #[arg(long, value_name = "N", help_heading = "Engine bounds")]
     pub threads: Option<usize>,
+    /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    pub weights: Option<Precision>,
 }
 
 impl Args {
@@ -96,6 +101,7 @@ impl Args {
         }
         config.engine.max_model_len = self.max_model_len.or(config.engine.max_model_len);
         config.engine.threads = self.threads.or(config.engine.threads);
+        over(&mut config.engine.weights, self.weights);
         if !self.served_model_name.is_empty() {
             config.server.served_model_names = self.served_model_name;
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use svs_engine::EngineConfig;
+use svs_engine::{EngineConfig, Precision};
 
 use crate::config::ServeConfig;
 
@@ -27,6 +27,17 @@ pub struct ModelArgs {
     /// Threads of the compute pool [default: cores].
     #[arg(long, value_name = "N", help_heading = "Engine bounds")]
     pub threads: Option<usize>,
+    /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    pub weights: Option<Precision>,
+}
+
+/// Reads the name of a precision.
+pub(super) fn parse_precision(text: &str) -> Result<Precision, String> {
+    [Precision::F32, Precision::Bf16]
+        .into_iter()
+        .find(|precision| precision.name() == text)
+        .ok_or_else(|| "must be `f32` or `bf16`".into())
 }
 
 impl ModelArgs {
@@ -40,6 +51,7 @@ impl ModelArgs {
             kv_cache_bytes: self.kv_cache_bytes.unwrap_or(default.kv_cache_bytes),
             max_model_len: self.max_model_len,
             threads: self.threads,
+            weights: self.weights.unwrap_or(default.weights),
             ..default
         }
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use batching::{accumulate_all, by_tokens};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 use svs_engine::load::LoadedModel;
-use svs_engine::{Params, WeightSet};
+use svs_engine::{Params, Precision, WeightSet};
 
 use crate::optim::{AdamW, OptimConfig, StepReport};
 
@@ -27,6 +27,7 @@ use crate::optim::{AdamW, OptimConfig, StepReport};
 pub struct Policy {
     model: LoadedModel,
     version: u64,
+    precision: Precision,
     /// Made by the first update: serving, evaluation and supervised training need no moments.
     optimizer: Option<AdamW>,
     /// The last packed weights, as long as they are those of `version`.
@@ -40,9 +41,19 @@ impl Policy {
         Self {
             model,
             version,
+            precision: Precision::F32,
             optimizer: None,
             packed: Mutex::new(None),
         }
+    }
+
+    /// The same policy, with its weights packed in `precision`: that of the engine that samples from it. The masters and
+    /// the optimizer stay f32.
+    #[must_use]
+    pub fn serving_in(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.forget_packed();
+        self
     }
 
     /// Shape, tokenizer, name and current parameters.
@@ -128,7 +139,8 @@ impl Policy {
 
     /// Packs the current parameters afresh.
     pub(crate) fn pack(&self, label: &str) -> Arc<WeightSet> {
-        Arc::new(WeightSet::pack(
+        Arc::new(WeightSet::pack_as(
+            self.precision,
             &self.model.config,
             &self.model.params,
             self.version,

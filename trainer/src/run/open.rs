@@ -80,7 +80,8 @@ impl Runner {
         let folder = around.runs.join(&run_id);
         fs::create_dir_all(&folder).map_err(|error| file_error(&folder, &error))?;
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
-        let mut policy = Policy::new(around.model.as_ref().clone(), 0);
+        let precision = around.engine.config().weights;
+        let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(precision);
         let mut memory = Memory::new(config.clone());
         let mut saved = None;
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
@@ -99,7 +100,8 @@ impl Runner {
         fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
         let history = History::open(&folder, memory.step)?;
         let reference = (config.algorithm.kl_loss_coef != 0.0).then(|| {
-            Arc::new(WeightSet::pack(
+            Arc::new(WeightSet::pack_as(
+                precision,
                 &around.model.config,
                 &around.model.params,
                 0,

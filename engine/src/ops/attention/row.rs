@@ -13,11 +13,11 @@ const _: () = assert!(LANES == BLOCK_TOKENS, "a block is one vector of scores");
 #[inline(always)]
 fn dots<const COUNT: usize>(q: &[f32], keys: [&[f32]; COUNT], out: &mut [f32]) {
     let mut sums = [[0.0_f32; BLOCK_TOKENS]; COUNT];
-    let keys = keys.map(|keys| keys.as_chunks::<BLOCK_TOKENS>().0.as_ptr());
+    // Of known length, so that the loop has no checks.
+    let keys = keys.map(|keys| &keys.as_chunks::<BLOCK_TOKENS>().0[..q.len()]);
     for (d, x) in q.iter().enumerate() {
         for c in 0..COUNT {
-            // SAFETY: `scores` has checked that a block holds a row of 16 for each element of q.
-            let row = unsafe { keys[c].wrapping_add(d).read_unaligned() };
+            let row = &keys[c][d];
             for i in 0..BLOCK_TOKENS {
                 sums[c][i] = x.mul_add(row[i], sums[c][i]);
             }

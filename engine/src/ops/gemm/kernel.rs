@@ -1,13 +1,15 @@
 //! Register-blocked product kernels: `ROWS` rows of A times one or two panels of 16 columns of B.
 //!
 //! Every output element is one chain of fused multiply-adds over k in ascending order, whatever the instruction set and
-//! the number of rows, so all variants give the same bits. Operands come as slices of arrays: raw loads would carry the
+//! the number of rows, so all variants give the same bits. B may be stored narrower; it is widened in registers, which
+//! is exact, and multiplied and summed in f32. Operands come as slices of arrays: raw loads would carry the
 //! standard library's debug assertions into the inner loop.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
 use std::mem::transmute;
 
+use super::element::Element;
 use crate::ops::simd::{Isa, isa};
 
 /// Columns of a panel.
@@ -17,11 +19,11 @@ pub(crate) const MAX_ROWS: usize = 12;
 
 /// One tile: `rows × (panels · 16)` outputs over `k` terms.
 #[derive(Clone, Copy)]
-pub(crate) struct Tile<'a> {
+pub(crate) struct Tile<'a, T> {
     /// A's rows, `[k, rows]`.
     pub(crate) a: &'a [f32],
     /// Panels of B, `[k, 16]` each.
-    pub(crate) b: [&'a [[f32; PANEL]]; 2],
+    pub(crate) b: [&'a [[T; PANEL]]; 2],
     /// First output.
     pub(crate) c: *mut f32,
     /// Distance of output rows.
@@ -30,7 +32,7 @@ pub(crate) struct Tile<'a> {
     pub(crate) resume: bool,
 }
 
-impl Tile<'_> {
+impl<T> Tile<'_, T> {
     /// The first of 16 outputs.
     #[inline(always)]
     fn output(&self, row: usize, panel: usize) -> *mut f32 {
@@ -56,12 +58,12 @@ pub(crate) fn tile_shape() -> (usize, usize) {
 /// # Safety
 /// The machine has `set`; `rows` and `panels` are within its shape; `c` is valid for the elements that the tile spans,
 /// and nothing else accesses them meanwhile.
-pub(crate) unsafe fn run(set: Isa, rows: usize, panels: usize, tile: Tile<'_>) {
+pub(crate) unsafe fn run<T: Element>(set: Isa, rows: usize, panels: usize, tile: Tile<'_, T>) {
     macro_rules! rows {
         ($kernel:ident, $panels:literal, [$($n:literal),*]) => {
             match rows {
                 // SAFETY: passed on to the caller.
-                $($n => unsafe { $kernel::<$n, $panels>(tile) },)*
+                $($n => unsafe { $kernel::<T, $n, $panels>(tile) },)*
                 _ => unreachable!("no kernel for {rows} rows"),
             }
         };
@@ -93,8 +95,8 @@ macro_rules! each_row {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+unsafe fn avx512<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<'_, T>) {
     use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
     let mut acc = [[_mm512_setzero_ps(); PANELS]; ROWS];
     if tile.resume {
@@ -114,9 +116,9 @@ unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
         .zip(tile.b[PANELS - 1]);
     for ((a, first), last) in terms {
         // SAFETY: same size, any bits are valid.
-        let first = unsafe { transmute::<[f32; PANEL], __m512>(*first) };
+        let first = unsafe { transmute::<[f32; PANEL], __m512>(T::widen(first)) };
         // SAFETY: as above.
-        let last = unsafe { transmute::<[f32; PANEL], __m512>(*last) };
+        let last = unsafe { transmute::<[f32; PANEL], __m512>(T::widen(last)) };
         each_row!(ROWS, R, {
             let x = _mm512_set1_ps(a[R]);
             acc[R][0] = _mm512_fmadd_ps(x, first, acc[R][0]);
@@ -135,7 +137,7 @@ unsafe fn avx512<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
+unsafe fn avx2<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<'_, T>) {
     use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
     const { assert!(PANELS == 1) };
     let mut acc = [[_mm256_setzero_ps(); 2]; ROWS];
@@ -147,7 +149,7 @@ unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
     }
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
         // SAFETY: same size, any bits are valid.
-        let [low, high] = unsafe { transmute::<[f32; PANEL], [__m256; 2]>(*b) };
+        let [low, high] = unsafe { transmute::<[f32; PANEL], [__m256; 2]>(T::widen(b)) };
         each_row!(ROWS, R, {
             let x = _mm256_set1_ps(a[R]);
             acc[R] = [_mm256_fmadd_ps(x, low, acc[R][0]), _mm256_fmadd_ps(x, high, acc[R][1])];
@@ -159,7 +161,7 @@ unsafe fn avx2<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
     });
 }
 
-unsafe fn portable<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
+unsafe fn portable<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<'_, T>) {
     const { assert!(PANELS == 1) };
     let mut acc = [[0.0_f32; PANEL]; ROWS];
     if tile.resume {
@@ -169,8 +171,9 @@ unsafe fn portable<const ROWS: usize, const PANELS: usize>(tile: Tile<'_>) {
         }
     }
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
+        let b = T::widen(b);
         for (x, acc) in a.iter().zip(&mut acc) {
-            for (acc, b) in acc.iter_mut().zip(b) {
+            for (acc, b) in acc.iter_mut().zip(&b) {
                 *acc = x.mul_add(*b, *acc);
             }
         }

@@ -1,40 +1,60 @@
 //! A matrix packed in panels of 16 columns, the layout that the product kernels read.
 
+use super::element::{Bf16, Element};
 use super::kernel::PANEL;
 use crate::ops::norm::SERIAL_ELEMENTS;
 use crate::ops::par::Par;
 
-/// A `[k, n]` matrix as `[ceil(n / 16), k, 16]` f32, the last panel padded with zeros.
+/// A `[k, n]` matrix as `[ceil(n / 16), k, 16]`, the last panel padded with zeros.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Panels {
+pub(crate) struct Panels<T = f32> {
     /// Rows: terms of each output's sum.
     pub(crate) k: usize,
     /// Columns: outputs.
     pub(crate) n: usize,
     /// The panels.
-    pub(crate) values: Vec<f32>,
+    pub(crate) values: Vec<T>,
 }
 
-impl Panels {
-    /// Packs weights `[n_i, k]` (row-major, stacked along n) for `X · Wᵀ`.
+impl<T: Element> Panels<T> {
+    /// Packs weights `[n_i, k]` (row-major, stacked along n) for `X · Wᵀ`, each element rounded to `T`.
     pub(crate) fn from_weights(parts: &[&[f32]], k: usize) -> Self {
-        let n = parts.iter().map(|part| part.len() / k).sum::<usize>();
+        let rows: Vec<&[f32]> = parts.iter().flat_map(|part| part.chunks_exact(k)).collect();
         let mut packed = Self {
             k,
-            n,
-            values: vec![0.0; n.div_ceil(PANEL) * PANEL * k],
+            n: rows.len(),
+            values: vec![T::default(); rows.len().div_ceil(PANEL) * PANEL * k],
         };
-        let rows = parts.iter().flat_map(|part| part.chunks_exact(k));
-        for (column, row) in rows.enumerate() {
-            let (panel, lane) = (column / PANEL, column % PANEL);
-            let panel = &mut packed.values[panel * k * PANEL..(panel + 1) * k * PANEL];
-            for (slot, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(row) {
-                slot[lane] = *value;
+        let stride = (k * PANEL).max(1);
+        Par::Pool.rows(&mut packed.values, stride, SERIAL_ELEMENTS, |first, panels| {
+            let columns = rows[first * PANEL..].chunks(PANEL);
+            for (panel, columns) in panels.chunks_exact_mut(stride).zip(columns) {
+                for (lane, column) in columns.iter().enumerate() {
+                    for (slot, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(*column) {
+                        slot[lane] = T::narrow(*value);
+                    }
+                }
             }
-        }
+        });
         packed
     }
 
+    /// One panel, `[k, 16]`.
+    pub(crate) fn panel(&self, panel: usize) -> &[[T; PANEL]] {
+        self.values[panel * self.k * PANEL..][..self.k * PANEL].as_chunks().0
+    }
+
+    /// Column `column`, `[k]`, into `out`: a row of the weights that were packed.
+    pub(crate) fn column_into(&self, column: usize, out: &mut [f32]) {
+        let (panel, lane) = (column / PANEL, column % PANEL);
+        let panel = &self.values[panel * self.k * PANEL..(panel + 1) * self.k * PANEL];
+        for (slot, value) in out.iter_mut().zip(panel.as_chunks::<PANEL>().0) {
+            *slot = T::widen(value)[lane];
+        }
+    }
+}
+
+impl Panels {
     /// Packs `[k_i, n]` matrices (row-major, stacked along k) as they lie: transposed weights for `dX = dY · W`.
     pub(crate) fn from_rows(parts: &[&[f32]], n: usize) -> Self {
         let mut packed = Self::default();
@@ -51,6 +71,14 @@ impl Panels {
         packed
     }
 
+    /// Each element rounded to bf16, in f32.
+    pub(crate) fn rounded(mut self) -> Self {
+        for row in self.values.as_chunks_mut().0 {
+            *row = Bf16::widen(&row.map(Bf16::narrow));
+        }
+        self
+    }
+
     /// Packs a row-major `[rows, n]` matrix in place of what this held: activations for `dW = dYᵀ · X`.
     pub(crate) fn refill(&mut self, par: Par, rows: &[f32], n: usize) {
         self.k = rows.len() / n;
@@ -62,20 +90,6 @@ impl Panels {
                 fill_panel(panel, rows, n, (first + index) * PANEL);
             }
         });
-    }
-
-    /// One panel, `[k, 16]`.
-    pub(crate) fn panel(&self, panel: usize) -> &[[f32; PANEL]] {
-        self.values[panel * self.k * PANEL..][..self.k * PANEL].as_chunks().0
-    }
-
-    /// Column `column`, `[k]`, into `out`: a row of the weights that were packed.
-    pub(crate) fn column_into(&self, column: usize, out: &mut [f32]) {
-        let (panel, lane) = (column / PANEL, column % PANEL);
-        let panel = &self.values[panel * self.k * PANEL..(panel + 1) * self.k * PANEL];
-        for (slot, value) in out.iter_mut().zip(panel.as_chunks::<PANEL>().0) {
-            *slot = value[lane];
-        }
     }
 }
 

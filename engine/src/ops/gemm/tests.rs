@@ -1,4 +1,8 @@
+use super::element::Bf16;
+use super::kernel::{self, Tile};
+use super::left::pack;
 use super::*;
+use crate::ops::simd::Isa;
 
 pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
@@ -14,8 +18,15 @@ fn chain(a: &[f32], b: &[f32], k: usize, start: f32) -> f32 {
     (0..k).fold(start, |sum, i| a[i].mul_add(b[i], sum))
 }
 
-#[test]
-fn every_output_is_one_sequential_chain() {
+/// What `T` stores of `values`.
+fn stored<T: Element>(values: &[f32]) -> Vec<f32> {
+    values
+        .iter()
+        .map(|value| T::widen(&[T::narrow(*value); PANEL])[0])
+        .collect()
+}
+
+fn outputs_are_sequential_chains<T: Element>() {
     for (m, k, n) in [
         (1, 7, 5),
         (2, 300, 16),
@@ -25,7 +36,8 @@ fn every_output_is_one_sequential_chain() {
         (251, 520, 40),
     ] {
         let (x, w) = (noise(m * k, 1), noise(n * k, 2));
-        let packed = Panels::from_weights(&[&w[..k * (n / 2)], &w[k * (n / 2)..]], k);
+        let packed = Panels::<T>::from_weights(&[&w[..k * (n / 2)], &w[k * (n / 2)..]], k);
+        let w = stored::<T>(&w);
         let mut c = noise(m * n, 3);
         let start = c.clone();
         gemm(Par::Pool, m, View::rows(&x, k), &packed, &mut c, true);
@@ -37,10 +49,15 @@ fn every_output_is_one_sequential_chain() {
 }
 
 #[test]
-fn all_instruction_sets_give_the_same_bits() {
+fn every_output_is_one_sequential_chain() {
+    outputs_are_sequential_chains::<f32>();
+    outputs_are_sequential_chains::<Bf16>();
+}
+
+fn instruction_sets_agree<T: Element>() {
     let (m, k, n) = (64, 300, 96);
     let (x, w) = (noise(m * k, 4), noise(n * k, 5));
-    let b = Panels::from_weights(&[&w], k);
+    let b = Panels::<T>::from_weights(&[&w], k);
     let mut want = vec![0.0; m * n];
     gemm(Par::Serial, m, View::rows(&x, k), &b, &mut want, false);
     let mut sets = vec![(Isa::Portable, 4)];
@@ -52,8 +69,8 @@ fn all_instruction_sets_give_the_same_bits() {
         let mut c = vec![0.0_f32; m * n];
         for first in (0..m).step_by(rows) {
             let height = rows.min(m - first);
-            let mut a = Vec::new();
-            pack(View::rows(&x, k), &(first..first + height), 1, 0..k, &mut a);
+            let mut a = vec![0.0; height * k];
+            pack(View::rows(&x, k), &(first..first + height), 0..k, &mut a);
             for panel in 0..n / PANEL {
                 let tile = Tile {
                     a: &a,
@@ -68,6 +85,28 @@ fn all_instruction_sets_give_the_same_bits() {
         }
         assert!(c.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits()), "{set:?}");
     }
+}
+
+#[test]
+fn all_instruction_sets_give_the_same_bits() {
+    instruction_sets_agree::<f32>();
+    instruction_sets_agree::<Bf16>();
+}
+
+#[test]
+fn bf16_rounds_to_nearest_even() {
+    let table = [
+        (1.0, 1.0),
+        (1.0 + 1.0 / 256.0, 1.0),
+        (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
+        (-1.0 - 1.1 / 256.0, -1.0 - 2.0 / 256.0),
+        (0.0, 0.0),
+        (f32::INFINITY, f32::INFINITY),
+    ];
+    for (value, want) in table {
+        assert_eq!(stored::<Bf16>(&[value]), [want], "{value}");
+    }
+    assert!(stored::<Bf16>(&[f32::NAN])[0].is_nan());
 }
 
 #[test]
@@ -113,7 +152,7 @@ fn a_split_sum_is_caught() {
 #[test]
 fn columns_are_read_back() {
     let w = noise(37 * 5, 11);
-    let packed = Panels::from_weights(&[&w], 5);
+    let packed = Panels::<f32>::from_weights(&[&w], 5);
     let mut row = [0.0; 5];
     packed.column_into(36, &mut row);
     assert_eq!(row, w[36 * 5..]);
