@@ -39,6 +39,7 @@ pub struct Message {
 
 /// Shape of the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ResponseFormat {
     /// Only `text` is supported.
     #[serde(rename = "type")]

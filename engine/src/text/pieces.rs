@@ -72,6 +72,17 @@ impl Pieces {
         &self.bytes[start..end]
     }
 
+    /// Bytes of the longest token.
+    pub(super) fn longest(&self) -> usize {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        self.ends
+            .iter()
+            .zip(starts)
+            .map(|(end, start)| end - start)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Control tokens such as `<|im_end|>`, which decoding may skip.
     pub(super) fn is_special(&self, id: u32) -> bool {
         self.special.get(id as usize).copied().unwrap_or(false)

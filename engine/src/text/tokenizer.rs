@@ -31,6 +31,7 @@ pub struct Tokenizer {
 struct Shared {
     inner: Inner,
     pieces: Arc<Pieces>,
+    longest_piece: usize,
     template: Option<ChatTemplate>,
     eos_ids: Vec<u32>,
     bos_id: Option<u32>,
@@ -97,6 +98,7 @@ impl Tokenizer {
         let vocab_size = pieces.len();
         Ok(Self {
             shared: Arc::new(Shared {
+                longest_piece: pieces.longest().max(1),
                 inner,
                 pieces,
                 template,
@@ -114,6 +116,18 @@ impl Tokenizer {
     pub fn covering(self, rows: usize) -> Self {
         let vocab_size = self.vocab_size.max(rows);
         Self { vocab_size, ..self }
+    }
+
+    /// A number of tokens that a text of so many bytes has at least, known without encoding it: what tells a text that can
+    /// never fit in time. A normaliser that removes more than three quarters of a text is not thought of.
+    #[must_use]
+    pub fn least_tokens(&self, bytes: usize) -> usize {
+        let shrink = if self.shared.inner.get_normalizer().is_some() {
+            4
+        } else {
+            1
+        };
+        bytes / (self.shared.longest_piece * shrink)
     }
 
     /// Encodes text; `add_special_tokens` adds BOS and the like where the model wants them. Never for templated chat.

@@ -10,8 +10,8 @@ use svs_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_empty, read_json};
-use crate::lower::plan_chat;
+use crate::http::body::{decode, drop_empty, only_objects, read_json};
+use crate::lower::{off_the_runtime, plan_chat};
 use crate::record::record;
 use crate::reply::{Vocabulary, chat as reply};
 use crate::session::{Session, Update};
@@ -62,8 +62,18 @@ const EMPTY_IN_MESSAGES: [&str; 6] = ["name", "refusal", "audio", "tool_calls", 
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let body = read_json(&app.config, request).await?;
-    let request: ChatCompletionRequest = decode(without_empty(body), &UNSUPPORTED)?;
-    let plan = plan_chat(&app, request)?;
+    let body = without_empty(body);
+    only_objects(
+        &body,
+        &[
+            "messages[]",
+            "messages[].content[]",
+            "stream_options",
+            "response_format",
+        ],
+    )?;
+    let request: ChatCompletionRequest = decode(body, &UNSUPPORTED)?;
+    let plan = off_the_runtime(&app, move |app| plan_chat(app, request)).await?;
     let mut session = Session::start(&app, plan).map_err(|error| error.rename_param("prompt", "messages"))?;
     if session.plan.outputs.stream {
         let wording = ChatWording {

@@ -9,8 +9,8 @@ use svs_openapi::{Completion, CompletionRequest, ErrorResponse};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
-use crate::lower::plan_completion;
+use crate::http::body::{decode, only_objects, read_json};
+use crate::lower::{off_the_runtime, plan_completion};
 use crate::record::record;
 use crate::reply::{Vocabulary, completion as reply};
 use crate::session::{Session, Update};
@@ -47,8 +47,9 @@ const UNSUPPORTED: [&str; 7] = [
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let body = read_json(&app.config, request).await?;
+    only_objects(&body, &["stream_options"])?;
     let request: CompletionRequest = decode(body, &UNSUPPORTED)?;
-    let plan = plan_completion(&app, request)?;
+    let plan = off_the_runtime(&app, move |app| plan_completion(app, request)).await?;
     let mut session = Session::start(&app, plan)?;
     if session.plan.outputs.stream {
         let wording = CompletionWording {

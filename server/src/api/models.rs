@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use svs_openapi::ErrorResponse;
 use svs_openapi::models::{Model, ModelList};
@@ -35,7 +36,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
 /// Describes one name.
 ///
 /// # Errors
-/// 404 `model_not_found`.
+/// 404 `model_not_found`, 400 for an id that is not UTF-8.
 #[utoipa::path(
     get, path = "/v1/models/{id}", tag = "serving",
     params(("id" = String, Path, description = "A name from /v1/models.")),
@@ -44,7 +45,11 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
         (status = 404, description = "The model is not served.", body = ErrorResponse),
     )
 )]
-pub async fn retrieve(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Model>, ApiError> {
+pub async fn retrieve(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Model>, ApiError> {
+    let Path(id) = id.map_err(|error| ApiError::value("id", error.body_text()))?;
     app.check_model(&id)?;
     Ok(Json(model(&app, &id)))
 }

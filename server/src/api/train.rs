@@ -13,7 +13,7 @@ use svs_trainer::{TrainConfig, TrainerHandle, run};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
+use crate::http::body::{decode, only_objects, read_json};
 use crate::metrics::snapshot::state_name;
 
 type Answer = Result<Json<TrainStatus>, ApiError>;
@@ -62,7 +62,7 @@ fn overlay(defaults: &TrainConfig, wanted: Value) -> Result<TrainConfig, ApiErro
     let mut config = serde_json::to_value(defaults).expect("a training configuration is plain data");
     match wanted {
         Value::Null => {}
-        wanted @ Value::Object(_) => merge(&mut config, wanted),
+        wanted @ Value::Object(_) => merge(&mut config, wanted, "config")?,
         _ => {
             return Err(ApiError::invalid(
                 "config",
@@ -71,6 +71,7 @@ fn overlay(defaults: &TrainConfig, wanted: Value) -> Result<TrainConfig, ApiErro
             ));
         }
     }
+    only_objects(&config, &["prompts"])?;
     decode(config, &[]).map_err(|mut error| {
         if let Some(param) = &mut error.param {
             error.message = error
@@ -82,20 +83,26 @@ fn overlay(defaults: &TrainConfig, wanted: Value) -> Result<TrainConfig, ApiErro
     })
 }
 
-fn merge(base: &mut Value, over: Value) {
+/// Lays `over`, which is at `path`, over `base`. A section is only replaced key by key.
+fn merge(base: &mut Value, over: Value, path: &str) -> Result<(), ApiError> {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {
                 match base.get_mut(&key) {
-                    Some(slot) => merge(slot, value),
+                    Some(slot) => merge(slot, value, &format!("{path}.{key}"))?,
                     None => {
                         base.insert(key, value);
                     }
                 }
             }
         }
+        (Value::Object(_), _) => {
+            let message = format!("`{path}` must be a JSON object");
+            return Err(ApiError::invalid(path, "invalid_type", message));
+        }
         (base, over) => *base = over,
     }
+    Ok(())
 }
 
 /// Starts a run, or continues one from its last checkpoint.

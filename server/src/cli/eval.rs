@@ -1,5 +1,6 @@
 //! `svs eval`: how well a model solves problems.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -159,18 +160,17 @@ impl Args {
         Ok(problems)
     }
 
-    #[expect(clippy::print_stdout, reason = "the result of the command")]
     fn show(&self, report: &EvalReport) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(report)?;
         if let Some(path) = &self.output {
             std::fs::write(path, &json).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if self.json {
-            println!("{json}");
-        } else {
-            println!("{report}");
-        }
-        Ok(())
+        let mut stdout = std::io::stdout().lock();
+        let shown = match self.json {
+            true => writeln!(stdout, "{json}"),
+            false => writeln!(stdout, "{report}"),
+        };
+        shown.and_then(|()| stdout.flush()).context("cannot write the figures")
     }
 }
 

@@ -27,7 +27,7 @@ Examples:
 
 Try it:
   curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' \\
-    -d '{\"model\": \"policy\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}]}'
+    -d '{\"model\": \"embedded\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}]}'
   curl -X POST http://127.0.0.1:8000/v1/train/start
 
 SIGINT or SIGTERM stops it: no new connections, running requests finish, a training run is checkpointed.")]

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -60,7 +60,10 @@ struct Graded<'a> {
 /// The input cannot be read or the output not written. Bad lines are not errors here; they end in exit code 1.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let input = File::open(&args.input).with_context(|| format!("cannot open {}", args.input.display()))?;
-    let output: Box<dyn Write> = match &args.output {
+    anyhow::ensure!(args.max_steps > 0, "--max-steps must be at least 1");
+    // Complete or not there: the output may be the input, and a run may be killed.
+    let partial = args.output.as_deref().map(partial);
+    let output: Box<dyn Write> = match &partial {
         Some(path) => Box::new(File::create(path).with_context(|| format!("cannot create {}", path.display()))?),
         None => Box::new(std::io::stdout().lock()),
     };
@@ -76,7 +79,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         &name,
         &options,
     )?;
+    if let (Some(partial), Some(path)) = (partial, &args.output) {
+        std::fs::rename(&partial, path).with_context(|| format!("cannot replace {}", path.display()))?;
+    }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the output grows until it is complete.
+fn partial(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
 }
 
 /// Grades every line of `input`; returns how many could not be read. Those are reported to `errors` with their number.

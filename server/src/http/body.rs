@@ -98,6 +98,38 @@ pub fn decode<T: DeserializeOwned>(mut body: Value, unsupported: &[&str]) -> Res
     serde_path_to_error::deserialize(body).map_err(|error| shape_error(&error))
 }
 
+/// Checks that what is at `paths` (`a`, `a[]`, `a[].b[]`) are objects, where there is anything. The types behind them would
+/// also be read from arrays, as their fields in order; and an element that may be a text or an object is either.
+///
+/// # Errors
+/// 400 `invalid_type` naming the first that is an array.
+pub fn only_objects(body: &Value, paths: &[&str]) -> Result<(), ApiError> {
+    paths.iter().try_for_each(|path| no_array(body, path, String::new()))
+}
+
+fn no_array(value: &Value, path: &str, at: String) -> Result<(), ApiError> {
+    if path.is_empty() {
+        return match value {
+            Value::Array(_) => {
+                let message = format!("`{at}` must be a JSON object");
+                Err(ApiError::invalid(&at, "invalid_type", message))
+            }
+            _ => Ok(()),
+        };
+    }
+    if let Some(rest) = path.strip_prefix("[]") {
+        let mut elements = value.as_array().into_iter().flatten().enumerate();
+        let rest = rest.trim_start_matches('.');
+        return elements.try_for_each(|(index, element)| no_array(element, rest, format!("{at}[{index}]")));
+    }
+    let end = path.find(['[', '.']).unwrap_or(path.len());
+    let (name, rest) = path.split_at(end);
+    match value.get(name) {
+        Some(value) => no_array(value, rest.trim_start_matches('.'), join(&at, name)),
+        None => Ok(()),
+    }
+}
+
 /// Removes `fields` that carry nothing: null or an empty list.
 pub fn drop_empty(object: &mut serde_json::Map<String, Value>, fields: &[&str]) {
     let empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);

@@ -1,6 +1,7 @@
 //! Checks and marks around every route: API key, foreign origins, weight version header, request counts, panics.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -43,8 +44,10 @@ fn carries(headers: &HeaderMap, key: &str) -> bool {
     }
 }
 
-/// Refuses changes asked for by a web page of another origin, which a browser would send with the user's reach.
-pub async fn check_origin(request: Request, next: Next) -> Response {
+/// Refuses changes asked for by a web page of another origin, which a browser would send with the user's reach; and, on
+/// a server that only this machine can reach, requests to a name that is not this machine's: a page can make its own
+/// name point here.
+pub async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let origin = request
         .headers()
         .get(header::ORIGIN)
@@ -53,12 +56,29 @@ pub async fn check_origin(request: Request, next: Next) -> Response {
         .headers()
         .get(header::HOST)
         .and_then(|value| value.to_str().ok());
+    if is_loopback(&app.config.host) && host.is_some_and(|host| !is_loopback(host)) {
+        let message = "this server listens on loopback only and does not answer to other host names";
+        return ApiError::refused(StatusCode::FORBIDDEN, "foreign_host", message).into_response();
+    }
     let own = origin.is_none_or(|origin| origin.split_once("://").map(|(_, rest)| rest) == host);
     if own || request.method() == Method::GET {
         return next.run(request).await;
     }
     let message = "requests from pages of another origin are refused";
     ApiError::refused(StatusCode::FORBIDDEN, "foreign_origin", message).into_response()
+}
+
+/// Whether a host, with or without a port, is this machine by name or address.
+fn is_loopback(host: &str) -> bool {
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
+        None => host,
+    };
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Adds the weight version to every response and counts it by route and status.
@@ -83,4 +103,37 @@ pub fn on_panic(payload: Box<dyn Any + Send>) -> Response {
     tracing::error!(%cause, "a request handler panicked");
     let message = "the server failed while handling the request; its log has the cause";
     ApiError::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn loopback_by_any_spelling_and_nothing_else() {
+        for host in [
+            "localhost",
+            "LOCALHOST:8000",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9:80",
+            "[::1]:8000",
+            "::1",
+            "localhost.",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "evil.com",
+            "evil.com:8000",
+            "127.0.0.1.evil.com",
+            "localhost.evil.com",
+            "0.0.0.0",
+            "10.0.0.1:1",
+            "",
+            "[::2]",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
 }

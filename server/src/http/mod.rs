@@ -28,7 +28,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/train/stop", post(train::stop))
         .route("/v1/train/status", get(train::status))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_key))
-        .route_layer(middleware::from_fn(guard::check_origin));
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_origin));
     Router::new()
         .merge(v1)
         .route("/health", get(operate::health))

@@ -6,5 +6,33 @@ mod intent;
 mod plan;
 mod sampling;
 
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use crate::app::App;
+use crate::error::ApiError;
+
 pub use intent::Intent;
 pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
+
+/// Plans on a thread that may block: encoding a long prompt must not hold up other requests.
+///
+/// # Errors
+/// Those of `plan`; 500 if it panicked.
+pub async fn off_the_runtime(
+    app: &Arc<App>,
+    plan: impl FnOnce(&App) -> Result<Plan, ApiError> + Send + 'static,
+) -> Result<Plan, ApiError> {
+    let app = Arc::clone(app);
+    tokio::task::spawn_blocking(move || plan(&app))
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "planning a request failed");
+            Err(ApiError::server(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "the server failed while reading the request; its log has the cause",
+            ))
+        })
+}

@@ -94,7 +94,6 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
     let top = alternatives("top_logprobs", request.top_logprobs)?;
     let logprobs = (request.logprobs == Some(true)).then(|| top.unwrap_or(0));
     let messages = messages(request.messages)?;
-    let tokens = app.engine.tokenizer().encode_chat(&messages, true)?;
     let (limit, room) = (
         Limit {
             field: limit_field,
@@ -104,6 +103,12 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         },
         Room::of(app),
     );
+    room.admit(
+        app,
+        "messages",
+        messages.iter().map(|message| message.content.len()).sum(),
+    )?;
+    let tokens = app.engine.tokenizer().encode_chat(&messages, true)?;
     let prompt = PromptPlan {
         max_tokens: limit.resolve("messages", tokens.len(), room)?,
         tokens,
@@ -261,7 +266,10 @@ type TokenPrompt = (Vec<u32>, Option<String>);
 
 /// Every prompt as tokens, with its text where it came as text.
 fn token_prompts(app: &App, prompt: Prompt) -> Result<Vec<TokenPrompt>, ApiError> {
-    let encode = |text: String| Ok((app.engine.tokenizer().encode(&text, true)?, Some(text)));
+    let encode = |text: String| {
+        Room::of(app).admit(app, "prompt", text.len())?;
+        Ok((app.engine.tokenizer().encode(&text, true)?, Some(text)))
+    };
     let prompts = match prompt {
         Prompt::Text(text) => vec![encode(text)?],
         Prompt::Texts(texts) => {
@@ -305,6 +313,19 @@ struct Room(usize);
 impl Room {
     fn of(app: &App) -> Self {
         Self(app.engine.max_model_len())
+    }
+
+    /// Refuses a text that is too long whatever its tokens are, before minutes go into encoding it.
+    fn admit(self, app: &App, source: &str, bytes: usize) -> Result<(), ApiError> {
+        let least = app.engine.tokenizer().least_tokens(bytes);
+        if least <= self.0 {
+            return Ok(());
+        }
+        let message = format!(
+            "the prompt has {bytes} bytes, thus at least {least} tokens; the context length is {}",
+            self.0
+        );
+        Err(ApiError::invalid(source, "context_length_exceeded", message))
     }
 }
 

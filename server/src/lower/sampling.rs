@@ -65,7 +65,7 @@ pub(super) fn sampling(fields: &mut SamplingFields, vocab_size: usize) -> Result
         min_p: number("min_p", fields.min_p, 0.0..=1.0, 0.0)?,
         presence_penalty: number("presence_penalty", fields.presence_penalty, -2.0..=2.0, 0.0)?,
         frequency_penalty: number("frequency_penalty", fields.frequency_penalty, -2.0..=2.0, 0.0)?,
-        repetition_penalty: positive("repetition_penalty", fields.repetition_penalty, 100.0, 1.0)?,
+        repetition_penalty: number("repetition_penalty", fields.repetition_penalty, 0.01..=100.0, 1.0)?,
         seed: fields.seed.map(|seed| seed.0),
         min_tokens: fields.min_tokens.unwrap_or(0),
         stop: stops(fields)?,

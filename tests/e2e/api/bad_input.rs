@@ -72,6 +72,71 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
             "context_length_exceeded",
         ),
         (TEXT, json!({"prompt": long}), 400, "prompt", "context_length_exceeded"),
+        // Too long whatever the tokens are: refused before they are counted.
+        (
+            TEXT,
+            json!({"prompt": "ab ".repeat(1_000_000)}),
+            400,
+            "prompt",
+            "context_length_exceeded",
+        ),
+        (
+            CHAT,
+            json!({"messages": [{"role": "user", "content": "ab ".repeat(1_000_000)}]}),
+            400,
+            "messages",
+            "context_length_exceeded",
+        ),
+        // Arrays are no objects, even if their elements are the fields in order.
+        (
+            CHAT,
+            json!({"messages": [["user", "hi"]]}),
+            400,
+            "messages[0]",
+            "invalid_type",
+        ),
+        (
+            CHAT,
+            json!({"messages": [{"role": "user", "content": [["text", "hi"]]}]}),
+            400,
+            "messages[0].content[0]",
+            "invalid_type",
+        ),
+        (
+            CHAT,
+            json!({"stream": true, "stream_options": [true]}),
+            400,
+            "stream_options",
+            "invalid_type",
+        ),
+        (
+            TEXT,
+            json!({"stream": true, "stream_options": []}),
+            400,
+            "stream_options",
+            "invalid_type",
+        ),
+        (
+            CHAT,
+            json!({"response_format": ["text"]}),
+            400,
+            "response_format",
+            "invalid_type",
+        ),
+        (
+            CHAT,
+            json!({"response_format": {"type": "text", "x": 1}}),
+            400,
+            "response_format.x",
+            "unknown_parameter",
+        ),
+        (
+            TEXT,
+            json!({"repetition_penalty": 1.2e-38}),
+            400,
+            "repetition_penalty",
+            "invalid_value",
+        ),
         (
             TEXT,
             json!({"max_tokens": 600}),
@@ -345,6 +410,13 @@ fn bad_bodies_routes_and_methods_are_refused() {
             403,
             "foreign_origin",
         ),
+        (
+            CHAT,
+            &[("content-type", "application/json"), ("host", "evil.example")][..],
+            "{}",
+            403,
+            "foreign_host",
+        ),
         ("/v1/nothing", &json[..], "{}", 404, "route_not_found"),
         ("/v1/models", &json[..], "{}", 405, "method_not_allowed"),
         ("/v1/train/start", &json[..], "{\"config\": 3}", 400, "invalid_type"),
@@ -362,6 +434,27 @@ fn bad_bodies_routes_and_methods_are_refused() {
             400,
             "invalid_type",
         ),
+        (
+            "/v1/train/start",
+            &json[..],
+            "{\"config\": {\"problems\": []}}",
+            400,
+            "invalid_type",
+        ),
+        (
+            "/v1/train/start",
+            &json[..],
+            "{\"config\": {\"prompts\": [\"{question}\"]}}",
+            400,
+            "invalid_type",
+        ),
+        (
+            "/v1/train/start",
+            &json[..],
+            "{\"config\": {\"rollout\": {\"stop\": [\"\"]}}}",
+            400,
+            "invalid_value",
+        ),
         ("/v1/train/pause", &json[..], "", 409, "wrong_state"),
     ] {
         let answer = server.post_raw(path, headers, body.as_bytes());
@@ -376,6 +469,7 @@ fn bad_bodies_routes_and_methods_are_refused() {
         (CHAT, 405, "method_not_allowed"),
         ("/v1/models/other", 404, "model_not_found"),
         ("/v1/models/org/other", 404, "model_not_found"),
+        ("/v1/models/%ff", 400, "invalid_value"),
         ("/", 404, "route_not_found"),
     ] {
         let answer = server.get(path);

@@ -133,21 +133,30 @@ impl TrajectoryLog {
         Ok(self.apply(Request::CloseExpired { timeout_s, now })?.changed)
     }
 
-    /// Marks trajectories as trained at `now` (seconds since the epoch); unknown ids are ignored. Returns how many.
+    /// Marks trajectories as trained by `run` at `now` (seconds since the epoch); unknown ids are ignored, and so are
+    /// those that have a mark. Returns how many.
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn mark_trained(&self, ids: &[String], now: f64) -> Result<u64, LogError> {
-        Ok(self.apply(Request::MarkTrained { ids: ids.to_vec(), now })?.changed)
+    pub fn mark_trained(&self, run: &str, ids: &[String], now: f64) -> Result<u64, LogError> {
+        Ok(self
+            .apply(Request::MarkTrained {
+                run: run.into(),
+                ids: ids.to_vec(),
+                now,
+            })?
+            .changed)
     }
 
-    /// Makes the marks agree with `consumed`, the ids a checkpoint says were trained on. Returns how many changed.
+    /// Makes the marks of `run` agree with `consumed`, the ids that its checkpoint says were trained on; other runs' marks
+    /// stay. Returns how many changed.
     ///
     /// # Errors
     /// Any [`LogError`].
-    pub fn repair_trained(&self, consumed: &[String], now: f64) -> Result<u64, LogError> {
+    pub fn repair_trained(&self, run: &str, consumed: &[String], now: f64) -> Result<u64, LogError> {
         Ok(self
             .apply(Request::RepairTrained {
+                run: run.into(),
                 consumed: consumed.to_vec(),
                 now,
             })?

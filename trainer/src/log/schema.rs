@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::config::{LogConfig, LogError};
 
 /// Layout of the tables; grows with each change of them.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Bytes of a database page, fixed so that `max_file_bytes` can be counted in pages.
 const PAGE_BYTES: u64 = 4096;
@@ -44,12 +44,16 @@ CREATE TABLE trajectories (
     record TEXT NOT NULL,
     bytes INTEGER NOT NULL,
     created_at REAL NOT NULL,
-    trained_at REAL
+    trained_at REAL,
+    trained_by TEXT
 );
 CREATE INDEX trajectories_by_group ON trajectories (group_key, seq);
 CREATE INDEX trajectories_by_problem ON trajectories (problem_id, seq);
 CREATE INDEX trajectories_trained ON trajectories (trained_at) WHERE trained_at IS NOT NULL;
 ";
+
+/// From layout 1, which did not say which run trained on a trajectory: those marks belong to no run and stay.
+const FROM_1: &str = "ALTER TABLE trajectories ADD COLUMN trained_by TEXT";
 
 /// Opens the writer's connection, creating or checking the file.
 pub(super) fn open_writer(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
@@ -111,12 +115,8 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
         .map_err(unusable)?;
     match (version, tables) {
         (SCHEMA_VERSION, _) => {}
-        (0, 0) => {
-            transaction.execute_batch(TABLES).map_err(unusable)?;
-            transaction
-                .pragma_update(None, "user_version", SCHEMA_VERSION)
-                .map_err(unusable)?;
-        }
+        (0, 0) => transaction.execute_batch(TABLES).map_err(unusable)?,
+        (1, _) => transaction.execute_batch(FROM_1).map_err(unusable)?,
         (0, _) => {
             let reason = "it is an SQLite database of something else; give the log a path of its own";
             return Err(LogError::Unusable(format!("{}: {reason}", path.display())));
@@ -129,6 +129,9 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
             )));
         }
     }
+    transaction
+        .pragma_update(None, "user_version", SCHEMA_VERSION)
+        .map_err(unusable)?;
     transaction.commit().map_err(unusable)
 }
 

@@ -48,27 +48,35 @@ pub(super) fn close_expired(connection: &Connection, timeout_s: f64, now: f64) -
     Ok(keys.len() as u64)
 }
 
-/// Marks `ids` as trained; returns how many changed.
-pub(super) fn mark_trained(connection: &Connection, ids: &[String], now: f64) -> Result<u64, LogError> {
-    let mut statement = connection
-        .prepare_cached("UPDATE trajectories SET trained_at = ?2 WHERE id = ?1 AND trained_at IS NULL")
-        .map_err(database)?;
+/// Marks `ids` as trained by `run`; returns how many changed.
+pub(super) fn mark_trained(connection: &Connection, run: &str, ids: &[String], now: f64) -> Result<u64, LogError> {
+    let sql = "UPDATE trajectories SET trained_at = ?3, trained_by = ?2 WHERE id = ?1 AND trained_at IS NULL";
+    let mut statement = connection.prepare_cached(sql).map_err(database)?;
     let mut changed = 0;
     for id in ids {
-        changed += statement.execute(params![id, now]).map_err(database)?;
+        changed += statement.execute(params![id, run, now]).map_err(database)?;
     }
     Ok(changed as u64)
 }
 
-/// Makes the marks equal to `consumed`; returns how many changed.
-pub(super) fn repair_trained(connection: &Connection, consumed: &[String], now: f64) -> Result<u64, LogError> {
+/// Makes the marks of `run` equal to `consumed`; returns how many changed.
+pub(super) fn repair_trained(
+    connection: &Connection,
+    run: &str,
+    consumed: &[String],
+    now: f64,
+) -> Result<u64, LogError> {
     let consumed_set: std::collections::HashSet<&str> = consumed.iter().map(String::as_str).collect();
     let marked: Vec<(i64, String)> = connection
-        .prepare_cached("SELECT seq, id FROM trajectories WHERE trained_at IS NOT NULL")
-        .and_then(|mut statement| statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .prepare_cached("SELECT seq, id FROM trajectories WHERE trained_at IS NOT NULL AND trained_by = ?1")
+        .and_then(|mut statement| {
+            statement
+                .query_map([run], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
         .map_err(database)?;
     let mut clear = connection
-        .prepare_cached("UPDATE trajectories SET trained_at = NULL WHERE seq = ?1")
+        .prepare_cached("UPDATE trajectories SET trained_at = NULL, trained_by = NULL WHERE seq = ?1")
         .map_err(database)?;
     let mut changed = 0;
     for (seq, id) in marked {
@@ -76,7 +84,7 @@ pub(super) fn repair_trained(connection: &Connection, consumed: &[String], now: 
             changed += clear.execute([seq]).map_err(database)? as u64;
         }
     }
-    Ok(changed + mark_trained(connection, consumed, now)?)
+    Ok(changed + mark_trained(connection, run, consumed, now)?)
 }
 
 /// The last sequence number given out, kept in the file so that a number is never used twice.

@@ -16,9 +16,20 @@ use crate::trajectory::Trajectory;
 /// A change of the log.
 pub(super) enum Request {
     Append(Vec<Trajectory>),
-    CloseExpired { timeout_s: f64, now: f64 },
-    MarkTrained { ids: Vec<String>, now: f64 },
-    RepairTrained { consumed: Vec<String>, now: f64 },
+    CloseExpired {
+        timeout_s: f64,
+        now: f64,
+    },
+    MarkTrained {
+        run: String,
+        ids: Vec<String>,
+        now: f64,
+    },
+    RepairTrained {
+        run: String,
+        consumed: Vec<String>,
+        now: f64,
+    },
 }
 
 /// What a committed change gives.
@@ -221,7 +232,9 @@ fn apply(connection: &Connection, request: &Request) -> Result<Applied, LogError
             })
         }
         Request::CloseExpired { timeout_s, now } => write::close_expired(connection, *timeout_s, *now).map(changed),
-        Request::MarkTrained { ids, now } => write::mark_trained(connection, ids, *now).map(changed),
-        Request::RepairTrained { consumed, now } => write::repair_trained(connection, consumed, *now).map(changed),
+        Request::MarkTrained { run, ids, now } => write::mark_trained(connection, run, ids, *now).map(changed),
+        Request::RepairTrained { run, consumed, now } => {
+            write::repair_trained(connection, run, consumed, *now).map(changed)
+        }
     }
 }

@@ -96,6 +96,15 @@ impl Memory {
                 });
             }
         }
+        if config.steps < self.step {
+            return Err(TrainError::Config {
+                field: "steps".into(),
+                reason: format!(
+                    "the run has done {} steps already; it cannot be asked for {}",
+                    self.step, config.steps
+                ),
+            });
+        }
         self.config = config;
         Ok(())
     }

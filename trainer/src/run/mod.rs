@@ -7,6 +7,7 @@ mod control;
 mod epochs;
 mod handle;
 pub mod history;
+mod lock;
 pub mod memory;
 mod open;
 mod rollouts;

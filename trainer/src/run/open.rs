@@ -7,8 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use svs_engine::WeightSet;
 
+use super::config::ProblemSource;
 use super::control::Control;
 use super::history::History;
+use super::lock::RunLock;
 use super::memory::Memory;
 use super::runner::{Runner, Surroundings};
 use super::{TrainConfig, TrainError, source};
@@ -30,6 +32,14 @@ pub(super) fn run_id(runs: &Path, config: &TrainConfig, resume: bool) -> Result<
         Some(_) => std::iter::once(base.clone()).filter(|id| exists(id)).collect(),
         None => numbered(&base).take_while(|id| exists(id)).collect(),
     };
+    let path = runs.join(&base);
+    if path.exists() && !path.is_dir() {
+        let reason = format!("{} is a file", path.display());
+        return Err(TrainError::Config {
+            field: "run_id".into(),
+            reason,
+        });
+    }
     match (resume, taken.last(), &config.run_id) {
         (true, Some(last), _) => Ok(last.clone()),
         (true, None, _) => Err(TrainError::State(format!(
@@ -59,7 +69,7 @@ impl Runner {
     /// Opens a run that [`run_id`] named.
     ///
     /// # Errors
-    /// Any [`TrainError`]; nothing has changed then but, perhaps, an empty folder.
+    /// Any [`TrainError`]; nothing has changed then but, perhaps, a folder with nothing but its lock.
     pub(super) fn open(
         around: Arc<Surroundings>,
         control: Arc<Control>,
@@ -79,6 +89,11 @@ impl Runner {
         let held_out = source::held_out(&config)?;
         let folder = around.runs.join(&run_id);
         fs::create_dir_all(&folder).map_err(|error| file_error(&folder, &error))?;
+        let lock = RunLock::take(
+            &around.runs,
+            &folder,
+            config.problems.source == ProblemSource::Trajectories,
+        )?;
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
         let precision = around.engine.config().weights;
         let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(precision);
@@ -94,7 +109,11 @@ impl Runner {
             saved = Some(restored.step);
         }
         if resume {
-            around.log.repair_trained(&memory.consumed_ids(), unix_time())?;
+            if saved.is_none() {
+                tracing::warn!("run `{run_id}` has no checkpoint: it starts from the beginning");
+            }
+            let consumed = memory.consumed_ids();
+            around.log.repair_trained(&run_id, &consumed, unix_time())?;
         }
         let path = folder.join(CONFIG_FILE);
         fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
@@ -126,6 +145,7 @@ impl Runner {
             checkpoints,
             saved,
             history,
+            _lock: lock,
         })
     }
 }
@@ -161,7 +181,7 @@ fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
     }
 }
 
-fn file_error(path: &Path, error: &std::io::Error) -> TrainError {
+pub(super) fn file_error(path: &Path, error: &std::io::Error) -> TrainError {
     TrainError::Run(format!("{}: {error}", path.display()))
 }
 

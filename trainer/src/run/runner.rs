@@ -13,6 +13,7 @@ use super::batch::{Batch, Note};
 use super::config::ProblemSource;
 use super::control::Control;
 use super::history::{History, Record};
+use super::lock::RunLock;
 use super::memory::Memory;
 use crate::checkpoint::CheckpointStore;
 use crate::log::TrajectoryLog;
@@ -38,6 +39,8 @@ pub(super) struct Runner {
     pub(super) around: Arc<Surroundings>,
     pub(super) control: Arc<Control>,
     pub(super) run_id: String,
+    /// Keeps other processes off the run's folder.
+    pub(super) _lock: RunLock,
     pub(super) folder: PathBuf,
     pub(super) memory: Memory,
     pub(super) policy: Policy,
@@ -195,7 +198,7 @@ impl Runner {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64());
-        self.around.log.mark_trained(&ids, now)?;
+        self.around.log.mark_trained(&self.run_id, &ids, now)?;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ const SPLIT_SEED: u64 = 0;
 
 /// A model's own wording.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wording {
     prompts: Option<Prompts>,
 }
@@ -178,10 +179,13 @@ pub(super) fn drop_long(
     let before = problems.len();
     let mut kept = Vec::with_capacity(before);
     for problem in problems.drain(..) {
-        let tokens = engine
-            .tokenizer()
-            .encode_chat(&prompts.solve_messages(&problem.question), true)?;
-        if tokens.len() <= longest {
+        let tokenizer = engine.tokenizer();
+        let fits = tokenizer.least_tokens(problem.question.len()) <= longest
+            && tokenizer
+                .encode_chat(&prompts.solve_messages(&problem.question), true)?
+                .len()
+                <= longest;
+        if fits {
             kept.push(problem);
         }
     }

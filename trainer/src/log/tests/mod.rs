@@ -314,7 +314,10 @@ fn marks_follow_the_checkpoint() {
         )
         .expect("ok");
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    assert_eq!(log.mark_trained(&ids(&["t0", "t1", "gone"]), 5.0).expect("marks"), 2);
+    assert_eq!(
+        log.mark_trained("a", &ids(&["t0", "t1", "gone"]), 5.0).expect("marks"),
+        2
+    );
     let untrained = || {
         let query = GroupQuery {
             untrained_only: true,
@@ -327,7 +330,14 @@ fn marks_follow_the_checkpoint() {
             .collect::<Vec<_>>()
     };
     assert_eq!(untrained(), ["g2", "g3"]);
-    assert_eq!(log.repair_trained(&ids(&["t1", "t2"]), 9.0).expect("repairs"), 2);
+    assert_eq!(
+        log.repair_trained("b", &ids(&["t1", "t2"]), 7.0).expect("repairs"),
+        1,
+        "marks of another run stay"
+    );
+    assert_eq!(untrained(), ["g3"]);
+    assert_eq!(log.repair_trained("b", &[], 8.0).expect("repairs"), 1);
+    assert_eq!(log.repair_trained("a", &ids(&["t1", "t2"]), 9.0).expect("repairs"), 2);
     assert_eq!(untrained(), ["g0", "g3"]);
     let marks: Vec<Option<f64>> = (0..4)
         .map(|i| log.get(&format!("t{i}")).expect("reads").expect("is there").trained_at)
@@ -382,7 +392,7 @@ fn retention_removes_the_oldest_closed_groups_and_counts_them() {
             .append_blocking(vec![trajectory(&format!("t{i}"), &format!("g{i}"), 1)])
             .expect("appends");
         if i == 0 {
-            assert_eq!(log.mark_trained(&["t0".into()], 1.0).expect("marks"), 1);
+            assert_eq!(log.mark_trained("a", &["t0".into()], 1.0).expect("marks"), 1);
         }
     }
     assert_eq!(log.close_expired(1e12, 0.0).expect("waits for the writer"), 0);

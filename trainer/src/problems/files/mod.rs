@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,9 @@ use serde_json::Value;
 use super::Problem;
 use columns::Columns;
 pub use error::ProblemError;
+
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What an answer column holds besides the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,11 +125,17 @@ pub fn load_counted(path: &Path, options: &FileOptions) -> Result<Loaded, Proble
     }
     let mut buffered = BufReader::new(&file);
     let start = buffered.fill_buf().map_err(|error| ProblemError::read(path, error))?;
+    let mark = if start.starts_with(BYTE_ORDER_MARK) {
+        BYTE_ORDER_MARK.len()
+    } else {
+        0
+    };
     let (table, first) = (
         start.starts_with(b"PAR1"),
-        start.iter().copied().find(|b| !b.is_ascii_whitespace()),
+        start[mark..].iter().copied().find(|b| !b.is_ascii_whitespace()),
     );
-    file.rewind().map_err(|error| ProblemError::read(path, error))?;
+    file.seek(SeekFrom::Start(mark as u64))
+        .map_err(|error| ProblemError::read(path, error))?;
     match first {
         _ if table => table::read(file, &mut reader)?,
         Some(b'[') => lines::read_array(file, &mut reader)?,

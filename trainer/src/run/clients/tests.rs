@@ -83,7 +83,7 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
     assert_eq!((ids(&next), next.groups[0].members.len()), (vec!["late"], 3));
 
     // What is marked as trained is left out even by a reader that starts over.
-    log.mark_trained(&["mixed-0".into(), "mixed-1".into()], 1.0)
+    log.mark_trained("other", &["mixed-0".into(), "mixed-1".into()], 1.0)
         .expect("marks");
     let again = collect(&log, &settings(2), &control, 0)
         .expect("reads")

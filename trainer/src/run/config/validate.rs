@@ -3,6 +3,11 @@
 use super::{ProblemSource, Recipe, TrainConfig, TrainError};
 use crate::optim::Decay;
 
+/// Stop strings, as the engine takes them.
+const MAX_STOPS: usize = 16;
+/// Bytes of one.
+const MAX_STOP_BYTES: usize = 256;
+
 fn refuse(field: &str, reason: impl Into<String>) -> TrainError {
     TrainError::Config {
         field: field.into(),
@@ -61,7 +66,7 @@ impl TrainConfig {
     }
 
     fn check_counts(&self) -> Result<(), TrainError> {
-        let counts: [(&str, u64, u64, u64); 16] = [
+        let counts: [(&str, u64, u64, u64); 17] = [
             ("steps", self.steps, 1, 1 << 32),
             ("seed", self.seed, 0, i64::MAX as u64),
             (
@@ -107,6 +112,7 @@ impl TrainConfig {
             ("algorithm.ppo_epochs", u64::from(self.algorithm.ppo_epochs), 1, 64),
             ("checkpoint.save_freq", self.checkpoint.save_freq, 1, 1 << 32),
             ("checkpoint.keep", self.checkpoint.keep as u64, 1, 1 << 20),
+            ("eval.limit", self.eval.limit as u64, 1, 1 << 32),
             ("eval.samples", u64::from(self.eval.samples), 1, 1024),
         ];
         for (field, value, least, greatest) in counts {
@@ -157,6 +163,13 @@ impl TrainConfig {
     }
 
     fn check_sources(&self) -> Result<(), TrainError> {
+        let stop = &self.rollout.stop;
+        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
+            return Err(refuse(
+                "rollout.stop",
+                format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+            ));
+        }
         let files = !self.problems.files.is_empty();
         if self.optim.decay != Decay::Constant && self.optim.total_steps == 0 {
             return Err(refuse(

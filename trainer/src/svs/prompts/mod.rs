@@ -82,8 +82,15 @@ fn user(content: String) -> Vec<ChatMessage> {
     }]
 }
 
+/// Longest template: it is encoded once per problem.
+const MAX_TEMPLATE_BYTES: usize = 16 << 10;
+
 fn check(field: &'static str, template: &str, slot: &str) -> Result<(), PromptError> {
     let fail = |reason: String| Err(PromptError { field, reason });
+    if template.len() > MAX_TEMPLATE_BYTES {
+        let len = template.len();
+        return fail(format!("has {len} bytes; at most {MAX_TEMPLATE_BYTES} are allowed"));
+    }
     let found = slots(template);
     if let Some(other) = found.iter().find(|name| **name != slot) {
         return fail(format!(
