@@ -62,7 +62,7 @@ fn best(amount: usize, run: impl Fn()) -> f64 {
     amount as f64 / seconds.fold(f64::INFINITY, f64::min)
 }
 
-/// Independent accumulators: enough to hide the latency, few enough for the registers.
+/// Independent accumulators of 16 lanes: enough to hide the latency, few enough for the registers.
 fn chains() -> usize {
     match isa() {
         #[cfg(target_arch = "x86_64")]
@@ -73,29 +73,70 @@ fn chains() -> usize {
     }
 }
 
+/// Runs the chains for `ROUNDS`.
 fn multiply_add() -> f32 {
+    let (x, y) = (black_box(0.999), black_box(1e-3));
     match isa() {
+        // SAFETY: `isa` has found the features on this machine.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => chains_of_twelve(ROUNDS, black_box(0.999), black_box(1e-3)),
+        Isa::Avx512 => unsafe { avx512(x, y) },
+        // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => chains_of_six(ROUNDS, black_box(0.999), black_box(1e-3)),
-        Isa::Portable => chains_of_four(ROUNDS, black_box(0.999), black_box(1e-3)),
+        Isa::Avx2 => unsafe { avx2(x, y) },
+        Isa::Portable => portable(x, y),
     }
 }
 
+/// One variable per chain, so that each is a register: loops over arrays are vectorised across the chains.
+#[cfg(target_arch = "x86_64")]
+macro_rules! spin {
+    ($start:expr, $step:expr, $($chain:ident)*) => {{
+        $(let mut $chain = $start;)*
+        for _ in 0..ROUNDS {
+            $($chain = $step($chain);)*
+        }
+        [$($chain),*]
+    }};
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(x: f32, y: f32) -> f32 {
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
+    let (x, y) = (_mm512_set1_ps(x), _mm512_set1_ps(y));
+    let sums = spin!(x, |sum| _mm512_fmadd_ps(sum, x, y), a b c d e f g h i j k l);
+    let mut total = 0.0;
+    for sum in sums {
+        total += _mm512_reduce_add_ps(sum);
+    }
+    total
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2(x: f32, y: f32) -> f32 {
+    use std::arch::x86_64::{_mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
+    let (x, y) = (_mm256_set1_ps(x), _mm256_set1_ps(y));
+    let sums = spin!(x, |sum| _mm256_fmadd_ps(sum, x, y), a b c d e f g h i j k l);
+    let mut total = 0.0;
+    for sum in sums {
+        total += _mm256_cvtss_f32(sum);
+    }
+    total
+}
+
+/// Four chains as arrays, for whatever the compiler makes of them.
+fn portable(x: f32, y: f32) -> f32 {
+    let mut sums = [[x; LANES]; 4];
+    for _ in 0..ROUNDS {
+        for sum in sums.as_flattened_mut() {
+            *sum = sum.mul_add(x, y);
+        }
+    }
+    sums.as_flattened().iter().sum()
+}
+
 multiversion! {
-    fn chains_of_twelve(rounds: usize, x: f32, y: f32) -> f32 {
-        rounds_of::<12>(rounds, x, y)
-    }
-
-    fn chains_of_six(rounds: usize, x: f32, y: f32) -> f32 {
-        rounds_of::<6>(rounds, x, y)
-    }
-
-    fn chains_of_four(rounds: usize, x: f32, y: f32) -> f32 {
-        rounds_of::<4>(rounds, x, y)
-    }
-
     fn total(values: &[f32]) -> f32 {
         let mut sums = [[0.0_f32; LANES]; 4];
         for four in values.as_chunks::<LANES>().0.as_chunks::<4>().0 {
@@ -107,20 +148,4 @@ multiversion! {
         }
         sums.as_flattened().iter().sum()
     }
-}
-
-#[inline(always)]
-fn rounds_of<const CHAINS: usize>(rounds: usize, x: f32, y: f32) -> f32 {
-    let mut sums = [[0.0_f32; LANES]; CHAINS];
-    for (at, sums) in sums.iter_mut().enumerate() {
-        *sums = [at as f32; LANES];
-    }
-    for _ in 0..rounds {
-        for sums in &mut sums {
-            for sum in sums {
-                *sum = sum.mul_add(x, y);
-            }
-        }
-    }
-    sums.as_flattened().iter().sum()
 }

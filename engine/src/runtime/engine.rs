@@ -16,7 +16,7 @@ use crate::error::EngineError;
 use crate::kv::KvBlocks;
 use crate::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
 use crate::request::{Event, FinishReason, GenerateRequest, PromptLogprob};
-use crate::sampler::{Context, Draw, NonFinite, draw, score};
+use crate::sampler::{Context, Draw, DrawScratch, NonFinite, draw, score};
 use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
@@ -299,7 +299,7 @@ impl Engine {
 
     /// Draws for each (sequence, row of logits), in parallel: a draw depends on its own sequence only.
     fn draw(&self, draws: &[(SeqId, usize)], vocab: usize) -> Vec<Option<Result<Draw, NonFinite>>> {
-        let one = |scratch: &mut Vec<f32>, (id, row): &(SeqId, usize)| {
+        let one = |scratch: &mut DrawScratch, (id, row): &(SeqId, usize)| {
             let live = self.live.get(id)?;
             if live.sampling.max_tokens == 0 {
                 return None;
@@ -315,10 +315,11 @@ impl Engine {
         };
         // A handful of short rows is drawn sooner than other threads wake up.
         if draws.len() * vocab < 1 << 14 {
-            let mut scratch = Vec::new();
+            let mut scratch = DrawScratch::default();
             return draws.iter().map(|draw| one(&mut scratch, draw)).collect();
         }
-        self.pool.install(|| draws.par_iter().map_init(Vec::new, one).collect())
+        self.pool
+            .install(|| draws.par_iter().map_init(DrawScratch::default, one).collect())
     }
 
     /// Takes a draw into its sequence; ends the sequence where that is due.

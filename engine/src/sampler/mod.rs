@@ -4,6 +4,7 @@
 //! draw. Knows no sequences and no tensors beyond its row.
 
 mod history;
+mod inverse;
 mod philox;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,9 @@ mod truncate;
 pub use history::History;
 pub use philox::{Key, philox4x32_10};
 
-use crate::ops::{exp, logsumexp};
+use inverse::inverse_cdf;
+
+use crate::ops::logsumexp::{logsumexp, maximum};
 use crate::request::{SamplingParams, TopLogprob};
 
 /// A drawn token and its probabilities.
@@ -49,50 +52,81 @@ pub struct Context<'a> {
     pub position: usize,
 }
 
-/// Draws from `logits` (`[vocab]` f32). `scratch` is reused from row to row.
+/// Buffers of draws, reused from row to row.
+#[derive(Debug, Default)]
+pub struct DrawScratch {
+    /// A row after bias, penalties, temperature and truncation.
+    processed: Vec<f32>,
+    /// Probability mass of blocks of a row.
+    blocks: Vec<f64>,
+}
+
+/// Draws from `logits` (`[vocab]` f32).
 ///
 /// # Errors
 /// [`NonFinite`].
-pub fn draw(logits: &[f32], scratch: &mut Vec<f32>, context: Context<'_>) -> Result<Draw, NonFinite> {
+pub fn draw(logits: &[f32], scratch: &mut DrawScratch, context: Context<'_>) -> Result<Draw, NonFinite> {
     let params = context.params;
-    let raw_normalizer = logsumexp(logits);
-    if !raw_normalizer.is_finite() {
-        return Err(NonFinite);
-    }
-    let greedy = params.temperature == 0.0;
-    scratch.clear();
-    scratch.extend_from_slice(logits);
-    adjust(scratch, context);
-    if !greedy && params.temperature != 1.0 {
-        scratch.iter_mut().for_each(|logit| *logit /= params.temperature);
-    }
-    let threshold = if greedy {
-        None
+    let raw_normalizer = finite(logsumexp(logits))?;
+    let (row, normalizer, threshold) = if untouched(context) {
+        (logits, raw_normalizer, None)
     } else {
-        truncate::threshold(scratch, params)
+        let threshold = process(logits, &mut scratch.processed, context);
+        let row = scratch.processed.as_slice();
+        (row, finite(logsumexp(row))?, threshold)
     };
-    if let Some(threshold) = threshold {
-        scratch
-            .iter_mut()
-            .filter(|logit| **logit < threshold)
-            .for_each(|logit| *logit = f32::NEG_INFINITY);
-    }
-    let normalizer = logsumexp(scratch);
-    if !normalizer.is_finite() {
-        return Err(NonFinite);
-    }
-    let token = if greedy {
-        argmax(scratch)
+    let max = maximum(row);
+    let token = if params.temperature == 0.0 {
+        row.iter().position(|logit| *logit == max).unwrap_or(0)
     } else {
-        inverse_cdf(scratch, context.key.uniform(context.position))
+        inverse_cdf(row, max, context.key.uniform(context.position), &mut scratch.blocks)
     };
     Ok(Draw {
         token: u32::try_from(token).expect("vocabularies fit u32"),
-        logprob: scratch[token] - normalizer,
+        logprob: row[token] - normalizer,
         raw_logprob: logits[token] - raw_normalizer,
         threshold,
-        top: top(scratch, normalizer, params.top_logprobs as usize),
+        top: top(row, normalizer, params.top_logprobs as usize),
     })
+}
+
+fn finite(normalizer: f32) -> Result<f32, NonFinite> {
+    if normalizer.is_finite() {
+        Ok(normalizer)
+    } else {
+        Err(NonFinite)
+    }
+}
+
+/// Whether the draw is from the raw logits.
+fn untouched(context: Context<'_>) -> bool {
+    let params = context.params;
+    params.temperature == 1.0
+        && params.logit_bias.is_empty()
+        && params.repetition_penalty == 1.0
+        && params.presence_penalty == 0.0
+        && params.frequency_penalty == 0.0
+        && context.suppressed.is_empty()
+        && !truncate::cuts(params)
+}
+
+/// Bias, penalties, suppression, temperature and truncation into `row`; returns the lowest logit kept, if any was cut.
+fn process(logits: &[f32], row: &mut Vec<f32>, context: Context<'_>) -> Option<f32> {
+    let params = context.params;
+    row.clear();
+    row.extend_from_slice(logits);
+    adjust(row, context);
+    if params.temperature == 0.0 {
+        return None;
+    }
+    if params.temperature != 1.0 {
+        row.iter_mut().for_each(|logit| *logit /= params.temperature);
+    }
+    let threshold = truncate::threshold(row, params)?;
+    row.iter_mut()
+        .filter(|logit| **logit < threshold)
+        .for_each(|logit| *logit = f32::NEG_INFINITY);
+    Some(threshold)
 }
 
 /// Raw logprobs of a known token and its alternatives, for scored prompts.
@@ -135,32 +169,6 @@ fn adjust(logits: &mut [f32], context: Context<'_>) {
     for &token in context.suppressed {
         logits[token as usize] = f32::NEG_INFINITY;
     }
-}
-
-/// The first of the largest elements.
-fn argmax(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
-}
-
-/// The first token at which the running sum of probabilities, in order of ids, exceeds `uniform` of the whole.
-fn inverse_cdf(row: &[f32], uniform: f64) -> usize {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let total: f64 = row.iter().map(|logit| f64::from(exp(logit - max))).sum();
-    let target = uniform * total;
-    let mut sum = 0.0;
-    let mut last = 0;
-    for (token, logit) in row.iter().enumerate() {
-        let mass = f64::from(exp(logit - max));
-        if mass > 0.0 {
-            sum += mass;
-            last = token;
-            if sum > target {
-                return token;
-            }
-        }
-    }
-    // Only rounding of the last sum can lead here.
-    last
 }
 
 /// The `count` largest logprobs, best first, ties by id.

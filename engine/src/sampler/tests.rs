@@ -30,7 +30,7 @@ fn draw_with(params: &SamplingParams, logits: &[f32], position: usize) -> Draw {
         key: Key::new(7, 0),
         position,
     };
-    draw(logits, &mut Vec::new(), context).expect("finite logits")
+    draw(logits, &mut DrawScratch::default(), context).expect("finite logits")
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn penalties_bias_and_suppression() {
             key: Key::new(0, 0),
             position: 3,
         };
-        let drawn = draw(&[0.5, 2.0, 3.0], &mut Vec::new(), context).expect("finite logits");
+        let drawn = draw(&[0.5, 2.0, 3.0], &mut DrawScratch::default(), context).expect("finite logits");
         assert_eq!(drawn.token, expected, "{name}");
     }
 }
@@ -249,6 +249,33 @@ fn refuses_non_finite_rows() {
             key: Key::new(0, 0),
             position: 0,
         };
-        assert_eq!(draw(&row, &mut Vec::new(), context), Err(NonFinite));
+        assert_eq!(draw(&row, &mut DrawScratch::default(), context), Err(NonFinite));
+    }
+}
+
+#[test]
+fn a_long_row_is_drawn_from_as_one_running_sum_would() {
+    // Lengths around blocks; some tokens without any probability, the last ones too.
+    for len in [1usize, 255, 256, 257, 1000, 4096] {
+        let row: Vec<f32> = (0..len)
+            .map(|at| match at % 7 {
+                3 => f32::NEG_INFINITY,
+                _ => (at as f32 * 0.731).sin() * 4.0,
+            })
+            .collect();
+        let max = maximum(&row);
+        let total: f64 = row.iter().map(|x| f64::from(crate::ops::exp(*x - max))).sum();
+        for step in 0..200 {
+            let uniform = f64::from(step) / 200.0 + 1e-4;
+            let mut sum = 0.0;
+            let expected = row.iter().position(|x| {
+                sum += f64::from(crate::ops::exp(*x - max));
+                sum > uniform * total
+            });
+            let drawn = inverse_cdf(&row, max, uniform, &mut Vec::new());
+            assert_eq!(Some(drawn), expected, "{uniform} of {len}");
+        }
+        let last = inverse_cdf(&row, max, 1.0, &mut Vec::new());
+        assert!(row[last] > f32::NEG_INFINITY);
     }
 }

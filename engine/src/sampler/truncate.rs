@@ -3,8 +3,16 @@
 use crate::ops::exp;
 use crate::request::SamplingParams;
 
+/// Whether `params` may cut anything.
+pub(super) fn cuts(params: &SamplingParams) -> bool {
+    params.top_k.is_some() || params.min_p > 0.0 || params.top_p < 1.0
+}
+
 /// The lowest scaled logit that is kept, or `None` if nothing is cut.
 pub(super) fn threshold(scaled: &[f32], params: &SamplingParams) -> Option<f32> {
+    if !cuts(params) {
+        return None;
+    }
     let max = scaled.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut threshold = f32::NEG_INFINITY;
     if let Some(k) = params.top_k.filter(|k| (*k as usize) < scaled.len()) {

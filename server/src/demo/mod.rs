@@ -117,8 +117,9 @@ pub fn run(demo: &DemoConfig) -> anyhow::Result<Outcome> {
     ));
     progress.say(&format!("model  {}\nplot   {}", model.display(), plot.display()));
     progress.say(&format!(
-        "reproduce the table's `after` column:\n  {}",
-        eval_command(&model, demo)
+        "reproduce the table, before and after:\n  {}\n  {}",
+        eval_command(None, demo),
+        eval_command(Some(&model), demo)
     ));
     progress.say(&format!("took {:.0} s", started.elapsed().as_secs_f64()));
     Ok(Outcome {
@@ -143,11 +144,11 @@ fn serve_config(demo: &DemoConfig) -> ServeConfig {
     serve
 }
 
-/// The command that measures the saved model the same way.
-fn eval_command(model: &Path, demo: &DemoConfig) -> String {
+/// The command that measures the saved model, or the embedded policy, the same way.
+fn eval_command(model: Option<&Path>, demo: &DemoConfig) -> String {
+    let model = model.map_or_else(String::new, |path| format!("--model {} ", path.display()));
     format!(
-        "svs eval --model {} --procedural {} --problem-seed {} --samples 8 --max-tokens {} --seed {}",
-        model.display(),
+        "svs eval {model}--procedural {} --problem-seed {} --samples 8 --max-tokens {} --seed {}",
         demo.problems,
         demo.seed,
         config::MAX_RESPONSE_TOKENS,
