@@ -36,13 +36,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     problems: Vec<PathBuf>,
     /// Columns of the question, joined in order; dotted paths reach into objects [default: by known schemas].
-    #[arg(long, value_name = "COLUMN", num_args = 1.., requires = "problems")]
+    #[arg(long, value_name = "COLUMN", num_args = 1..)]
     question: Vec<String>,
     /// Column of the answer [default: by known schemas].
-    #[arg(long, value_name = "COLUMN", requires = "problems")]
+    #[arg(long, value_name = "COLUMN")]
     answer: Option<String>,
     /// Only the problems that training with this `problems.held_out_fraction` leaves out.
-    #[arg(long, value_name = "FRACTION", requires = "problems")]
+    #[arg(long, value_name = "FRACTION")]
     held_out: Option<f64>,
     /// Without --problems: so many generated problems.
     #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "problems")]
@@ -144,6 +144,14 @@ impl Args {
     }
 
     fn read_problems(&self) -> anyhow::Result<Vec<Problem>> {
+        let of_files = [
+            ("--question", !self.question.is_empty()),
+            ("--answer", self.answer.is_some()),
+            ("--held-out", self.held_out.is_some()),
+        ];
+        if let Some((flag, _)) = of_files.iter().find(|(_, given)| *given && self.problems.is_empty()) {
+            anyhow::bail!("{flag} is about files: it needs --problems FILE");
+        }
         let split = if self.train_split { Split::Train } else { Split::HeldOut };
         let mut problems = match self.problems.as_slice() {
             [] => source::procedural(self.problem_seed, split, self.procedural),
