@@ -1,6 +1,7 @@
 //! Grades one answer: extraction, reading of both sides, comparison, and the verdict with the rule that decided.
 
-use crate::algebra::evaluate::{Value, evaluate};
+use crate::algebra::evaluate::evaluate;
+use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::compare::{as_words, same};
 use crate::read::{Gold, Read, bare_words, is_prose};
@@ -64,7 +65,7 @@ fn without_line_break(answer: &str) -> &str {
 
 fn judge(answer: &str, gold_value: &Value, gold: &Gold, budget: &mut Budget) -> (Verdict, &'static str) {
     let letter = as_words(gold_value).filter(|w| w.len() == 1);
-    if letter.is_some_and(|letter| choice(answer).is_some_and(|c| c.eq_ignore_ascii_case(&letter))) {
+    if letter.is_some_and(|letter| choice(answer).is_some_and(|c| is_letter(&c, &letter, gold.text))) {
         return (Verdict::Correct, "choice");
     }
     let read = Read::new(answer, Commas::Group, budget);
@@ -150,6 +151,11 @@ fn choice(answer: &str) -> Option<String> {
     let rest = inner[1..].trim_start_matches(['*', '$']);
     let closed = rest.is_empty() || (rest.starts_with([')', '.', ':']) && !crate::text::extract::hedges(rest));
     closed.then(|| letter.to_owned())
+}
+
+/// Whether a choice is the gold letter, which is in lower case here. Constants keep their case.
+fn is_letter(choice: &str, letter: &str, gold: &str) -> bool {
+    choice.eq_ignore_ascii_case(letter) && (!matches!(letter, "e" | "i") || gold.contains(choice))
 }
 
 /// The text with the font command that it starts with taken off, if the braces hold no further ones.

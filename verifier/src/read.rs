@@ -1,6 +1,7 @@
 //! The two sides of a comparison as read, and what becomes of text that is no mathematics.
 
-use crate::algebra::evaluate::{Value, evaluate};
+use crate::algebra::evaluate::evaluate;
+use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::text::lexer::{Commas, Token, tokens};
 use crate::text::parser::parse;
@@ -94,11 +95,11 @@ impl<'a> Gold<'a> {
         }
     }
 
-    /// Whether an answer has the same tokens.
+    /// Whether an answer has the same tokens, whatever blanks stand between them.
     pub(crate) fn has_tokens(&self, answer: Option<&[Token]>) -> bool {
-        self.tokens
-            .as_deref()
-            .is_some_and(|own| !own.is_empty() && answer == Some(own))
+        self.tokens.as_deref().zip(answer).is_some_and(|(own, other)| {
+            !own.is_empty() && own.len() == other.len() && own.iter().zip(other).all(|(a, b)| a.same_text(b))
+        })
     }
 
     /// Whether an answer is the same text, as tokens where it can be cut into tokens.
@@ -128,10 +129,11 @@ pub(crate) fn is_prose(answer: &str) -> bool {
     false
 }
 
-/// Whether every command of a text only sets words: no mathematics that the grader failed to read.
+/// Whether every command of a text only sets words and its braces close: no mathematics that the grader failed to read.
 fn only_text_commands(text: &str) -> bool {
-    text.split('\\').skip(1).all(|rest| {
-        let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        end == 0 || TEXT_COMMANDS.contains(&&rest[..end])
-    })
+    text.matches('{').count() == text.matches('}').count()
+        && text.split('\\').skip(1).all(|rest| {
+            let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            end == 0 || TEXT_COMMANDS.contains(&&rest[..end])
+        })
 }

@@ -4,10 +4,10 @@ mod named;
 mod relation;
 mod scalar;
 
-use crate::algebra::evaluate::{Scalar, Value};
 use crate::algebra::fraction::Fraction;
 use crate::algebra::poly::Atom;
 use crate::algebra::rational;
+use crate::algebra::value::{Scalar, Value};
 use crate::budget::{Budget, Stop};
 use named::same_named;
 use relation::same_relation;

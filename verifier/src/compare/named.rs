@@ -2,7 +2,7 @@
 
 use super::relation::name;
 use super::{same_in_order, same_unordered};
-use crate::algebra::evaluate::Value;
+use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::Relate;
 

@@ -3,9 +3,9 @@
 use num_traits::Signed;
 
 use super::same;
-use crate::algebra::evaluate::Value;
 use crate::algebra::poly::{Atom, Poly};
 use crate::algebra::rational;
+use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::Relate;
 

@@ -4,9 +4,9 @@ use num_rational::BigRational;
 use num_traits::{Pow, Signed, ToPrimitive};
 
 use crate::algebra::approximate;
-use crate::algebra::evaluate::Scalar;
 use crate::algebra::fraction::Fraction;
 use crate::algebra::rational;
+use crate::algebra::value::Scalar;
 use crate::budget::{Budget, Stop};
 use crate::text::words;
 

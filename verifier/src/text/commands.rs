@@ -60,7 +60,7 @@ impl Parser<'_> {
             return false;
         };
         let bottom = self.at + length + 1;
-        let differential = matches!(self.tokens.get(bottom + 2), Some(Token::Letter { spaced: false, .. }));
+        let differential = matches!(self.tokens.get(bottom + 2), Some(Token::Letter { .. }));
         opens(self.at) && d(self.at + 1) && opens(bottom) && d(bottom + 1) && differential
     }
 

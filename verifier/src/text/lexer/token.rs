@@ -42,3 +42,13 @@ pub(crate) enum Token {
     /// A degree sign or command.
     Degree,
 }
+
+impl Token {
+    /// Whether both are the same but for blanks before them.
+    pub(crate) fn same_text(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Letter { name, .. }, Self::Letter { name: n, .. }) => name == n,
+            _ => self == other,
+        }
+    }
+}
