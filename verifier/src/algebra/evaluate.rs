@@ -159,9 +159,15 @@ fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, 
             } else {
                 inner.value.clone()
             };
+            let measured = match inner.measured {
+                Some(measured) if negative(parts[0].0, reading) => {
+                    Some(Box::new((measured.0.neg(budget)?, measured.1)))
+                }
+                other => other,
+            };
             Scalar {
                 value,
-                measured: None,
+                measured,
                 word: None,
                 ..inner
             }
