@@ -127,7 +127,7 @@ fn same_ratio(a: &[Value], b: &[Value], budget: &mut Budget) -> Result<bool, Sto
     Ok(true)
 }
 
-/// The values of the parts, if none has a percent sign, a unit or digits left out.
+/// The values of the parts, if none has a percent sign, a unit or digits left out, or is a word.
 fn plain_parts(parts: &[Value]) -> Option<Vec<&Fraction>> {
     let plain = |part| match part {
         &Value::Scalar(Scalar {
@@ -135,6 +135,7 @@ fn plain_parts(parts: &[Value]) -> Option<Vec<&Fraction>> {
             percent: false,
             unfinished: false,
             unit: None,
+            word: None,
             ..
         }) => Some(value),
         _ => None,

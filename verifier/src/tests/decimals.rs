@@ -114,6 +114,10 @@ fn repeating_decimals_are_exact_and_approximations_right_to_the_last_digit() {
         ("0.1428571", "1/7", C),
         ("0.142857...", "1/7", C),
         ("0.142858...", "1/7", W),
+        (r"0.\overline{x}", "0", U),
+        (r"0.\overline{3}3", "1/3", U),
+        (r"\overline{3}", "3", U),
+        (r"\frac{0.\overline{3}}{2}", "1/6", C),
     ];
     check(&cases, grade_boxed);
 }

@@ -65,6 +65,9 @@ fn inverse_functions_are_no_quotients() {
         (r"\arcsin 2", r"\arcsin 2", C),
         (r"\arctan x", r"\arctan x", C),
         (r"\arctan 1", "45", W),
+        (r"\sin^{-1} 30^\circ", "0.5", W),
+        (r"\ln^{-1} x", r"\ln x", U),
+        (r"f^{-1}(x)=\frac{x-1}{2}", r"\frac{x-1}{2}", C),
     ];
     check(&cases, grade_boxed);
 }

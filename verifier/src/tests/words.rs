@@ -64,6 +64,8 @@ fn bare_letters_are_a_word_and_no_product_that_commutes() {
         ("no", r"\text{No}", C),
         ("A,B", "B,A", C),
         ("AC", "A, C", W),
+        ("AB:CD", "BA:CD", W),
+        (r"\frac{AB}{CD}", r"\frac{BA}{CD}", C),
     ];
     check(&cases, grade_boxed);
 }

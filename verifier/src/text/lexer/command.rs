@@ -90,7 +90,7 @@ impl Lexer {
                 self.brackets = self.brackets.saturating_sub(1);
                 Token::End(self.group()?)
             }
-            "overline" | "bar" => return self.overlined(budget),
+            "overline" | "bar" => return self.overlined(name.len(), budget),
             "ldots" | "dots" | "cdots" if self.after_decimal() => Token::Ellipsis,
             "dfrac" | "tfrac" | "cfrac" | "frac" => {
                 self.out.push(Token::Command("frac".into()));

@@ -116,8 +116,11 @@ impl Lexer {
     }
 
     /// A bar over letters: over one it makes another variable (a mean, a conjugate), over several it names a segment.
-    /// A bar over digits or a formula is not read.
-    pub(super) fn overlined(&mut self, budget: &mut Budget) -> Result<(), Stop> {
+    /// A bar over digits, decimals or a formula is not read. `name` is the length of the command just read.
+    pub(super) fn overlined(&mut self, name: usize, budget: &mut Budget) -> Result<(), Stop> {
+        if self.at >= name + 2 && self.chars[self.at - name - 2] == '.' {
+            return Err(Stop::Malformed);
+        }
         let after_number = matches!(self.out.last(), Some(Token::Number { .. }));
         while self.peek(0) == Some(' ') {
             self.at += 1;
