@@ -6,6 +6,7 @@ use crate::budget::{Budget, Stop};
 use crate::compare::{as_words, same};
 use crate::read::{Gold, Read, bare_words, is_prose};
 use crate::text::boxes::last_boxed;
+use crate::text::choice::choice;
 use crate::text::extract::{Found, find};
 use crate::text::lexer::{Commas, Token};
 use crate::text::parser::parse;
@@ -143,38 +144,9 @@ fn lower_case(tokens: &[Token]) -> Option<Vec<Token>> {
     )
 }
 
-/// The letter of a choice written as `B`, `(B)`, `B.`, `B) text` or `\textbf{(B)} text`.
-fn choice(answer: &str) -> Option<String> {
-    let answer = without_font(answer.trim());
-    let inner = answer.trim_start_matches(['(', '*', '$']);
-    let letter = inner.get(..1).filter(|l| l.chars().all(|c| c.is_ascii_alphabetic()))?;
-    let rest = inner[1..].trim_start_matches(['*', '$']);
-    let closed = rest.is_empty() || (rest.starts_with([')', '.', ':']) && !crate::text::extract::hedges(rest));
-    closed.then(|| letter.to_owned())
-}
-
 /// Whether a choice is the gold letter, which is in lower case here. Constants keep their case.
 fn is_letter(choice: &str, letter: &str, gold: &str) -> bool {
     choice.eq_ignore_ascii_case(letter) && (!matches!(letter, "e" | "i") || gold.contains(choice))
-}
-
-/// The text with the font command that it starts with taken off, if the braces hold no further ones.
-fn without_font(text: &str) -> String {
-    let fonts = [
-        "\\textbf{",
-        "\\text{",
-        "\\textrm{",
-        "\\mathrm{",
-        "\\mathbf{",
-        "\\textit{",
-    ];
-    let font = fonts
-        .into_iter()
-        .find_map(|font| text.strip_prefix(font)?.split_once('}'));
-    match font {
-        Some((inner, rest)) if !inner.contains('{') => format!("{inner}{rest}"),
-        _ => text.to_owned(),
-    }
 }
 
 /// An answer of bounded length for the record.

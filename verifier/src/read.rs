@@ -3,6 +3,7 @@
 use crate::algebra::evaluate::evaluate;
 use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
+use crate::text::choice::set_choice;
 use crate::text::lexer::{Commas, Token, tokens};
 use crate::text::parser::parse;
 use crate::text::words;
@@ -81,11 +82,12 @@ impl<'a> Gold<'a> {
             value,
             ambiguous,
         } = Read::new(text, Commas::Group, budget);
-        let value = match value {
-            Err(Stop::Malformed) if is_prose(text) && only_text_commands(text) => {
+        let value = match (value, set_choice(text)) {
+            (Err(Stop::Malformed), Some(letter)) => Ok(Value::Words(letter.to_lowercase())),
+            (Err(Stop::Malformed), None) if is_prose(text) && only_text_commands(text) => {
                 Ok(Value::Words(words::normalise(text)))
             }
-            other => other,
+            (other, _) => other,
         };
         Self {
             text,

@@ -35,10 +35,11 @@ pub(super) fn same_named(gold: &Value, prediction: &Value, budget: &mut Budget) 
     Ok(Some(same))
 }
 
-/// Items whose order is as written: not those of a set.
+/// Items whose order is as written: not those of a set, unless it holds one tuple.
 fn in_order(value: &Value) -> Option<&[Value]> {
     match value {
         Value::List(items) | Value::Tuple { items, .. } => Some(items),
+        Value::Set(items) if matches!(items.as_slice(), [Value::Tuple { .. }]) => in_order(&items[0]),
         _ => None,
     }
 }

@@ -46,6 +46,8 @@ fn named_values_compare_by_name_and_else_in_order() {
         ("x=100,y=200", "100,200", C),
         ("x=100,y=200", "100200", W),
         ("x+y=3, x-y=1", "x-y=1, x+y=3", C),
+        ("(x,y)=(1,2)", r"\{(1,2)\}", C),
+        ("(x,y)=(2,1)", r"\{(1,2)\}", W),
     ];
     check(&cases, grade_boxed);
 }

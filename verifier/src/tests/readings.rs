@@ -123,6 +123,10 @@ fn both_sides_take_the_same_reading() {
         ("1,000, 2,000", "2000, 1000", C),
         ("100,200,300", "300,200,100", C),
         ("100,200,300", "100200300", C),
+        ("C", r"\textbf{(C)}\ 5", C),
+        ("D", r"\textbf{(C)}\ 5", W),
+        (r"\textbf{(C)}\ 5", r"\textbf{(C)}\ 5", C),
+        (r"\textbf{(B)}\ 5", r"\textbf{(C)}\ 5", U),
     ];
     check(&cases, grade_boxed);
 }

@@ -1,6 +1,7 @@
 //! From the text of an answer to an expression tree.
 
 pub(crate) mod boxes;
+pub(crate) mod choice;
 mod commands;
 pub(crate) mod extract;
 pub(crate) mod lexer;
