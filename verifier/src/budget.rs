@@ -22,8 +22,12 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    /// A budget of at least one step.
     pub(crate) fn new(max: u64) -> Self {
-        Self { used: 0, max }
+        Self {
+            used: 0,
+            max: max.max(1),
+        }
     }
 
     /// Pays `steps`, or refuses without ever counting past the maximum.

@@ -4,6 +4,7 @@ mod algebra;
 mod budget;
 mod compare;
 mod grade;
+mod read;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -11,7 +12,8 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use grade::grade_math;
-pub use text::extract::{Extracted, extract_answer, last_boxed};
+pub use text::boxes::last_boxed;
+pub use text::extract::{Extracted, extract_answer};
 
 /// What a grader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,8 +64,14 @@ pub struct Grade {
 pub struct MathOptions {
     /// Only a boxed answer counts, and exactly one distinct candidate.
     pub strict: bool,
-    /// Steps that one grading may take.
+    /// Steps that one grading may take, at least 1.
+    #[serde(deserialize_with = "positive")]
     pub max_steps: u64,
+}
+
+/// A number of steps that is not 0: with none, every gold would be an infrastructure fault.
+fn positive<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    std::num::NonZeroU64::deserialize(from).map(std::num::NonZeroU64::get)
 }
 
 impl Default for MathOptions {

@@ -7,58 +7,9 @@ use super::functions;
 use super::poly::Atom;
 use super::power;
 use super::rational;
+use super::value::{Scalar, Value};
 use crate::budget::{Budget, Stop};
-use crate::text::syntax::{Expr, Relate, Sign};
-
-/// A number or symbolic expression with what was written around it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Scalar {
-    pub(crate) value: Fraction,
-    /// Written with a percent sign; `value` is the number before it.
-    pub(crate) percent: bool,
-    /// Digits after the point, if the answer is one decimal literal.
-    pub(crate) decimals: Option<u32>,
-    /// Name of the unit.
-    pub(crate) unit: Option<String>,
-}
-
-/// What an answer means.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Value {
-    /// A number or expression.
-    Scalar(Scalar),
-    /// `∞`, or `-∞` if negative.
-    Infinity { negative: bool },
-    /// A literal in a written base.
-    Based { value: BigRational, base: u32 },
-    /// Words.
-    Words(String),
-    /// Ordered items in round or square brackets.
-    Tuple { open: char, close: char, items: Vec<Value> },
-    /// Unordered items in braces.
-    Set(Vec<Value>),
-    /// Items without brackets.
-    List(Vec<Value>),
-    /// Parts of a ratio.
-    Ratio(Vec<Value>),
-    /// Unordered parts of a union.
-    Union(Vec<Value>),
-    /// First side and the further sides with their relations.
-    Relation(Box<Value>, Vec<(Relate, Value)>),
-    /// Cells of a matrix by row.
-    Matrix { determinant: bool, rows: Vec<Vec<Value>> },
-}
-
-impl From<Fraction> for Value {
-    fn from(value: Fraction) -> Self {
-        Self::Scalar(Scalar {
-            value,
-            percent: false,
-            decimals: None,
-            unit: None,
-        })
-    }
-}
+use crate::text::syntax::{Expr, Sign};
 
 /// How `±` is read in this pass.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +53,7 @@ fn has_both_signs(expr: &Expr) -> bool {
         Expr::Power(base, exponent) => has_both_signs(base) || has_both_signs(exponent),
         Expr::Call(_, items) | Expr::Bracket { items, .. } => items.iter().any(has_both_signs),
         Expr::Percent(e) | Expr::Degrees(e) | Expr::Measured(e, _) => has_both_signs(e),
+        Expr::UnitOrVariable { product, .. } => has_both_signs(product),
         Expr::Relation(first, rest) => has_both_signs(first) || rest.iter().any(|(_, e)| has_both_signs(e)),
         _ => false,
     }
@@ -115,6 +67,7 @@ fn value(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Value, St
     budget.charge(1)?;
     Ok(match expr {
         Expr::Words(words) => Value::Words(words.clone()),
+        Expr::Run(letters) if repeats(letters) => Value::Words(letters.to_lowercase()),
         Expr::Infinity => Value::Infinity { negative: false },
         Expr::Sum(parts) if matches!(parts.as_slice(), [(_, Expr::Infinity)]) => Value::Infinity {
             negative: negative(parts[0].0, reading),
@@ -151,6 +104,13 @@ fn value(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Value, St
     })
 }
 
+/// Whether a letter occurs twice: nobody writes x² as xx.
+fn repeats(letters: &str) -> bool {
+    letters
+        .char_indices()
+        .any(|(i, c)| letters[i + c.len_utf8()..].contains(c))
+}
+
 fn negative(sign: Sign, reading: Reading) -> bool {
     match sign {
         Sign::Plus => false,
@@ -176,10 +136,21 @@ fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, 
             ..scalar(inner, reading, budget)?
         },
         Expr::Number { decimals, .. } => Scalar {
-            value: fraction(expr, reading, budget)?,
-            percent: false,
             decimals: *decimals,
-            unit: None,
+            ..fraction(expr, reading, budget)?.into()
+        },
+        Expr::Unfinished { value, decimals } => Scalar {
+            decimals: Some(*decimals),
+            unfinished: true,
+            ..Fraction::from(value.clone()).into()
+        },
+        Expr::Run(letters) => Scalar {
+            word: Some(letters.clone()),
+            ..fraction(expr, reading, budget)?.into()
+        },
+        Expr::UnitOrVariable { value, unit, .. } => Scalar {
+            measured: Some(Box::new((fraction(value, reading, budget)?, unit.clone()))),
+            ..fraction(expr, reading, budget)?.into()
         },
         Expr::Sum(parts) if parts.len() == 1 => {
             let inner = scalar(&parts[0].1, reading, budget)?;
@@ -188,14 +159,20 @@ fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, 
             } else {
                 inner.value.clone()
             };
-            Scalar { value, ..inner }
+            let measured = match inner.measured {
+                Some(measured) if negative(parts[0].0, reading) => {
+                    Some(Box::new((measured.0.neg(budget)?, measured.1)))
+                }
+                other => other,
+            };
+            Scalar {
+                value,
+                measured,
+                word: None,
+                ..inner
+            }
         }
-        _ => Scalar {
-            value: fraction(expr, reading, budget)?,
-            percent: false,
-            decimals: None,
-            unit: None,
-        },
+        _ => fraction(expr, reading, budget)?.into(),
     })
 }
 
@@ -207,6 +184,15 @@ fn fraction(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fracti
         Expr::Pi => Ok(Atom::Pi.into()),
         Expr::Euler => Ok(Atom::Euler.into()),
         Expr::Imaginary => Ok(Atom::Imaginary.into()),
+        Expr::Run(letters) => letters.chars().try_fold(Fraction::from(1), |product, letter| {
+            let factor = match letter {
+                'e' => Atom::Euler,
+                'i' => Atom::Imaginary,
+                _ => Atom::Symbol(letter.to_string().into()),
+            };
+            product.mul(&factor.into(), budget)
+        }),
+        Expr::UnitOrVariable { product, .. } => fraction(product, reading, budget),
         Expr::Sum(parts) => sum(parts, reading, budget),
         Expr::Product(parts) => {
             let mut product = Fraction::from(1);

@@ -8,7 +8,7 @@ use num_traits::{One, Signed, Zero};
 
 use super::fraction::Fraction;
 use super::poly::{Atom, Monomial, Poly};
-use super::{power, rational};
+use super::{power, rational, trigonometry};
 use crate::budget::{Budget, Stop};
 
 /// Largest argument whose factorial or binomial coefficient is computed.
@@ -33,23 +33,55 @@ pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) ->
             None => whole(name, arguments),
         }),
         ("gcd" | "lcm" | "max" | "min", [_, ..]) => fold(name, arguments, budget),
-        ("sin" | "cos" | "tan" | "cot" | "sec" | "csc", [x]) => trigonometric(name, x, budget),
+        ("sin" | "cos" | "tan" | "cot" | "sec" | "csc", [x]) => trigonometry::direct(name, x, budget),
+        ("arcsin" | "arccos" | "arctan", [x]) => match trigonometry::angle(name, x, budget)? {
+            Some(angle) => Ok(angle),
+            None => Ok(whole(name, arguments)),
+        },
         (_, [_, ..]) => Ok(whole(name, arguments)),
         _ => Err(Stop::Malformed),
     }
 }
 
-fn whole(name: &str, arguments: Vec<Fraction>) -> Fraction {
+pub(super) fn whole(name: &str, arguments: Vec<Fraction>) -> Fraction {
     Atom::Function(Arc::new((name.to_owned(), arguments))).into()
 }
 
 fn absolute(x: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
-    match x.as_rational() {
-        Some(value) => Ok(value.abs().into()),
-        // |x| = |-x|: the sign of the last coefficient is dropped.
-        None if x.num.leading().is_negative() => Ok(whole("abs", vec![x.neg(budget)?])),
-        None => Ok(whole("abs", vec![x.clone()])),
+    if let Some(value) = x.as_rational() {
+        return Ok(value.abs().into());
     }
+    if let Some((real, imaginary)) = complex_parts(x) {
+        let square = real
+            .mul(&real, budget)?
+            .add(&imaginary.mul(&imaginary, budget)?, budget)?;
+        return power::root(&square.into(), 2, budget);
+    }
+    // |x| = |-x|: the sign of the last coefficient is dropped.
+    let kept = if x.num.leading().is_negative() {
+        x.neg(budget)?
+    } else {
+        x.clone()
+    };
+    Ok(whole("abs", vec![kept]))
+}
+
+/// Real and imaginary part of a number that is not real, if both are rationals and roots.
+fn complex_parts(x: &Fraction) -> Option<(Poly, Poly)> {
+    x.den.as_constant().filter(One::is_one)?;
+    let (mut real, mut imaginary) = (Poly::zero(), Poly::zero());
+    for (monomial, coefficient) in &x.num.terms {
+        let mut monomial = monomial.clone();
+        let part = match monomial.remove(&Atom::Imaginary) {
+            Some(_) => &mut imaginary,
+            None => &mut real,
+        };
+        if !monomial.keys().all(|atom| matches!(atom, Atom::Prime(_))) {
+            return None;
+        }
+        part.terms.insert(monomial, coefficient.clone());
+    }
+    (!imaginary.is_zero()).then_some((real, imaginary))
 }
 
 /// ln of a positive rational by its primes, of e as 1, of anything else kept whole; a base divides.
@@ -164,56 +196,4 @@ fn gcd(mut a: BigInt, mut b: BigInt) -> BigInt {
         (a, b) = (b.clone(), a % b);
     }
     a
-}
-
-/// Everything by sine and cosine, which are exact at multiples of π/6 and π/4.
-fn trigonometric(name: &str, x: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
-    let exact = match twelfths_of_pi(x, budget)? {
-        Some(n) => sine(n, budget)?.zip(sine(n + 6, budget)?),
-        None => None,
-    };
-    let (sin, cos) = exact.unwrap_or_else(|| (whole("sin", vec![x.clone()]), whole("cos", vec![x.clone()])));
-    match name {
-        "sin" => Ok(sin),
-        "cos" => Ok(cos),
-        "tan" => sin.div(&cos, budget),
-        "cot" => cos.div(&sin, budget),
-        "sec" => cos.inverse(budget),
-        _ => sin.inverse(budget),
-    }
-}
-
-/// n, if x = n·π/12.
-fn twelfths_of_pi(x: &Fraction, budget: &mut Budget) -> Result<Option<i64>, Stop> {
-    if x.is_zero() {
-        return Ok(Some(0));
-    }
-    let quotient = x.div(&Fraction::from(Atom::Pi), budget)?;
-    let Some(ratio) = quotient.as_rational() else {
-        return Ok(None);
-    };
-    let twelfths = rational::mul(&ratio, &rational::integer(12), budget)?;
-    Ok(Fraction::from(twelfths).as_i64().map(|n| n.rem_euclid(24)))
-}
-
-/// sin(n·π/12) at the angles where it is 0, ±1/2, ±√2/2, ±√3/2 or ±1.
-fn sine(twelfths: i64, budget: &mut Budget) -> Result<Option<Fraction>, Stop> {
-    let n = twelfths.rem_euclid(24);
-    let (folded, negative) = if n > 12 { (24 - n, true) } else { (n, false) };
-    let under_root = match folded.min(12 - folded) {
-        0 => 0,
-        2 => 1,
-        3 => 2,
-        4 => 3,
-        6 => 4,
-        _ => return Ok(None),
-    };
-    let half = Fraction::from(rational::div(
-        &rational::integer(if negative { -1 } else { 1 }),
-        &rational::integer(2),
-        budget,
-    )?);
-    Ok(Some(
-        power::root(&Fraction::from(under_root), 2, budget)?.mul(&half, budget)?,
-    ))
 }

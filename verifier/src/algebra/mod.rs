@@ -7,3 +7,5 @@ pub(crate) mod functions;
 pub(crate) mod poly;
 pub(crate) mod power;
 pub(crate) mod rational;
+mod trigonometry;
+pub(crate) mod value;

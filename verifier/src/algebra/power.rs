@@ -7,7 +7,7 @@ use num_traits::{CheckedMul, One, Signed, ToPrimitive, Zero};
 
 use super::fraction::{Fraction, content, monomial_root};
 use super::poly::{Atom, Monomial, Poly};
-use super::rational;
+use super::{rational, trigonometry};
 use crate::budget::{Budget, Stop};
 
 /// A power of a polynomial with several terms is multiplied out up to this exponent and kept whole above.
@@ -31,6 +31,11 @@ pub(crate) fn power(base: &Fraction, exponent: &Fraction, budget: &mut Budget) -
             return Err(Stop::OverBudget);
         }
         return rational_power(base, Rational64::new(numer, denom), budget);
+    }
+    if *base == Fraction::from(Atom::Euler)
+        && let Some(value) = trigonometry::on_unit_circle(exponent, budget)?
+    {
+        return Ok(value);
     }
     symbolic_power(base, exponent, budget)
 }

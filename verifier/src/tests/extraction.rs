@@ -15,6 +15,9 @@ fn the_last_balanced_box_is_taken() {
         (r"\boxed{\{1,2\}}", Some(r"\{1,2\}")),
         (r"\boxed{6} and \boxed{7", Some("6")),
         (r"\boxed{7\}", None),
+        (r"\boxed{42\\}", Some(r"42\\")),
+        (r"\boxed{42\\\\}", Some(r"42\\\\")),
+        (r"\boxed{\\{1,2\\}}", Some(r"\\{1,2\\}")),
         (r"{ \boxed{8}", Some("8")),
         (r"\boxed 9", None),
         ("", None),
@@ -86,4 +89,30 @@ fn strict_wants_one_boxed_answer() {
     for (text, verdict) in cases {
         assert_eq!(grade_math(text, "42", &strict).verdict, verdict, "{text}");
     }
+}
+
+#[test]
+fn the_end_of_a_line_does_not_hide_the_box() {
+    for text in [r"\boxed{42\\}", r"\boxed{42\\\\}", r"\boxed{42\\ }"] {
+        assert_eq!(grade(text, "42").verdict, Verdict::Correct, "{text}");
+        assert_eq!(grade(text, "41").verdict, Verdict::Wrong, "{text}");
+    }
+}
+
+#[test]
+fn a_budget_of_no_steps_is_refused_where_it_is_read_and_one_step_where_not() {
+    let none = serde_json::from_str::<MathOptions>(r#"{"max_steps": 0}"#);
+    assert!(none.is_err());
+    let options = serde_json::from_str::<MathOptions>(r#"{"max_steps": 1}"#).expect("one step");
+    assert_eq!(options.max_steps, 1);
+    assert_eq!(
+        serde_json::from_str::<MathOptions>("{}").expect("defaults"),
+        MathOptions::default()
+    );
+    let none = MathOptions {
+        max_steps: 0,
+        ..options
+    };
+    assert_eq!(grade_math(r"\boxed{7}", "7", &none).verdict, Verdict::Infrastructure);
+    assert_eq!(grade_math(r"\boxed{7}", "7", &none).steps, 1);
 }

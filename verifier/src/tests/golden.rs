@@ -3,7 +3,7 @@
 use super::{grade, grade_boxed};
 use crate::Verdict;
 
-fn check(cases: &[(&str, &str, Verdict)], grade: fn(&str, &str) -> crate::Grade) {
+pub(super) fn check(cases: &[(&str, &str, Verdict)], grade: fn(&str, &str) -> crate::Grade) {
     let wrong: Vec<String> = cases
         .iter()
         .filter_map(|(answer, gold, expected)| {
@@ -14,8 +14,10 @@ fn check(cases: &[(&str, &str, Verdict)], grade: fn(&str, &str) -> crate::Grade)
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const C: Verdict = Verdict::Correct;
-const W: Verdict = Verdict::Wrong;
+pub(super) const C: Verdict = Verdict::Correct;
+pub(super) const W: Verdict = Verdict::Wrong;
+pub(super) const U: Verdict = Verdict::Unparseable;
+pub(super) const I: Verdict = Verdict::Infrastructure;
 
 #[test]
 fn boxed_answers_get_the_verdicts_of_the_golden_table() {

@@ -1,8 +1,14 @@
 //! Tests of the whole grader: golden tables and properties on any input.
 
+mod decimals;
 mod extraction;
+mod functions;
 mod golden;
+mod names;
 mod properties;
+mod readings;
+mod unread;
+mod words;
 
 use crate::{Grade, MathOptions, grade_math};
 

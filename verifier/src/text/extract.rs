@@ -1,5 +1,6 @@
 //! Where the answer is in a response: the last box, else an announced answer, else the last expression.
 
+use super::boxes::{BoxSpan, boxes};
 use super::numbers::last_number_run;
 
 /// An answer found in a response.
@@ -22,12 +23,6 @@ pub(crate) enum Found {
 
 /// Longest response that is read as an answer without any announcement, in bytes.
 const MAX_WHOLE: usize = 200;
-
-/// The content of the last balanced `\boxed{}` or `\fbox{}`, if any. Escaped braces do not count.
-#[must_use]
-pub fn last_boxed(text: &str) -> Option<&str> {
-    boxes(text).last().map(|b| &text[b.inner_start..b.inner_end])
-}
 
 /// Finds the answer in a response by the lenient rules.
 #[must_use]
@@ -67,66 +62,6 @@ pub(crate) fn find(response: &str, strict: bool) -> Found {
 fn after_reasoning(text: &str) -> &str {
     let closed = text.rfind("</think>").map_or(text, |at| &text[at + "</think>".len()..]);
     closed.split("<think>").next().unwrap_or_default()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct BoxSpan {
-    start: usize,
-    inner_start: usize,
-    inner_end: usize,
-    end: usize,
-}
-
-/// Outermost balanced boxes, in order, in one pass.
-fn boxes(text: &str) -> Vec<BoxSpan> {
-    let bytes = text.as_bytes();
-    let mut open: Vec<Option<(usize, usize)>> = Vec::new();
-    let mut closed: Vec<BoxSpan> = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\\' => {
-                let rest = &bytes[at + 1..];
-                let name = [&b"boxed"[..], b"fbox"].into_iter().find(|name| rest.starts_with(name));
-                match name.and_then(|name| brace_after(bytes, at + 1 + name.len())) {
-                    Some(brace) => {
-                        open.push(Some((at, brace + 1)));
-                        at = brace + 1;
-                    }
-                    // `\\boxed` and escaped braces: the second character is looked at only if it starts a box.
-                    None if rest.first() == Some(&b'\\') => at += 1,
-                    None => at += 2,
-                }
-                continue;
-            }
-            b'{' => open.push(None),
-            b'}' => {
-                if let Some(Some((start, inner_start))) = open.pop() {
-                    while closed.last().is_some_and(|b| b.start > start) {
-                        closed.pop();
-                    }
-                    closed.push(BoxSpan {
-                        start,
-                        inner_start,
-                        inner_end: at,
-                        end: at + 1,
-                    });
-                }
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    closed
-}
-
-/// The position of an opening brace at `at`, blanks before it allowed.
-fn brace_after(bytes: &[u8], at: usize) -> Option<usize> {
-    let blanks = bytes[at.min(bytes.len())..]
-        .iter()
-        .take_while(|b| b.is_ascii_whitespace())
-        .count();
-    (bytes.get(at + blanks) == Some(&b'{')).then_some(at + blanks)
 }
 
 /// The last box, joined with those directly before it when only "or", "and" or punctuation stands between.

@@ -1,9 +1,13 @@
 //! From the text of an answer to an expression tree.
 
+pub(crate) mod boxes;
+pub(crate) mod choice;
+mod commands;
 pub(crate) mod extract;
 pub(crate) mod lexer;
 mod numbers;
 pub(crate) mod parser;
-pub(crate) mod primary;
+mod primary;
+mod product;
 pub(crate) mod syntax;
 pub(crate) mod words;

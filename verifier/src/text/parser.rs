@@ -1,8 +1,7 @@
-//! The grammar above single operands: lists, unions, relations, sums and products. Depth is bounded.
+//! The grammar above products: lists, unions, relations and sums. Depth is bounded.
 
 use super::lexer::Token;
-use super::syntax::{Expr, Sign};
-use super::words;
+use super::syntax::{Expr, Relate, Sign};
 use crate::budget::{Budget, Stop};
 
 /// How deep an expression may nest.
@@ -36,8 +35,12 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// Passes over words such as "the answer is" before a value.
+    /// Passes over an equals sign, or words such as "the answer is", before a value.
     fn skip_announcement(&mut self) {
+        if self.peek() == Some(&Token::Relate(Relate::Equal)) {
+            self.at += 1;
+            return;
+        }
         let words = self.words();
         let announces = words.ends_with(" is") || words.ends_with("answer") || words == "is";
         if !announces || self.peek().is_none() {
@@ -158,61 +161,6 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Factors joined by `·`, `/` or nothing, with the unit words that may follow.
-    fn product(&mut self) -> Result<Expr, Stop> {
-        let mut factors = vec![(false, self.signed_factor()?)];
-        loop {
-            self.budget.charge(1)?;
-            match self.peek() {
-                Some(Token::Symbol('*')) => {
-                    self.at += 1;
-                    factors.push((false, self.signed_factor()?));
-                }
-                Some(Token::Symbol('/')) => {
-                    self.at += 1;
-                    if let Some(Token::Words(unit)) = self.peek() {
-                        // "5 miles / hour"
-                        let unit = unit.clone();
-                        self.at += 1;
-                        return self.measured(factors, &format!("per {unit}"));
-                    }
-                    factors.push((true, self.signed_factor()?));
-                }
-                Some(Token::Words(_)) if !matches!(factors.last(), Some((_, Expr::Words(_)))) => {
-                    let unit = self.words();
-                    if let Some(multiplier) = words::magnitude(&unit) {
-                        let value = crate::algebra::rational::integer(multiplier);
-                        factors.push((false, Expr::Number { value, decimals: None }));
-                        continue;
-                    }
-                    return self.measured(factors, &unit);
-                }
-                Some(token) if self.starts_operand(token) => {
-                    let mixed = self.at;
-                    let factor = self.factor()?;
-                    self.push_adjacent(&mut factors, factor, mixed)?;
-                }
-                _ => break,
-            }
-        }
-        Ok(match factors.as_slice() {
-            [(false, _)] => factors.pop().ok_or(Stop::Malformed)?.1,
-            _ => Expr::Product(factors),
-        })
-    }
-
-    fn measured(&mut self, mut factors: Vec<(bool, Expr)>, unit: &str) -> Result<Expr, Stop> {
-        let unit = words::unit_name(unit).ok_or(Stop::Malformed)?;
-        if self.eat('^') {
-            self.factor()?;
-        }
-        let value = match factors.len() {
-            1 => factors.pop().ok_or(Stop::Malformed)?.1,
-            _ => Expr::Product(factors),
-        };
-        Ok(Expr::Measured(Box::new(value), unit))
-    }
-
     /// The words that start here, joined.
     pub(super) fn words(&mut self) -> String {
         let mut joined = Vec::new();
@@ -221,80 +169,5 @@ impl<'a> Parser<'a> {
             self.at += 1;
         }
         joined.join(" ")
-    }
-
-    /// A factor after `·` or `/`, where a sign may stand.
-    fn signed_factor(&mut self) -> Result<Expr, Stop> {
-        if let Some(Token::Sign(sign @ (Sign::Plus | Sign::Minus))) = self.peek() {
-            self.at += 1;
-            let factor = self.nested(Self::signed_factor)?;
-            return Ok(Expr::Sum(vec![(*sign, factor)]));
-        }
-        self.factor()
-    }
-
-    fn starts_operand(&self, token: &Token) -> bool {
-        match token {
-            Token::Command(name) => !matches!(name.as_str(), "rfloor" | "rceil"),
-            Token::Number { .. } | Token::Letter(_) | Token::Begin(_) => true,
-            Token::Symbol('(' | '[' | '{') | Token::SetBrace('{') => true,
-            Token::Symbol('|') => self.bars == 0,
-            _ => false,
-        }
-    }
-
-    /// Appends a factor written directly after another: a mixed number if both are numbers, else a product.
-    fn push_adjacent(&mut self, factors: &mut Vec<(bool, Expr)>, factor: Expr, start: usize) -> Result<(), Stop> {
-        let after_number = start > 0 && matches!(self.tokens[start - 1], Token::Number { .. });
-        let Some((inverse, Expr::Number { value, decimals: None })) = factors.last().filter(|_| after_number) else {
-            factors.push((false, factor));
-            return Ok(());
-        };
-        let fraction = match self.tokens[start] {
-            Token::Command(ref name) if name == "frac" => proper_fraction(&factor),
-            Token::Number { .. } if !inverse => {
-                // "7 3/4": only a fraction may follow a number.
-                self.expect('/')?;
-                proper_fraction(&Expr::Product(vec![(false, factor.clone()), (true, self.factor()?)]))
-            }
-            _ => None,
-        };
-        match (fraction, &self.tokens[start]) {
-            (Some(fraction), _) if value.is_integer() && !inverse => {
-                let whole = Expr::Number {
-                    value: value.clone(),
-                    decimals: None,
-                };
-                factors.pop();
-                factors.push((false, Expr::Sum(vec![(Sign::Plus, whole), (Sign::Plus, fraction)])));
-            }
-            (None, Token::Number { .. }) => return Err(Stop::Malformed),
-            _ => factors.push((false, factor)),
-        }
-        Ok(())
-    }
-}
-
-/// The expression itself, if it is a quotient of literals p/q with 0 < p < q.
-fn proper_fraction(expr: &Expr) -> Option<Expr> {
-    let Expr::Product(factors) = expr else { return None };
-    match factors.as_slice() {
-        [
-            (
-                false,
-                Expr::Number {
-                    value: p,
-                    decimals: None,
-                },
-            ),
-            (
-                true,
-                Expr::Number {
-                    value: q,
-                    decimals: None,
-                },
-            ),
-        ] => (p < q && p.is_integer() && q.is_integer()).then(|| expr.clone()),
-        _ => None,
     }
 }

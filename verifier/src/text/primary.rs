@@ -1,14 +1,14 @@
-//! Operands: literals, brackets, fractions, roots, functions, matrices, and what may follow an operand directly.
+//! Operands: literals, brackets, variables, and what may follow an operand directly.
 
-use num_traits::ToPrimitive;
+use num_traits::{One, ToPrimitive};
 
 use super::lexer::Token;
 use super::parser::Parser;
-use super::syntax::Expr;
+use super::syntax::{Expr, Sign};
 use crate::budget::Stop;
 
 impl Parser<'_> {
-    /// An operand with its exponent, factorial, percent or degree sign.
+    /// An operand with its exponent, factorial or degree sign.
     pub(super) fn factor(&mut self) -> Result<Expr, Stop> {
         let mut value = self.nested(Self::primary)?;
         loop {
@@ -19,7 +19,7 @@ impl Parser<'_> {
                         Expr::Degrees(Box::new(value))
                     } else {
                         let exponent = self.nested(Self::exponent)?;
-                        Expr::Power(Box::new(value), Box::new(exponent))
+                        self.power_or_inverse(value, exponent)
                     }
                 }
                 Some(Token::Symbol('!')) => {
@@ -29,16 +29,26 @@ impl Parser<'_> {
                     }
                     Expr::Call("factorial".into(), vec![value])
                 }
-                Some(Token::Percent) => {
-                    self.at += 1;
-                    Expr::Percent(Box::new(value))
-                }
                 Some(Token::Degree) => {
                     self.at += 1;
                     Expr::Degrees(Box::new(value))
                 }
                 _ => return Ok(value),
             };
+        }
+    }
+
+    /// A power; `f^{-1}(` is the inverse function, a name of its own.
+    fn power_or_inverse(&self, base: Expr, exponent: Expr) -> Expr {
+        match &base {
+            Expr::Symbol(name)
+                if matches!(name.as_str(), "f" | "g" | "h")
+                    && self.peek() == Some(&Token::Symbol('('))
+                    && is_minus_one(&exponent) =>
+            {
+                Expr::Symbol(format!("{name}^-1"))
+            }
+            _ => Expr::Power(Box::new(base), Box::new(exponent)),
         }
     }
 
@@ -67,7 +77,7 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    fn primary(&mut self) -> Result<Expr, Stop> {
+    pub(super) fn primary(&mut self) -> Result<Expr, Stop> {
         let token = self.peek().ok_or(Stop::Malformed)?;
         self.at += 1;
         match token {
@@ -79,12 +89,16 @@ impl Parser<'_> {
                 if self.peek() == Some(&Token::Symbol('_')) && decimals.is_none() {
                     return self.based(digits);
                 }
-                Ok(Expr::Number {
-                    value: value.clone(),
-                    decimals: *decimals,
-                })
+                let value = value.clone();
+                match (self.peek(), *decimals) {
+                    (Some(Token::Ellipsis), Some(decimals)) => {
+                        self.at += 1;
+                        Ok(Expr::Unfinished { value, decimals })
+                    }
+                    (_, decimals) => Ok(Expr::Number { value, decimals }),
+                }
             }
-            Token::Letter(name) => self.letter(name),
+            Token::Letter { name, .. } => self.letter(name),
             Token::Words(_) => {
                 self.at -= 1;
                 Ok(Expr::Words(self.words()))
@@ -120,7 +134,7 @@ impl Parser<'_> {
         }
     }
 
-    fn inner_items(&mut self) -> Result<Vec<Expr>, Stop> {
+    pub(super) fn inner_items(&mut self) -> Result<Vec<Expr>, Stop> {
         let bars = std::mem::take(&mut self.bars);
         let items = self.nested(Self::items);
         self.bars = bars;
@@ -198,7 +212,7 @@ impl Parser<'_> {
         loop {
             match self.peek() {
                 Some(Token::Number { digits, .. }) => text.push_str(digits),
-                Some(Token::Letter(name)) => text.push_str(name),
+                Some(Token::Letter { name, .. }) => text.push_str(name),
                 Some(Token::Words(words)) => text.push_str(words),
                 Some(Token::Sign(sign)) if grouped => text.push_str(&format!("{sign:?}")),
                 Some(Token::Symbol(',')) if grouped => text.push(','),
@@ -211,144 +225,10 @@ impl Parser<'_> {
             }
         }
     }
+}
 
-    fn command(&mut self, name: &str) -> Result<Expr, Stop> {
-        match name {
-            "pi" => Ok(Expr::Pi),
-            "infty" => Ok(Expr::Infinity),
-            "frac" => {
-                let (top, bottom) = (self.argument()?, self.argument()?);
-                Ok(Expr::Product(vec![(false, top), (true, bottom)]))
-            }
-            "binom" => {
-                let (n, k) = (self.argument()?, self.argument()?);
-                Ok(Expr::Call("binom".into(), vec![n, k]))
-            }
-            "sqrt" => {
-                let index = if self.eat('[') {
-                    let index = self.nested(Self::sum)?;
-                    self.expect(']')?;
-                    index
-                } else {
-                    Expr::Number {
-                        value: crate::algebra::rational::integer(2),
-                        decimals: None,
-                    }
-                };
-                let radicand = self.argument()?;
-                Ok(Expr::Call("root".into(), vec![radicand, index]))
-            }
-            "emptyset" | "varnothing" => Ok(Expr::Bracket {
-                open: '{',
-                close: '}',
-                items: Vec::new(),
-            }),
-            "lfloor" => self.delimited("floor", "rfloor"),
-            "lceil" => self.delimited("ceil", "rceil"),
-            "log" | "ln" | "lg" | "exp" | "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "arcsin" | "arccos"
-            | "arctan" | "sinh" | "cosh" | "tanh" | "floor" | "ceil" | "max" | "min" | "gcd" | "lcm" => {
-                self.function(name)
-            }
-            _ => Err(Stop::Malformed),
-        }
-    }
-
-    fn delimited(&mut self, name: &str, close: &str) -> Result<Expr, Stop> {
-        let inner = self.nested(Self::sum)?;
-        if self.peek() != Some(&Token::Command(close.into())) {
-            return Err(Stop::Malformed);
-        }
-        self.at += 1;
-        Ok(Expr::Call(name.into(), vec![inner]))
-    }
-
-    /// A braced argument or a single token; `\frac12` takes one digit each.
-    fn argument(&mut self) -> Result<Expr, Stop> {
-        self.nested(|p| {
-            if p.eat('{') {
-                let inner = p.sum()?;
-                p.expect('}')?;
-                return Ok(inner);
-            }
-            p.primary()
-        })
-    }
-
-    /// A named function with its base or power: `\log_2 8`, `\sin^2 x`, `\max(a, b)`.
-    fn function(&mut self, name: &str) -> Result<Expr, Stop> {
-        let base = if self.eat('_') { Some(self.argument()?) } else { None };
-        let power = if self.eat('^') {
-            Some(self.nested(Self::argument)?)
-        } else {
-            None
-        };
-        let mut arguments = match self.peek() {
-            Some(Token::Symbol('(')) => {
-                self.at += 1;
-                let items = self.inner_items()?;
-                self.expect(')')?;
-                items
-            }
-            Some(Token::Symbol('{')) => vec![self.argument()?],
-            _ => vec![self.open_argument()?],
-        };
-        arguments.extend(base);
-        let call = Expr::Call(name.into(), arguments);
-        Ok(match power {
-            Some(power) => Expr::Power(Box::new(call), Box::new(power)),
-            None => call,
-        })
-    }
-
-    /// An argument without brackets: factors side by side, up to the next operator or function.
-    fn open_argument(&mut self) -> Result<Expr, Stop> {
-        let mut factors = vec![(false, self.nested(Self::factor)?)];
-        while matches!(self.peek(), Some(Token::Letter(_))) || self.peek() == Some(&Token::Command("pi".into())) {
-            factors.push((false, self.nested(Self::factor)?));
-        }
-        Ok(if factors.len() == 1 {
-            factors.remove(0).1
-        } else {
-            Expr::Product(factors)
-        })
-    }
-
-    fn matrix(&mut self, name: &str) -> Result<Expr, Stop> {
-        let plain = name.trim_end_matches('*');
-        if !matches!(
-            plain,
-            "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "vmatrix" | "smallmatrix" | "array"
-        ) {
-            return Err(Stop::Malformed);
-        }
-        if plain == "array" && self.eat('{') {
-            while !self.eat('}') {
-                self.peek().ok_or(Stop::Malformed)?;
-                self.at += 1;
-            }
-        }
-        let mut rows = vec![Vec::new()];
-        loop {
-            match self.peek().ok_or(Stop::Malformed)? {
-                Token::Symbol('&') => self.at += 1,
-                Token::RowEnd => {
-                    self.at += 1;
-                    rows.push(Vec::new());
-                }
-                Token::End(end) if end == name => {
-                    self.at += 1;
-                    break;
-                }
-                _ => {
-                    let cell = self.nested(Self::sum)?;
-                    rows.last_mut().ok_or(Stop::Malformed)?.push(cell);
-                }
-            }
-        }
-        rows.retain(|row| !row.is_empty());
-        Ok(Expr::Matrix {
-            determinant: plain == "vmatrix",
-            rows,
-        })
-    }
+/// Whether an exponent is the literal -1.
+pub(super) fn is_minus_one(exponent: &Expr) -> bool {
+    matches!(exponent, Expr::Sum(parts) if matches!(parts.as_slice(),
+        [(Sign::Minus, Expr::Number { value, decimals: None })] if value.is_one()))
 }

@@ -42,8 +42,12 @@ pub(crate) enum Expr {
     Number { value: BigRational, decimals: Option<u32> },
     /// A literal with a base as subscript, such as `40_9`.
     Based { value: BigInt, base: u32 },
+    /// A decimal with dots after its last digit.
+    Unfinished { value: BigRational, decimals: u32 },
     /// A variable, with its subscript.
     Symbol(String),
+    /// Letters directly side by side that are a whole operand: a word, or a product of variables.
+    Run(String),
     /// `π`
     Pi,
     /// Euler's number.
@@ -66,6 +70,12 @@ pub(crate) enum Expr {
     Degrees(Box<Expr>),
     /// A value with a unit.
     Measured(Box<Expr>, String),
+    /// A product that ends in a letter such as `m`, and what stands before it if that is a unit.
+    UnitOrVariable {
+        product: Box<Expr>,
+        value: Box<Expr>,
+        unit: String,
+    },
     /// Words.
     Words(String),
     /// Bracketed items: tuple or interval by `(`/`[`, set by `{`.

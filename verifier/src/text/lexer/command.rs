@@ -30,6 +30,16 @@ impl Lexer {
         Err(Stop::Malformed)
     }
 
+    /// A brace of a set: inside it a comma separates.
+    fn set_brace(&mut self, brace: char) {
+        self.brackets = if brace == '{' {
+            self.brackets + 1
+        } else {
+            self.brackets.saturating_sub(1)
+        };
+        self.out.push(Token::SetBrace(brace));
+    }
+
     pub(super) fn command(&mut self, budget: &mut Budget) -> Result<(), Stop> {
         self.at += 1;
         let Some(next) = self.peek(0) else {
@@ -39,7 +49,10 @@ impl Lexer {
             self.at += 1;
             let token = match next {
                 '\\' => Token::RowEnd,
-                '{' | '}' => Token::SetBrace(next),
+                '{' | '}' => {
+                    self.set_brace(next);
+                    return Ok(());
+                }
                 '%' => Token::Percent,
                 '|' => Token::Symbol('|'),
                 '$' | ',' | ';' | '!' | ':' | ' ' | '>' | '(' | ')' | '[' | ']' | '\n' => return Ok(()),
@@ -62,7 +75,7 @@ impl Lexer {
             "left" | "right" | "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "bigg" | "Bigg" | "mleft"
             | "mright" | "biggl" | "biggr" | "displaystyle" | "textstyle" | "limits" | "quad" | "qquad"
             | "thinspace" | "rm" | "bf" | "it" | "nonumber" | "boldsymbol" | "bm" | "tiny" | "small" | "large"
-            | "overline" | "bar" | "underline" | "boxed" | "fbox" | "hfill" => return Ok(()),
+            | "underline" | "boxed" | "fbox" | "hfill" => return Ok(()),
             "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
             | "mathrm" | "mathbf" | "mathit" | "mathsf" | "mathnormal" | "operatorname" | "emph" => {
                 let content = self.group()?;
@@ -77,6 +90,8 @@ impl Lexer {
                 self.brackets = self.brackets.saturating_sub(1);
                 Token::End(self.group()?)
             }
+            "overline" | "bar" => return self.overlined(name.len(), budget),
+            "ldots" | "dots" | "cdots" if self.after_decimal() => Token::Ellipsis,
             "dfrac" | "tfrac" | "cfrac" | "frac" => {
                 self.out.push(Token::Command("frac".into()));
                 return self.frac_digits(budget);
@@ -93,8 +108,10 @@ impl Lexer {
             "gt" => Token::Relate(Relate::Greater),
             "ne" | "neq" => Token::Relate(Relate::NotEqual),
             "in" => Token::Relate(Relate::In),
-            "lbrace" => Token::SetBrace('{'),
-            "rbrace" => Token::SetBrace('}'),
+            "lbrace" | "rbrace" => {
+                self.set_brace(if name == "lbrace" { '{' } else { '}' });
+                return Ok(());
+            }
             "lvert" | "rvert" | "vert" => Token::Symbol('|'),
             "lparen" => Token::Symbol('('),
             "rparen" => Token::Symbol(')'),
@@ -107,7 +124,10 @@ impl Lexer {
             "alpha" | "beta" | "gamma" | "delta" | "epsilon" | "varepsilon" | "zeta" | "eta" | "theta" | "iota"
             | "kappa" | "lambda" | "mu" | "nu" | "xi" | "rho" | "sigma" | "tau" | "phi" | "varphi" | "chi" | "psi"
             | "omega" | "Gamma" | "Delta" | "Theta" | "Lambda" | "Sigma" | "Phi" | "Psi" | "Omega" | "ell" => {
-                Token::Letter(format!("\\{name}"))
+                Token::Letter {
+                    name: format!("\\{name}"),
+                    spaced: true,
+                }
             }
             "approx" | "simeq" if !self.out.is_empty() => {
                 // What stands before is the answer, what follows approximates it.
@@ -117,7 +137,7 @@ impl Lexer {
             "approx" | "simeq" => return Ok(()),
             _ => match name.strip_prefix("qquad").or_else(|| name.strip_prefix("quad")) {
                 Some(letters) => {
-                    self.push_word(letters);
+                    self.push_word(letters, true);
                     return Ok(());
                 }
                 None => Token::Command(name.into()),

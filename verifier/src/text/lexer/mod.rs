@@ -2,6 +2,7 @@
 
 mod command;
 mod number;
+mod repeating;
 mod token;
 mod word;
 
@@ -14,18 +15,21 @@ use crate::budget::{Budget, Stop};
 /// How deep text groups may nest.
 const MAX_TEXT_DEPTH: u32 = 8;
 
-/// Cuts `text` into tokens.
-pub(crate) fn tokens(text: &str, budget: &mut Budget) -> Result<Vec<Token>, Stop> {
-    let mut lexer = Lexer {
-        chars: text.chars().collect(),
-        at: 0,
-        out: Vec::new(),
-        brackets: 0,
-        depth: 0,
-    };
+/// What a comma directly before three digits does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Commas {
+    /// It groups digits: `1,234` is a number.
+    Group,
+    /// It separates: `1,234` is a list.
+    Separate,
+}
+
+/// Cuts `text` into tokens; also tells whether the other reading of commas would cut it differently.
+pub(crate) fn tokens(text: &str, commas: Commas, budget: &mut Budget) -> Result<(Vec<Token>, bool), Stop> {
+    let mut lexer = Lexer::new(text.chars().collect(), commas);
     budget.charge(lexer.chars.len() as u64)?;
     lexer.run(budget)?;
-    Ok(lexer.out)
+    Ok((lexer.out, lexer.ambiguous))
 }
 
 struct Lexer {
@@ -35,9 +39,24 @@ struct Lexer {
     /// Open brackets: a comma inside them separates items, outside it may group digits.
     brackets: u32,
     depth: u32,
+    commas: Commas,
+    /// Whether a comma was met that may group or separate.
+    ambiguous: bool,
 }
 
 impl Lexer {
+    fn new(chars: Vec<char>, commas: Commas) -> Self {
+        Self {
+            chars,
+            at: 0,
+            out: Vec::new(),
+            brackets: 0,
+            depth: 0,
+            commas,
+            ambiguous: false,
+        }
+    }
+
     fn peek(&self, ahead: usize) -> Option<char> {
         self.chars.get(self.at + ahead).copied()
     }
@@ -45,7 +64,7 @@ impl Lexer {
     fn run(&mut self, budget: &mut Budget) -> Result<(), Stop> {
         while let Some(c) = self.peek(0) {
             budget.charge(1)?;
-            if c.is_ascii_digit() || (c == '.' && self.peek(1).is_some_and(|d| d.is_ascii_digit())) {
+            if c.is_ascii_digit() || (c == '.' && self.fraction_follows()) {
                 self.number(budget)?;
             } else if c.is_ascii_alphabetic() {
                 self.letters(budget)?;
@@ -94,7 +113,15 @@ impl Lexer {
             '°' | '˚' | 'º' => Token::Degree,
             '%' | '％' => Token::Percent,
             ';' => Token::Separator,
-            'θ' | 'α' | 'β' | 'γ' | 'λ' | 'μ' | 'φ' | 'ω' => Token::Letter(c.to_string()),
+            'θ' | 'α' | 'β' | 'γ' | 'λ' | 'μ' | 'φ' | 'ω' => Token::Letter {
+                name: c.to_string(),
+                spaced: true,
+            },
+            '…' if self.after_decimal() => Token::Ellipsis,
+            '.' if self.after_decimal() && self.starts_with("..") => {
+                self.at += 2;
+                Token::Ellipsis
+            }
             '$' | '~' | '.' | '€' | '£' | '\u{200b}' => return Ok(()),
             _ if c.is_whitespace() => return Ok(()),
             _ => return self.composed(c, budget),
@@ -162,14 +189,13 @@ impl Lexer {
         }
         let chars: Vec<char> = text.chars().collect();
         budget.charge(chars.len() as u64)?;
-        let mut inner = Lexer {
-            chars,
-            at: 0,
-            out: Vec::new(),
+        let mut inner = Self {
             brackets: self.brackets,
             depth: self.depth + 1,
+            ..Self::new(chars, self.commas)
         };
         inner.run(budget)?;
+        self.ambiguous |= inner.ambiguous;
         self.out.append(&mut inner.out);
         Ok(())
     }

@@ -4,7 +4,7 @@ use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{Pow, Zero};
 
-use super::{Lexer, Token};
+use super::{Commas, Lexer, Token};
 use crate::budget::{Budget, Stop};
 
 /// Digits that one literal may have.
@@ -13,21 +13,47 @@ const MAX_DIGITS: usize = 35_000;
 const MAX_SCIENTIFIC: i64 = 5_000;
 
 impl Lexer {
-    /// The length of a thousands separator at `ahead`, if three digits and no fourth follow it.
-    pub(super) fn separator(&self, ahead: usize) -> Option<usize> {
-        let rest = |text: &str| text.chars().enumerate().all(|(i, c)| self.peek(ahead + i) == Some(c));
-        let length = [",\\!", "{,}", "\\,", ",\\ ", ",\\,"]
-            .iter()
-            .find(|s| rest(s))
-            .map(|s| s.chars().count())
-            .or_else(|| (self.brackets == 0 && rest(",")).then_some(1))
-            .or_else(|| rest(" ").then_some(1))?;
-        let digit = |i: usize| self.peek(ahead + length + i).is_some_and(|c| c.is_ascii_digit());
-        let fraction = self.peek(ahead + length + 3) == Some('/');
-        (digit(0) && digit(1) && digit(2) && !digit(3) && !fraction).then_some(length)
+    /// The length of a thousands separator here, if three digits and no fourth follow it.
+    fn separator(&mut self) -> Option<usize> {
+        let found = |all: &[&str]| all.iter().find(|s| self.starts_with(s)).map(|s| s.len());
+        let (length, ambiguous) = match found(&[",\\!", "{,}", "\\,", " "]) {
+            Some(length) => (length, false),
+            None => (found(&[",\\ ", ",\\,", ","])?, true),
+        };
+        let digit = |i: usize| self.peek(length + i).is_some_and(|c| c.is_ascii_digit());
+        let fraction = self.peek(length + 3) == Some('/');
+        let groups = digit(0) && digit(1) && digit(2) && !digit(3) && !fraction;
+        // Inside brackets a bare comma always separates.
+        if !groups || (ambiguous && self.brackets > 0) {
+            return None;
+        }
+        self.ambiguous |= ambiguous;
+        (!ambiguous || self.commas == Commas::Group).then_some(length)
+    }
+
+    /// A literal of another notation such as `0x1F` or `0b10`: text, so that it is never read as 0 times something.
+    fn prefixed(&mut self) -> bool {
+        let radix = match (self.peek(0), self.peek(1)) {
+            (Some('0'), Some('x' | 'X')) => 16,
+            (Some('0'), Some('b' | 'B' | 'o' | 'O')) => 10,
+            _ => return false,
+        };
+        let after_digit = self.at > 0 && self.chars[self.at - 1].is_ascii_alphanumeric();
+        if after_digit || !self.peek(2).is_some_and(|c| c.is_digit(radix)) {
+            return false;
+        }
+        let word: String = (0..64)
+            .map_while(|i| self.peek(i).filter(char::is_ascii_alphanumeric))
+            .collect();
+        self.at += word.len();
+        self.out.push(Token::Words(word.to_ascii_lowercase()));
+        true
     }
 
     pub(super) fn number(&mut self, budget: &mut Budget) -> Result<(), Stop> {
+        if self.prefixed() {
+            return Ok(());
+        }
         let mut digits = String::new();
         let first_group = (0..)
             .take_while(|&i| self.peek(i).is_some_and(|c| c.is_ascii_digit()))
@@ -40,21 +66,25 @@ impl Lexer {
                     digits.push(c);
                     self.at += 1;
                 }
-                _ => match self.separator(0).filter(|_| groups) {
+                _ => match if groups { self.separator() } else { None } {
                     Some(length) => self.at += length,
                     None => break,
                 },
             }
         }
         let mut decimals = None;
-        if self.peek(0) == Some('.') && self.peek(1).is_some_and(|c| c.is_ascii_digit()) {
+        if self.peek(0) == Some('.') && self.fraction_follows() {
             self.at += 1;
             let before = digits.len();
             while let Some(c) = self.peek(0).filter(char::is_ascii_digit) {
                 digits.push(c);
                 self.at += 1;
             }
-            decimals = Some(u32::try_from(digits.len() - before).map_err(|_| Stop::OverBudget)?);
+            let plain = digits.len() - before;
+            if let Some(block) = self.repeating(plain)? {
+                return self.push_repeating(&digits, plain, &block, budget);
+            }
+            decimals = Some(u32::try_from(plain).map_err(|_| Stop::OverBudget)?);
         }
         let exponent = self.scientific();
         self.push_literal(digits, decimals, exponent, budget)

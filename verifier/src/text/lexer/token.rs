@@ -13,8 +13,8 @@ pub(crate) enum Token {
         decimals: Option<u32>,
         digits: String,
     },
-    /// A variable or constant letter.
-    Letter(String),
+    /// A variable or constant letter; `spaced` unless it directly follows what stands before it.
+    Letter { name: String, spaced: bool },
     /// A known or unknown command or function, without its backslash.
     Command(String),
     /// Words.
@@ -35,8 +35,20 @@ pub(crate) enum Token {
     Begin(String),
     /// `\end{name}`
     End(String),
+    /// `…` after a decimal: digits are left out.
+    Ellipsis,
     /// A percent sign or word.
     Percent,
     /// A degree sign or command.
     Degree,
+}
+
+impl Token {
+    /// Whether both are the same but for blanks before them.
+    pub(crate) fn same_text(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Letter { name, .. }, Self::Letter { name: n, .. }) => name == n,
+            _ => self == other,
+        }
+    }
 }

@@ -13,11 +13,13 @@ impl Lexer {
             self.at += 1;
         }
         budget.charge(run.len() as u64)?;
-        self.push_word(&run);
+        let before = (self.at - run.len()).checked_sub(1).map(|at| self.chars[at]);
+        let spaced = before.is_none_or(|c| c.is_whitespace() || matches!(c, ',' | ';' | '~' | '!'));
+        self.push_word(&run, spaced);
         Ok(())
     }
 
-    pub(super) fn push_word(&mut self, run: &str) {
+    pub(super) fn push_word(&mut self, run: &str, spaced: bool) {
         let lower = run.to_ascii_lowercase();
         let after_value = matches!(self.out.last(), Some(Token::Number { .. } | Token::Symbol(')' | '}')));
         let prose = |w: &str| {
@@ -35,7 +37,10 @@ impl Lexer {
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
             w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
             w if after_value && w.len() > 1 && words::known_unit(w).is_some() => self.out.push(Token::Words(lower)),
-            _ => self.out.extend(run.chars().map(|c| Token::Letter(c.to_string()))),
+            _ => self.out.extend(run.chars().enumerate().map(|(i, c)| Token::Letter {
+                name: c.to_string(),
+                spaced: spaced && i == 0,
+            })),
         }
     }
 }

@@ -1,0 +1,186 @@
+//! When two values are the same answer. The gold answer decides which freedoms a prediction has.
+
+mod named;
+mod relation;
+mod scalar;
+
+use crate::algebra::fraction::Fraction;
+use crate::algebra::poly::Atom;
+use crate::algebra::rational;
+use crate::algebra::value::{Scalar, Value};
+use crate::budget::{Budget, Stop};
+use named::same_named;
+use relation::same_relation;
+use scalar::same_scalar;
+
+/// Items up to which unordered collections are matched pair by pair when sorting does not align them.
+const MAX_PAIRED: usize = 64;
+
+/// Whether `prediction` is the answer `gold`.
+pub(crate) fn same(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result<bool, Stop> {
+    budget.charge(1)?;
+    if let Some(decided) = same_named(gold, prediction, budget)? {
+        return Ok(decided);
+    }
+    match (gold, prediction) {
+        (Value::Scalar(g), Value::Scalar(p)) => same_scalar(g, p, budget),
+        (Value::Infinity { negative: g }, Value::Infinity { negative: p }) => Ok(g == p),
+        (Value::Based { value: g, .. }, Value::Based { value: p, .. }) => Ok(g == p),
+        // A digit string in a written base counts for its value, but a gold in a base wants the base written.
+        (Value::Scalar(g), Value::Based { value, .. }) => g.value.equals(&Fraction::from(value.clone()), budget),
+        (Value::Relation(..), _) | (_, Value::Relation(..)) => same_relation(gold, prediction, budget),
+        (
+            Value::Tuple { open, close, items },
+            Value::Tuple {
+                open: o,
+                close: c,
+                items: other,
+            },
+        ) => Ok((open, close) == (o, c) && same_in_order(items, other, budget)?),
+        (Value::Ratio(a), Value::Ratio(b)) => Ok(same_in_order(a, b, budget)? || same_ratio(a, b, budget)?),
+        (Value::Set(a) | Value::List(a), Value::Set(b) | Value::List(b)) | (Value::Union(a), Value::Union(b)) => {
+            same_unordered(a, b, budget)
+        }
+        (Value::Set(items), other) | (other, Value::Set(items)) if items.len() == 1 => same(&items[0], other, budget),
+        (
+            Value::Matrix { determinant, rows },
+            Value::Matrix {
+                determinant: d,
+                rows: other,
+            },
+        ) => Ok(determinant == d && same_rows(rows, other, budget)?),
+        _ => Ok(match (as_words(gold), as_words(prediction)) {
+            (Some(g), Some(p)) => g == p,
+            _ => false,
+        }),
+    }
+}
+
+/// Words, or the name of a lone variable, in lower case.
+pub(crate) fn as_words(value: &Value) -> Option<String> {
+    match value {
+        Value::Words(words) => Some(words.clone()),
+        Value::Scalar(Scalar { word: Some(word), .. }) => Some(word.to_lowercase()),
+        Value::Scalar(scalar) => symbol(&scalar.value).map(str::to_lowercase).or_else(|| {
+            let constant = |atom: Atom| scalar.value == Fraction::from(atom);
+            [(Atom::Imaginary, "i"), (Atom::Euler, "e")]
+                .into_iter()
+                .find_map(|(atom, name)| constant(atom).then(|| name.to_owned()))
+        }),
+        _ => None,
+    }
+}
+
+/// The name, if the value is one variable.
+fn symbol(value: &Fraction) -> Option<&str> {
+    value.den.as_constant()?;
+    let (monomial, coefficient) = value.num.single()?;
+    let (atom, exponent) = monomial.iter().next().filter(|_| monomial.len() == 1)?;
+    match atom {
+        Atom::Symbol(name)
+            if *coefficient == rational::integer(1) && *exponent.numer() == 1 && exponent.is_integer() =>
+        {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+fn same_in_order(a: &[Value], b: &[Value], budget: &mut Budget) -> Result<bool, Stop> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (x, y) in a.iter().zip(b) {
+        if !same(x, y, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn same_rows(a: &[Vec<Value>], b: &[Vec<Value>], budget: &mut Budget) -> Result<bool, Stop> {
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (x, y) in a.iter().zip(b) {
+        if !same_in_order(x, y, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the parts of one ratio are a common multiple of the other's. Two times of day are not.
+fn same_ratio(a: &[Value], b: &[Value], budget: &mut Budget) -> Result<bool, Stop> {
+    let (Some(a), Some(b)) = (plain_parts(a), plain_parts(b)) else {
+        return Ok(false);
+    };
+    let pivot = a.iter().zip(&b).position(|(x, y)| !x.is_zero() && !y.is_zero());
+    let Some(pivot) = pivot.filter(|_| a.len() == b.len() && !(is_time(&a) && is_time(&b))) else {
+        return Ok(false);
+    };
+    for (x, y) in a.iter().zip(&b) {
+        if !x.mul(b[pivot], budget)?.equals(&y.mul(a[pivot], budget)?, budget)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The values of the parts, if none has a percent sign, a unit or digits left out, or is a word.
+fn plain_parts(parts: &[Value]) -> Option<Vec<&Fraction>> {
+    let plain = |part| match part {
+        &Value::Scalar(Scalar {
+            ref value,
+            percent: false,
+            unfinished: false,
+            unit: None,
+            word: None,
+            ..
+        }) => Some(value),
+        _ => None,
+    };
+    parts.iter().map(plain).collect()
+}
+
+/// Whether `h:m` may be a time of day: minutes of two digits.
+fn is_time(parts: &[&Fraction]) -> bool {
+    matches!(parts, [h, m] if h.as_i64().is_some_and(|h| (0..=24).contains(&h))
+        && m.as_i64().is_some_and(|m| (10..=59).contains(&m)))
+}
+
+/// Equal as sets: sorted first, matched pair by pair only where the normal forms do not align.
+fn same_unordered(gold: &[Value], prediction: &[Value], budget: &mut Budget) -> Result<bool, Stop> {
+    let (a, b) = (sorted(gold, budget)?, sorted(prediction, budget)?);
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    if a.iter().zip(&b).all(|(x, y)| x == y) {
+        return Ok(true);
+    }
+    if a.len() > MAX_PAIRED {
+        return same_in_order(&a, &b, budget);
+    }
+    let mut free = vec![true; b.len()];
+    for x in &a {
+        let mut matched = false;
+        for (i, y) in b.iter().enumerate() {
+            if free[i] && same(x, y, budget)? {
+                (free[i], matched) = (false, true);
+                break;
+            }
+        }
+        if !matched {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn sorted(items: &[Value], budget: &mut Budget) -> Result<Vec<Value>, Stop> {
+    budget.charge(items.len() as u64 * (1 + u64::from(items.len().max(1).ilog2())))?;
+    let mut items = items.to_vec();
+    items.sort();
+    items.dedup();
+    Ok(items)
+}

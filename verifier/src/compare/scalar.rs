@@ -1,0 +1,137 @@
+//! Numbers and expressions: by value, with what a percent sign, a unit or cut digits leave open.
+
+use num_rational::BigRational;
+use num_traits::{Pow, Signed, ToPrimitive};
+
+use crate::algebra::approximate;
+use crate::algebra::fraction::Fraction;
+use crate::algebra::rational;
+use crate::algebra::value::Scalar;
+use crate::budget::{Budget, Stop};
+use crate::text::words;
+
+/// Significant digits from which a decimal may stand for an exact value that it approximates.
+const MIN_DIGITS: u32 = 6;
+/// Digits, after the point and significant, from which a decimal with dots may stand for a value that it starts.
+const MIN_UNFINISHED: u32 = 3;
+/// Relative error allowed where the exact value is known in floating point only.
+const FLOAT_ERROR: f64 = 1e-14;
+
+pub(super) fn same_scalar(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    if let (Some(g), Some(p)) = (&gold.word, &prediction.word) {
+        return Ok(g == p);
+    }
+    if gold
+        .unit
+        .as_deref()
+        .zip(prediction.unit.as_deref())
+        .is_some_and(|(g, p)| words::units_conflict(g, p))
+    {
+        return Ok(false);
+    }
+    if same_number(gold, prediction, budget)? {
+        return Ok(true);
+    }
+    match (as_measured(gold, prediction), as_measured(prediction, gold)) {
+        (Some(gold), None) => same_scalar(&gold, prediction, budget),
+        (None, Some(prediction)) => same_scalar(gold, &prediction, budget),
+        _ => Ok(false),
+    }
+}
+
+/// `5 m` with m read as a unit, where the other side is a number.
+fn as_measured(scalar: &Scalar, other: &Scalar) -> Option<Scalar> {
+    let (value, unit) = scalar.measured.as_deref()?;
+    approximate::real(&other.value).is_some().then(|| Scalar {
+        unit: Some(unit.clone()),
+        ..value.clone().into()
+    })
+}
+
+fn same_number(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    if gold.unfinished && prediction.unfinished {
+        return Ok(gold.decimals == prediction.decimals && gold.value == prediction.value);
+    }
+    let unfinished = gold.unfinished || prediction.unfinished;
+    if !unfinished && gold.value.equals(&prediction.value, budget)? {
+        return Ok(true);
+    }
+    match (gold.percent, prediction.percent) {
+        (true, false) => approximately(&hundredth(gold, budget)?, prediction, budget),
+        (false, true) => approximately(gold, &hundredth(prediction, budget)?, budget),
+        _ => approximately(gold, prediction, budget),
+    }
+}
+
+/// A number in percent without its sign.
+fn hundredth(percent: &Scalar, budget: &mut Budget) -> Result<Scalar, Stop> {
+    Ok(Scalar {
+        value: percent.value.div(&Fraction::from(100), budget)?,
+        decimals: percent.decimals.map(|d| d.saturating_add(2)),
+        percent: false,
+        ..percent.clone()
+    })
+}
+
+fn approximately(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    if gold.unfinished {
+        return approximates(gold, prediction, budget);
+    }
+    if prediction.unfinished {
+        return approximates(prediction, gold, budget);
+    }
+    if gold.value.equals(&prediction.value, budget)? {
+        return Ok(true);
+    }
+    match (gold.decimals, prediction.decimals) {
+        (None, Some(_)) => approximates(prediction, gold, budget),
+        (Some(_), None) => approximates(gold, prediction, budget),
+        _ => Ok(false),
+    }
+}
+
+/// Whether a decimal with enough digits is the other value, cut or rounded at its last digit. With dots after it, only
+/// cut, and not exact unless it ends in 0.
+fn approximates(decimal: &Scalar, exact: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    let (Some(decimals @ 1..=40), Some(shown)) = (decimal.decimals, decimal.value.as_rational()) else {
+        return Ok(false);
+    };
+    budget.charge(8)?;
+    let unit = Pow::pow(rational::integer(10), decimals);
+    let digits = rational::mul(&shown.abs(), &unit, budget)?;
+    let needed = if decimal.unfinished { MIN_UNFINISHED } else { MIN_DIGITS };
+    if digits < Pow::pow(rational::integer(10), needed - 1) || (decimal.unfinished && decimals < MIN_UNFINISHED) {
+        return Ok(false);
+    }
+    let ends_in_zero = rational::div(&digits, &rational::integer(10), budget)?.is_integer();
+    if decimal.unfinished && exact.value.as_rational().as_ref() == Some(&shown) && !ends_in_zero {
+        return Ok(false);
+    }
+    let Some((left_out, error)) = left_out(&shown, decimals, &exact.value, budget)? else {
+        return Ok(false);
+    };
+    let cut = left_out >= -error && left_out < 1.0 + error;
+    let rounded = left_out.abs() <= 0.5 + error;
+    Ok(cut || (rounded && !decimal.unfinished))
+}
+
+/// What a decimal leaves out of the exact value, away from 0 and in units of its last digit, and how exactly that is
+/// known.
+fn left_out(
+    shown: &BigRational,
+    decimals: u32,
+    exact: &Fraction,
+    budget: &mut Budget,
+) -> Result<Option<(f64, f64)>, Stop> {
+    let sign = if shown.is_negative() { -1.0 } else { 1.0 };
+    if let Some(exact) = exact.as_rational() {
+        let unit = Pow::pow(rational::integer(10), decimals);
+        let rest = rational::mul(&rational::add(&exact, &-shown.clone(), budget)?, &unit, budget)?;
+        return Ok(rest.to_f64().map(|rest| (rest * sign, 0.0)));
+    }
+    let (Some(shown), Some(value)) = (shown.to_f64(), approximate::real(exact)) else {
+        return Ok(None);
+    };
+    let unit = 10f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
+    Ok(Some(((value - shown) * unit * sign, value.abs() * FLOAT_ERROR * unit)))
+}
