@@ -38,7 +38,23 @@ pub(super) fn run(engine: &EngineHandle, load: &Load, round: u64) -> anyhow::Res
         anyhow::Ok(all)
     })?;
     let (all_started, middle) = clock.boundary().context("a sequence got no token")?;
-    summary(load, &stamps, &start, (all_started, &middle), &engine.stats())
+    let sampled = (load.batch * load.max_tokens as usize) as u64;
+    let end = settled(engine, start.generation_tokens + sampled);
+    summary(load, &stamps, &start, (all_started, &middle), &end)
+}
+
+/// The engine's counters once they include so many sampled tokens: they follow the events of a step by some microseconds.
+fn settled(engine: &EngineHandle, tokens: u64) -> EngineStats {
+    const TRIES: usize = 1000;
+    let mut stats = engine.stats();
+    for _ in 0..TRIES {
+        if stats.generation_tokens >= tokens {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(20));
+        stats = engine.stats();
+    }
+    stats
 }
 
 fn request(engine: &EngineHandle, load: &Load, round: u64, prompt: usize) -> GenerateRequest {
@@ -66,6 +82,8 @@ fn request(engine: &EngineHandle, load: &Load, round: u64, prompt: usize) -> Gen
 struct Clock {
     engine: EngineHandle,
     began: Instant,
+    /// Tokens that the engine has sampled when every sequence has one.
+    first_tokens: u64,
     /// Sequences without a token, and the boundary once there are none.
     boundary: Mutex<(usize, Option<(Duration, EngineStats)>)>,
 }
@@ -73,6 +91,7 @@ struct Clock {
 impl Clock {
     fn new(engine: EngineHandle, sequences: usize) -> Self {
         Self {
+            first_tokens: engine.stats().generation_tokens + sequences as u64,
             engine,
             began: Instant::now(),
             boundary: Mutex::new((sequences, None)),
@@ -83,7 +102,7 @@ impl Clock {
         let mut boundary = self.boundary.lock().unwrap_or_else(PoisonError::into_inner);
         boundary.0 -= 1;
         if boundary.0 == 0 {
-            boundary.1 = Some((self.began.elapsed(), self.engine.stats()));
+            boundary.1 = Some((self.began.elapsed(), settled(&self.engine, self.first_tokens)));
         }
     }
 
