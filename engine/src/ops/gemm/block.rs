@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::element::Element;
-use super::kernel::{self, MAX_ROWS, PANEL, Tile, tile_shape};
+use super::kernel::{self, Ahead, MAX_ROWS, PANEL, Tile, tile_shape};
 use super::left::{k_block, pack, tile_rows, tiles};
 use super::{Panels, View};
 use crate::ops::simd::Isa;
@@ -51,6 +51,9 @@ struct Strip<'a> {
     panels: usize,
     width: usize,
     resume: bool,
+    /// Panels of the strip to come, and bytes of a row of them.
+    ahead: [*const u8; 2],
+    ahead_row: usize,
 }
 
 impl<T: Element> Product<'_, T> {
@@ -86,6 +89,8 @@ impl<T: Element> Product<'_, T> {
                     panels,
                     width: (panels * PANEL).min(b.n - panel * PANEL),
                     resume: self.accumulate || first > 0,
+                    ahead: self.following(panel, &groups, group, &terms),
+                    ahead_row: size_of::<[T; PANEL]>(),
                 };
                 let columns = [panel, panel + panels - 1].map(|panel| &b.panel(panel)[terms.clone()]);
                 // SAFETY: passed on to the caller.
@@ -105,12 +110,28 @@ impl<T: Element> Product<'_, T> {
     }
 }
 
+impl<T: Element> Product<'_, T> {
+    /// The panels that come after `panel`: the next group's, else the first group's over the terms to come.
+    fn following(&self, panel: usize, groups: &Range<usize>, group: usize, terms: &Range<usize>) -> [*const u8; 2] {
+        let next = panel + group;
+        let (next, term) = if next < groups.end * group {
+            (next, terms.start)
+        } else {
+            (groups.start * group, terms.end)
+        };
+        let values = self.b.values.as_ptr();
+        [next, next + 1].map(|panel| values.wrapping_add((panel * self.b.k + term) * PANEL).cast())
+    }
+}
+
 impl Strip<'_> {
     /// # Safety
     /// As [`Product::run`].
     unsafe fn run<T: Element>(&self, columns: [&[[T; PANEL]]; 2]) {
         let mut left = self.left;
-        for rows in tile_rows(self.rows, self.tiles) {
+        // Every tile asks for its share of the strip to come.
+        let share = self.ahead_row * self.terms / self.tiles;
+        for (index, rows) in tile_rows(self.rows, self.tiles).enumerate() {
             let (a, others) = left.split_at(rows.len() * self.terms);
             left = others;
             let tile = Tile {
@@ -119,6 +140,10 @@ impl Strip<'_> {
                 c: self.c.wrapping_add(rows.start * self.c_stride),
                 c_stride: self.c_stride,
                 resume: self.resume,
+                ahead: Ahead {
+                    at: self.ahead.map(|at| at.wrapping_add(index * share)),
+                    step: self.ahead_row.div_ceil(self.tiles),
+                },
             };
             // SAFETY: within the output; an incomplete tile goes through a buffer of its own.
             unsafe {

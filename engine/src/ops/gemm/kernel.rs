@@ -30,15 +30,41 @@ pub(crate) struct Tile<'a, T> {
     pub(crate) c_stride: usize,
     /// Chains go on from what C holds instead of from 0.
     pub(crate) resume: bool,
+    /// What to fetch meanwhile.
+    pub(crate) ahead: Ahead,
+}
+
+/// Memory that a tile asks for while it computes, some bytes per term: operands of a later tile.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    /// Where each panel's begins. Only a hint: any address will do.
+    pub(crate) at: [*const u8; 2],
+    /// Bytes per term.
+    pub(crate) step: usize,
+}
+
+impl Ahead {
+    /// Asks for the next bytes of `PANELS` panels.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn fetch<const PANELS: usize>(&mut self) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        for p in 0..PANELS {
+            // SAFETY: a prefetch reads nothing and cannot fault.
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(self.at[p].cast()) };
+            self.at[p] = self.at[p].wrapping_add(self.step);
+        }
+    }
 }
 
 impl<T> Tile<'_, T> {
-    /// The first of 16 outputs.
+    /// 16 outputs.
     #[inline(always)]
-    fn output(&self, row: usize, panel: usize) -> *mut f32 {
+    fn output(&self, row: usize, panel: usize) -> *mut [f32; PANEL] {
         self.c
             .wrapping_add(row.wrapping_mul(self.c_stride))
             .wrapping_add(panel * PANEL)
+            .cast()
     }
 }
 
@@ -103,7 +129,7 @@ unsafe fn avx512<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<
         each_row!(ROWS, R, {
             for p in 0..PANELS {
                 // SAFETY: the caller vouches for the tile's outputs.
-                acc[R][p] = unsafe { tile.output(R, p).cast::<__m512>().read_unaligned() };
+                acc[R][p] = unsafe { transmute::<[f32; PANEL], __m512>(*tile.output(R, p)) };
             }
         });
     }
@@ -114,7 +140,9 @@ unsafe fn avx512<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<
         .iter()
         .zip(tile.b[0])
         .zip(tile.b[PANELS - 1]);
+    let mut ahead = tile.ahead;
     for ((a, first), last) in terms {
+        ahead.fetch::<PANELS>();
         // SAFETY: same size, any bits are valid.
         let first = unsafe { transmute::<[f32; PANEL], __m512>(T::widen(first)) };
         // SAFETY: as above.
@@ -130,7 +158,7 @@ unsafe fn avx512<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<
     each_row!(ROWS, R, {
         for p in 0..PANELS {
             // SAFETY: the caller vouches for the tile's outputs.
-            unsafe { tile.output(R, p).cast::<__m512>().write_unaligned(acc[R][p]) };
+            unsafe { *tile.output(R, p) = transmute::<__m512, [f32; PANEL]>(acc[R][p]) };
         }
     });
 }
@@ -144,10 +172,12 @@ unsafe fn avx2<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<'_
     if tile.resume {
         each_row!(ROWS, R, {
             // SAFETY: the caller vouches for the tile's outputs.
-            acc[R] = unsafe { tile.output(R, 0).cast::<[__m256; 2]>().read_unaligned() };
+            acc[R] = unsafe { transmute::<[f32; PANEL], [__m256; 2]>(*tile.output(R, 0)) };
         });
     }
+    let mut ahead = tile.ahead;
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
+        ahead.fetch::<PANELS>();
         // SAFETY: same size, any bits are valid.
         let [low, high] = unsafe { transmute::<[f32; PANEL], [__m256; 2]>(T::widen(b)) };
         each_row!(ROWS, R, {
@@ -157,7 +187,7 @@ unsafe fn avx2<T: Element, const ROWS: usize, const PANELS: usize>(tile: Tile<'_
     }
     each_row!(ROWS, R, {
         // SAFETY: the caller vouches for the tile's outputs.
-        unsafe { tile.output(R, 0).cast::<[__m256; 2]>().write_unaligned(acc[R]) };
+        unsafe { *tile.output(R, 0) = transmute::<[__m256; 2], [f32; PANEL]>(acc[R]) };
     });
 }
 
@@ -167,7 +197,7 @@ unsafe fn portable<T: Element, const ROWS: usize, const PANELS: usize>(tile: Til
     if tile.resume {
         for (r, acc) in acc.iter_mut().enumerate() {
             // SAFETY: the caller vouches for the tile's outputs.
-            *acc = unsafe { tile.output(r, 0).cast::<[f32; PANEL]>().read_unaligned() };
+            *acc = unsafe { *tile.output(r, 0) };
         }
     }
     for (a, b) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b[0]) {
@@ -180,6 +210,6 @@ unsafe fn portable<T: Element, const ROWS: usize, const PANELS: usize>(tile: Til
     }
     for (r, acc) in acc.into_iter().enumerate() {
         // SAFETY: the caller vouches for the tile's outputs.
-        unsafe { tile.output(r, 0).cast::<[f32; PANEL]>().write_unaligned(acc) };
+        unsafe { *tile.output(r, 0) = acc };
     }
 }

@@ -8,7 +8,7 @@ use super::View;
 use super::kernel::{MAX_ROWS, tile_shape};
 use crate::ops::par::{Disjoint, Par};
 
-/// Terms of a pass; partial sums wait in C between passes, which does not change them.
+/// Most terms of a pass; partial sums wait in C between passes, which does not change them.
 const K_BLOCK: usize = 256;
 /// Elements below which packing stays on one thread.
 const SERIAL_ELEMENTS: usize = 1 << 15;
@@ -18,9 +18,13 @@ pub(super) fn tiles(rows: &Range<usize>) -> usize {
     rows.len().div_ceil(tile_shape().0)
 }
 
-/// Terms of a pass over a range of rows: a single tile stays in registers over all of k.
+/// Terms of a pass over a range of rows: passes are equally long, and a single tile stays in registers over all of k.
 pub(super) fn k_block(rows: &Range<usize>, k: usize) -> usize {
-    if tiles(rows) == 1 { k } else { K_BLOCK }
+    if tiles(rows) == 1 {
+        k
+    } else {
+        k.div_ceil(k.div_ceil(K_BLOCK))
+    }
 }
 
 /// Splits rows evenly into tiles.
@@ -59,13 +63,11 @@ impl Left {
         let out = Disjoint::new(&mut values);
         par.each(tasks * blocks, |piece| {
             let (rows, block) = (rows(piece / blocks), piece % blocks);
-            let terms = if tiles(&rows) > 1 {
-                block * K_BLOCK..((block + 1) * K_BLOCK).min(k)
-            } else if block == 0 {
-                0..k
-            } else {
+            let length = k_block(&rows, k);
+            let terms = block * length..((block + 1) * length).min(k);
+            if terms.is_empty() {
                 return;
-            };
+            }
             let at = rows.start * k + terms.start * rows.len();
             // SAFETY: pieces are disjoint.
             let out = unsafe { out.part(at..at + terms.len() * rows.len()) };

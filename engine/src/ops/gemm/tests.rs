@@ -1,5 +1,5 @@
 use super::element::Bf16;
-use super::kernel::{self, Tile};
+use super::kernel::{self, Ahead, Tile};
 use super::left::pack;
 use super::*;
 use crate::ops::simd::Isa;
@@ -78,6 +78,10 @@ fn instruction_sets_agree<T: Element>() {
                     c: c[first * n + panel * PANEL..].as_mut_ptr(),
                     c_stride: n,
                     resume: false,
+                    ahead: Ahead {
+                        at: [std::ptr::null(); 2],
+                        step: 0,
+                    },
                 };
                 // SAFETY: the tile lies within the operands and the machine has the set.
                 unsafe { kernel::run(set, height, 1, tile) };
