@@ -5,6 +5,7 @@
 
 mod forward;
 mod openai;
+mod precision;
 mod python;
 mod smollm2;
 mod swap;
@@ -35,7 +36,7 @@ enum Step {
     /// The official `openai` client against `svs serve`.
     Openai,
     /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy
-    /// tokens; and a swap under 16 streams.
+    /// tokens; a swap under 16 streams; bf16 against f32.
     Smollm2,
 }
 

@@ -13,7 +13,7 @@ use svs_engine::text::ChatMessage;
 use svs_engine::weights::WeightSet;
 
 use super::forward::{Sequence, argmax};
-use super::{Options, Outcome, python, swap};
+use super::{Options, Outcome, precision, python, swap};
 use crate::fetch_smollm2::{self, Fetched};
 use crate::repo;
 
@@ -66,7 +66,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
     };
     let model = load::load(&ModelSource::Gguf(gguf.clone()))?;
     let golden = read_golden(&repo::root().join(GOLDEN))?;
-    let mut report = format!("{}; {}", compare(&model, &golden)?, swap::compare(&model)?);
+    let mut report = [
+        compare(&model, &golden)?,
+        precision::compare(&model)?,
+        swap::compare(&model)?,
+    ]
+    .join("; ");
     if options.full {
         let python = match python::prepare(options, "torch", &FULL_PACKAGES)? {
             python::Python::Ready(python) => python,
