@@ -9,7 +9,7 @@ use super::kernel::{MAX_ROWS, tile_shape};
 use crate::ops::par::{Disjoint, Par};
 
 /// Most terms of a pass; partial sums wait in C between passes, which does not change them.
-const K_BLOCK: usize = 256;
+const K_BLOCK: usize = 128;
 /// Elements below which packing stays on one thread.
 const SERIAL_ELEMENTS: usize = 1 << 15;
 
