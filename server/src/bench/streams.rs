@@ -98,11 +98,11 @@ impl Clock {
         }
     }
 
-    fn first_token(&self) {
+    fn first_token(&self, now: Duration) {
         let mut boundary = self.boundary.lock().unwrap_or_else(PoisonError::into_inner);
         boundary.0 -= 1;
         if boundary.0 == 0 {
-            boundary.1 = Some((self.began.elapsed(), settled(&self.engine, self.first_tokens)));
+            boundary.1 = Some((now, settled(&self.engine, self.first_tokens)));
         }
     }
 
@@ -118,10 +118,11 @@ async fn stamps(mut generation: Generation, choices: usize, clock: Arc<Clock>) -
         match event {
             Event::Token(token) => {
                 let times = &mut stamps[token.choice as usize];
+                let now = clock.began.elapsed();
                 if times.is_empty() {
-                    clock.first_token();
+                    clock.first_token(now);
                 }
-                times.push(clock.began.elapsed());
+                times.push(now);
             }
             Event::Failed(error) => bail!(error),
             _ => {}
