@@ -4,6 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 
+/// Most stop strings of a request.
+pub const MAX_STOPS: usize = 16;
+/// Most bytes of a stop string.
+pub const MAX_STOP_BYTES: usize = 1024;
+
 /// How to sample. Defaults: temperature 1, no truncation, 16 tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

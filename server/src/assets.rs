@@ -23,6 +23,14 @@ const TINY_POLICY: &[(&str, &[u8])] = tiny_policy![
 #[error("this build of svs embeds no policy; name a model with --model (a folder, a .gguf file or a hub id)")]
 pub struct NoEmbeddedPolicy;
 
+/// What `--model` names, or the embedded policy without one.
+///
+/// # Errors
+/// [`NoEmbeddedPolicy`] if nothing is named and the binary was built without one.
+pub fn model_source(argument: Option<&str>) -> Result<ModelSource, NoEmbeddedPolicy> {
+    argument.map_or_else(embedded_policy, |argument| Ok(ModelSource::parse(argument)))
+}
+
 /// The embedded policy as a model source.
 ///
 /// # Errors

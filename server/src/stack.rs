@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use svs_engine::load::{LoadError, LoadedModel, ModelSource, load};
+use svs_engine::load::{LoadError, LoadedModel, load};
 use svs_engine::{EngineError, EngineHandle, WeightSet};
 use svs_trainer::log::LogError;
 use svs_trainer::{TrainerHandle, TrajectoryLog};
 
 use crate::app::App;
-use crate::assets::{NoEmbeddedPolicy, embedded_policy};
+use crate::assets::{NoEmbeddedPolicy, model_source};
 use crate::config::{ConfigError, ServeConfig};
 
 /// File of the trajectory log in the runs folder.
@@ -63,10 +63,7 @@ impl Stack {
     /// Any [`StackError`].
     pub fn open(config: &ServeConfig) -> Result<Self, StackError> {
         config.server.validate()?;
-        let source = match &config.model {
-            Some(argument) => ModelSource::parse(argument),
-            None => embedded_policy()?,
-        };
+        let source = model_source(config.model.as_deref())?;
         Self::with_model(load(&source)?, config)
     }
 

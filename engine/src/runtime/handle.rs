@@ -17,6 +17,8 @@ use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
 
+/// Time in which a thread that has said goodbye frees what it holds.
+const EXIT_TIME: Duration = Duration::from_secs(5);
 /// Places in the command queue for commands other than requests.
 const CONTROLS: usize = 16;
 
@@ -193,7 +195,8 @@ impl EngineHandle {
             let _ = done.recv();
         }
         // Until the thread has let go of the queue, a submit would be taken and then broken off.
-        while !self.inner.thread.is_finished() {
+        let ended = Instant::now() + EXIT_TIME;
+        while !self.inner.thread.is_finished() && Instant::now() < ended {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

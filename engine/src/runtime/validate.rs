@@ -2,11 +2,8 @@
 
 use crate::config::EngineConfig;
 use crate::error::EngineError;
-use crate::request::GenerateRequest;
+use crate::request::{GenerateRequest, MAX_STOP_BYTES, MAX_STOPS};
 
-/// Most stop strings, and bytes of one.
-const MAX_STOPS: usize = 16;
-const MAX_STOP_BYTES: usize = 1024;
 /// Most alternatives reported per token.
 const MAX_TOP_LOGPROBS: u32 = 20;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
-use svs_engine::load::{ModelSource, load};
+use svs_engine::load::load;
 use svs_engine::{Precision, WeightSet};
 
 use super::shared::parse_precision;
-use crate::assets::embedded_policy;
+use crate::assets::model_source;
 use crate::bench::{Load, measure, render};
 
 /// Arguments of `svs bench`.
@@ -96,10 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.batch % args.group != 0 {
         bail!("--batch {} is not a multiple of --group {}", args.batch, args.group);
     }
-    let source = match &args.model {
-        Some(argument) => ModelSource::parse(argument),
-        None => embedded_policy()?,
-    };
+    let source = model_source(args.model.as_deref())?;
     let model = load(&source).context("cannot load the model")?;
     let weights = Arc::new(WeightSet::pack_as(
         args.weights,

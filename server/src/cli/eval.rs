@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use svs_engine::load::{ModelSource, load};
+use svs_engine::load::load;
 use svs_engine::{EngineHandle, WeightSet};
 use svs_trainer::Problem;
 use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
@@ -17,7 +17,7 @@ use svs_trainer::problems::procedural::Split;
 use svs_trainer::run::source;
 
 use super::shared::ModelArgs;
-use crate::assets::embedded_policy;
+use crate::assets::model_source;
 
 /// Arguments of `svs eval`.
 #[derive(Debug, clap::Args)]
@@ -91,11 +91,8 @@ pub struct Args {
 /// Model or problems cannot be read, a setting is out of range, or the engine fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let problems = args.read_problems()?;
-    let model_source = match &args.model.model {
-        Some(argument) => ModelSource::parse(argument),
-        None => embedded_policy()?,
-    };
-    let model = load(&model_source).context("cannot load the model")?;
+    let source = model_source(args.model.model.as_deref())?;
+    let model = load(&source).context("cannot load the model")?;
     let prompts = source::prompts(None, &model)?;
     let engine = args.model.engine();
     let weights = Arc::new(WeightSet::pack_as(

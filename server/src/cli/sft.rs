@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use svs_engine::load::{ModelSource, load, save};
+use svs_engine::load::{load, save};
 use svs_trainer::Policy;
 use svs_trainer::optim::{Decay, OptimConfig};
 use svs_trainer::sft::{Progress, SftConfig, read_jsonl, train};
 
-use crate::assets::embedded_policy;
+use crate::assets::model_source;
 
 /// Arguments of `svs sft`.
 #[derive(Debug, clap::Args)]
@@ -72,10 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         "--output: {} exists; choose a new folder",
         args.output.display()
     );
-    let source = match &args.model {
-        Some(argument) => ModelSource::parse(argument),
-        None => embedded_policy()?,
-    };
+    let source = model_source(args.model.as_deref())?;
     let model = load(&source).context("cannot load the model")?;
     let mut examples = Vec::new();
     for path in &args.input {

@@ -61,9 +61,13 @@ struct Graded<'a> {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let input = File::open(&args.input).with_context(|| format!("cannot open {}", args.input.display()))?;
     anyhow::ensure!(args.max_steps > 0, "--max-steps must be at least 1");
-    // Complete or not there: the output may be the input, and a run may be killed.
-    let partial = args.output.as_deref().map(partial);
-    let output: Box<dyn Write> = match &partial {
+    // Complete or not there: the output may be the input, and a run may be killed. A device or pipe is written as it is.
+    let partial = args
+        .output
+        .as_deref()
+        .filter(|path| path.is_file() || !path.exists())
+        .map(partial);
+    let output: Box<dyn Write> = match partial.as_ref().or(args.output.as_ref()) {
         Some(path) => Box::new(File::create(path).with_context(|| format!("cannot create {}", path.display()))?),
         None => Box::new(std::io::stdout().lock()),
     };

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use svs_engine::SamplingParams;
+use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 use svs_openapi::SamplingFields;
 
 use crate::error::ApiError;
 
 /// Alternatives per token that a request may ask for.
 pub(super) const MAX_TOP_LOGPROBS: u32 = 20;
-const MAX_STOPS: usize = 16;
-const MAX_STOP_BYTES: usize = 1024;
 const MAX_STOP_TOKENS: usize = 256;
 const MAX_BIASES: usize = 1024;
 

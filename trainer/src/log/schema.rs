@@ -114,7 +114,7 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
         .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
         .map_err(unusable)?;
     match (version, tables) {
-        (SCHEMA_VERSION, _) => {}
+        (SCHEMA_VERSION, _) => return Ok(()),
         (0, 0) => transaction.execute_batch(TABLES).map_err(unusable)?,
         (1, _) => transaction.execute_batch(FROM_1).map_err(unusable)?,
         (0, _) => {

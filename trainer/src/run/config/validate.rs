@@ -1,12 +1,9 @@
 //! Cross-field checks, with dotted names.
 
+use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
+
 use super::{ProblemSource, Recipe, TrainConfig, TrainError};
 use crate::optim::Decay;
-
-/// Stop strings, as the engine takes them.
-const MAX_STOPS: usize = 16;
-/// Bytes of one.
-const MAX_STOP_BYTES: usize = 256;
 
 fn refuse(field: &str, reason: impl Into<String>) -> TrainError {
     TrainError::Config {
