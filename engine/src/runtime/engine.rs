@@ -155,11 +155,12 @@ impl Engine {
         };
         self.stats.steps += 1;
         // A defect in a kernel fails the requests of this step, not the server.
-        let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan)));
+        let wanted = self.wanted(&plan);
+        let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan, &wanted)));
         match computed {
             Ok(()) => {
                 self.scheduler.computed(&plan);
-                self.report(&plan);
+                self.report(&plan, &wanted);
             }
             Err(_) => self.fail_all(&plan, &EngineError::Stopped("the step panicked; see the log".into())),
         }
@@ -226,7 +227,7 @@ impl Engine {
         rows.collect()
     }
 
-    fn compute(&mut self, plan: &StepPlan) {
+    fn compute(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) {
         for copy in &plan.copies {
             self.cache.copy_block(copy.from, copy.to, copy.rows);
         }
@@ -237,12 +238,12 @@ impl Engine {
             .map(|rows| self.scheduler.block_table(rows.id))
             .collect();
         let mut sequences = Vec::with_capacity(plan.rows.len());
-        for ((rows, table), wanted) in plan.rows.iter().zip(&tables).zip(self.wanted(plan)) {
+        for ((rows, table), wanted) in plan.rows.iter().zip(&tables).zip(wanted) {
             let first = tokens.len();
             tokens.extend_from_slice(&self.scheduler.tokens(rows.id)[rows.start..rows.start + rows.len]);
             logit_rows.extend(
                 wanted
-                    .into_iter()
+                    .iter()
                     .map(|row| u32::try_from(first + row).expect("a step's rows fit u32")),
             );
             sequences.push(SequenceRows {
@@ -265,12 +266,11 @@ impl Engine {
     }
 
     /// Scores prompts, draws tokens, reports both.
-    fn report(&mut self, plan: &StepPlan) {
+    fn report(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) {
         let vocab = self.store.policy().config.vocab_size;
-        let wanted = self.wanted(plan);
         let mut first = 0;
         let mut draws: Vec<(SeqId, usize)> = Vec::new();
-        for (rows, wanted) in plan.rows.iter().zip(&wanted) {
+        for (rows, wanted) in plan.rows.iter().zip(wanted) {
             let last = first + wanted.len();
             let mut failed = false;
             for (row, at) in wanted.iter().zip(first..last) {
