@@ -81,7 +81,8 @@ pub fn measure(model: &LoadedModel, weights: &Arc<WeightSet>, load: &Load) -> an
         .collect::<anyhow::Result<Vec<Run>>>()?;
     let after = MachineLimits::measure(threads);
     runs.sort_by(|a, b| a.decode.tokens_per_second().total_cmp(&b.decode.tokens_per_second()));
-    let median = runs.swap_remove(load.repeat / 2);
+    // Of an even number, the slower of the middle two.
+    let median = runs.swap_remove((load.repeat - 1) / 2);
     let limits = MachineLimits {
         flops: before.flops.max(after.flops),
         read_bytes: before.read_bytes.max(after.read_bytes),

@@ -40,7 +40,8 @@ impl Phase {
 
     /// Share of the wall time that was neither decoder nor sampler.
     pub(super) fn overhead(&self) -> f64 {
-        1.0 - (self.decoder_seconds + self.sampler_seconds) / self.seconds
+        // The counters end with the step, the clock with its last token: a phase of a few microseconds may seem to be all step.
+        (1.0 - (self.decoder_seconds + self.sampler_seconds) / self.seconds).max(0.0)
     }
 }
 

@@ -37,7 +37,8 @@ Examples:
 
 Prompts are random tokens, EOS is ignored, tokens are drawn at temperature 1 with logprobs. Prefill lasts until every
 sequence has its first token, decode from then to the last token. The shares are of the fused multiply-adds and the
-bytes read that the machine was measured to do right before and after.")]
+bytes read that the machine was measured to do right before and after; a model that fits the caches can read more than
+that.")]
 pub struct Rollouts {
     /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
     #[arg(long, value_name = "MODEL")]
@@ -74,6 +75,9 @@ pub struct Rollouts {
     json: bool,
 }
 
+/// Largest number that a flag takes.
+const MOST: usize = 1 << 16;
+
 /// Runs the command. Its result is what goes to stdout.
 ///
 /// # Errors
@@ -86,9 +90,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         ("--prompt-tokens", args.prompt_tokens),
         ("--group", args.group),
         ("--repeat", args.repeat),
+        ("--threads", args.threads.unwrap_or(1)),
     ];
-    if let Some((flag, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {
-        bail!("{flag} must be at least 1");
+    if let Some((flag, _)) = bounds.into_iter().find(|(_, value)| !(1..=MOST).contains(value)) {
+        bail!("{flag} must be 1 to {MOST}");
     }
     if args.max_tokens < 2 {
         bail!("--max-tokens must be at least 2: a decode rate needs two tokens");

@@ -1,6 +1,6 @@
 //! `svs verify`: grades a JSONL file of predictions, one verdict per line.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,13 +61,10 @@ struct Graded<'a> {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let input = File::open(&args.input).with_context(|| format!("cannot open {}", args.input.display()))?;
     anyhow::ensure!(args.max_steps > 0, "--max-steps must be at least 1");
-    // Complete or not there: the output may be the input, and a run may be killed. A device or pipe is written as it is.
-    let partial = args
-        .output
-        .as_deref()
-        .filter(|path| path.is_file() || !path.exists())
-        .map(partial);
-    let output: Box<dyn Write> = match partial.as_ref().or(args.output.as_ref()) {
+    let output: Box<dyn Write> = match &args.output {
+        Some(path) if is_same_file(&args.input, path) => {
+            anyhow::bail!("--output is the input, {}; choose another file", path.display())
+        }
         Some(path) => Box::new(File::create(path).with_context(|| format!("cannot create {}", path.display()))?),
         None => Box::new(std::io::stdout().lock()),
     };
@@ -83,17 +80,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         &name,
         &options,
     )?;
-    if let (Some(partial), Some(path)) = (partial, &args.output) {
-        std::fs::rename(&partial, path).with_context(|| format!("cannot replace {}", path.display()))?;
-    }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where the output grows until it is complete.
-fn partial(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".partial");
-    name.into()
+/// Whether creating `output` would empty `input`: through the same name, a link to it, or a second name of it.
+fn is_same_file(input: &Path, output: &Path) -> bool {
+    let (Ok(from), Ok(to)) = (fs::metadata(input), fs::metadata(output)) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        from.is_file() && (from.dev(), from.ino()) == (to.dev(), to.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        from.is_file() && to.is_file() && fs::canonicalize(input).ok() == fs::canonicalize(output).ok()
+    }
 }
 
 /// Grades every line of `input`; returns how many could not be read. Those are reported to `errors` with their number.

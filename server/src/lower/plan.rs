@@ -108,6 +108,15 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         "messages",
         messages.iter().map(|message| message.content.len()).sum(),
     )?;
+    // Templates give every message at least a token of its own.
+    if messages.len() > room.0 {
+        let message = format!(
+            "{} messages do not fit the context length of {}",
+            messages.len(),
+            room.0
+        );
+        return Err(ApiError::invalid("messages", "context_length_exceeded", message));
+    }
     let tokens = app.engine.tokenizer().encode_chat(&messages, true)?;
     let prompt = PromptPlan {
         max_tokens: limit.resolve("messages", tokens.len(), room)?,
