@@ -77,6 +77,8 @@ pub struct Rollouts {
 
 /// Largest number that a flag takes.
 const MOST: usize = 1 << 16;
+/// Most threads.
+const MOST_THREADS: usize = 1024;
 
 /// Runs the command. Its result is what goes to stdout.
 ///
@@ -94,6 +96,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ];
     if let Some((flag, _)) = bounds.into_iter().find(|(_, value)| !(1..=MOST).contains(value)) {
         bail!("{flag} must be 1 to {MOST}");
+    }
+    if args.threads.is_some_and(|threads| threads > MOST_THREADS) {
+        bail!("--threads must be at most {MOST_THREADS}");
     }
     if args.max_tokens < 2 {
         bail!("--max-tokens must be at least 2: a decode rate needs two tokens");

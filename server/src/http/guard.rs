@@ -1,7 +1,7 @@
 //! Checks and marks around every route: API key, foreign origins, weight version header, request counts, panics.
 
 use std::any::Any;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -48,37 +48,56 @@ fn carries(headers: &HeaderMap, key: &str) -> bool {
 /// a server that only this machine can reach, requests to a name that is not this machine's: a page can make its own
 /// name point here.
 pub async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let origin = request
-        .headers()
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok());
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
-    if is_loopback(&app.config.host) && host.is_some_and(|host| !is_loopback(host)) {
+    match foreign(&app.config.host, request.method(), request.headers()) {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Why a request to a server on `listening` is foreign, if it is.
+fn foreign(listening: &str, method: &Method, headers: &HeaderMap) -> Option<ApiError> {
+    let refuse = |code, message| Some(ApiError::refused(StatusCode::FORBIDDEN, code, message));
+    // A name that is no text is no name of this machine; of several, each must be one.
+    let text = |value: &'_ HeaderValue| value.to_str().unwrap_or("?").to_owned();
+    let hosts: Vec<String> = headers.get_all(header::HOST).iter().map(text).collect();
+    if is_loopback(listening) && hosts.iter().any(|host| !is_loopback(host)) {
         let message = "this server listens on loopback only and does not answer to other host names";
-        return ApiError::refused(StatusCode::FORBIDDEN, "foreign_host", message).into_response();
+        return refuse("foreign_host", message);
     }
-    let own = origin.is_none_or(|origin| origin.split_once("://").map(|(_, rest)| rest) == host);
-    if own || request.method() == Method::GET {
-        return next.run(request).await;
+    let origin = headers.get(header::ORIGIN).map(text);
+    let own = match (&origin, hosts.first()) {
+        (None, _) => true,
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, rest)| rest == host),
+        (Some(_), None) => false,
+    };
+    if own || *method == Method::GET {
+        return None;
     }
-    let message = "requests from pages of another origin are refused";
-    ApiError::refused(StatusCode::FORBIDDEN, "foreign_origin", message).into_response()
+    refuse("foreign_origin", "requests from pages of another origin are refused")
 }
 
 /// Whether a host, with or without a port, is this machine by name or address.
 fn is_loopback(host: &str) -> bool {
-    let bare = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
+    if let Ok(address) = host.parse::<SocketAddr>() {
+        return address.ip().to_canonical().is_loopback();
+    }
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
+    }
+    let name = match host.split_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() => name,
+        Some(_) => return false,
         None => host,
     };
-    let name = bare.trim_end_matches('.').to_ascii_lowercase();
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    plain && (name == "localhost" || name.ends_with(".localhost"))
 }
 
 /// Adds the weight version to every response and counts it by route and status.
@@ -120,6 +139,7 @@ mod tests {
             "[::1]:8000",
             "::1",
             "localhost.",
+            "[::ffff:127.0.0.1]:80",
         ] {
             assert!(is_loopback(host), "{host}");
         }
@@ -132,6 +152,11 @@ mod tests {
             "10.0.0.1:1",
             "",
             "[::2]",
+            "[::1]evil.com",
+            "localhost:80.evil.com",
+            "127.0.0.1:@evil.com",
+            "evil.com/.localhost",
+            "evil.com:80:.localhost",
         ] {
             assert!(!is_loopback(host), "{host}");
         }
