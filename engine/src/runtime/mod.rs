@@ -7,6 +7,7 @@ mod generation;
 mod handle;
 mod live;
 mod memory;
+mod report;
 mod stats;
 mod stop;
 #[cfg(test)]
