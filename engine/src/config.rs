@@ -82,7 +82,7 @@ pub struct ModelConfig {
     pub sliding_window: Option<usize>,
 }
 
-/// How weight matrices are stored for serving. Arithmetic is f32 in either case.
+/// How numbers are stored for serving. Arithmetic is f32 in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -94,12 +94,41 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Bytes of a number.
+    #[must_use]
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
     /// The name in configurations.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+        }
+    }
+}
+
+/// How a version's weights, and the keys and values computed under them, are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Weight matrices.
+    pub weights: Precision,
+    /// Keys and values.
+    pub kv: Precision,
+}
+
+impl From<Precision> for Storage {
+    /// Weights in this precision, keys and values in f32.
+    fn from(weights: Precision) -> Self {
+        Self {
+            weights,
+            kv: Precision::F32,
         }
     }
 }
@@ -145,6 +174,19 @@ pub struct EngineConfig {
     pub in_flight: InFlight,
     /// Storage of the weight matrices, those of published versions too.
     pub weights: Precision,
+    /// Storage of keys and values.
+    pub kv: Precision,
+}
+
+impl EngineConfig {
+    /// Storage of weights, keys and values.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        Storage {
+            weights: self.weights,
+            kv: self.kv,
+        }
+    }
 }
 
 impl Default for EngineConfig {
@@ -162,6 +204,7 @@ impl Default for EngineConfig {
             max_weight_sets: 4,
             in_flight: InFlight::Keep,
             weights: Precision::F32,
+            kv: Precision::F32,
         }
     }
 }

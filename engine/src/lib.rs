@@ -19,7 +19,7 @@ pub mod text;
 pub mod train;
 pub mod weights;
 
-pub use config::{EngineConfig, InFlight, ModelConfig, Precision};
+pub use config::{EngineConfig, InFlight, ModelConfig, Precision, Storage};
 pub use error::EngineError;
 pub use params::{ParamLayout, Params};
 pub use request::{Completion, Event, FinishReason, GenerateRequest, SamplingParams, TokenEvent, VersionSpan};

@@ -79,7 +79,7 @@ impl Stack {
         })?;
         let model = Arc::new(model);
         let weights = Arc::new(WeightSet::pack_as(
-            config.engine.weights,
+            config.engine.storage(),
             &model.config,
             &model.params,
             0,

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::KvCache;
-use super::layer::{Activations, LayerRows, Work, layer_forward};
-use crate::ops::attention::{BLOCK_TOKENS, Kv};
+use super::kv_cache::SharedKv;
+use super::layer::{Activations, LayerRows, Run, cut_runs, layer_forward};
+use crate::ops::attention::{Attend, BLOCK_TOKENS, Kv};
 use crate::ops::elementwise::embed;
-use crate::ops::norm::rms_norm;
+use crate::ops::gemm::Normed;
 use crate::ops::par::{Disjoint, Par};
 use crate::ops::rope::RopeTable;
 use crate::weights::WeightSet;
@@ -56,7 +57,6 @@ pub struct Scratch {
     parts: Vec<Part>,
     hidden: Vec<f32>,
     selected: Vec<f32>,
-    normed: Vec<f32>,
     writers: Vec<(u32, u32)>,
 }
 
@@ -64,7 +64,8 @@ pub struct Scratch {
 #[derive(Debug, Default)]
 struct Part {
     acts: Activations,
-    work: Work,
+    runs: Vec<Run>,
+    gated: Vec<f32>,
     out: Vec<f32>,
 }
 
@@ -87,6 +88,7 @@ pub fn forward(
     logits: &mut Vec<f32>,
 ) {
     check(batch, cache.blocks());
+    assert_eq!(cache.precision(), weights.storage.kv, "storage of the cache");
     let work = batch.tokens.len() * weights.bytes() / size_of::<f32>();
     if work < SERIAL_WORK || rayon::current_num_threads() == 1 {
         step(Par::Serial, weights, cache, batch, scratch, logits);
@@ -148,53 +150,66 @@ fn step(
     let parts = split(par, weights, batch, &mut scratch.writers);
     scratch.parts.resize_with(scratch.parts.len().max(parts), Part::default);
     scratch.hidden.resize(batch.tokens.len() * hidden, 0.0);
-    {
-        let kv = cache.share();
-        let inner = if parts > 1 { Par::Serial } else { par };
-        let out = Disjoint::new(&mut scratch.hidden);
-        let buffers = Disjoint::new(&mut scratch.parts);
-        let (positions, rope) = (&scratch.positions, &scratch.rope);
-        par.each(parts, |i| {
-            let sequences = &batch.sequences[cut(batch, parts, i)..cut(batch, parts, i + 1)];
-            let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
-                return;
-            };
-            let rows = first.rows.start..last.rows.end;
-            // SAFETY: part i alone uses its buffers and its rows.
-            let (part, out) = unsafe {
-                (
-                    &mut buffers.part(i..i + 1)[0],
-                    out.part(rows.start * hidden..rows.end * hidden),
-                )
-            };
-            // Rows are numbered from the part's first.
-            let local: Vec<SequenceRows<'_>> = sequences.iter().map(|s| s.shifted(rows.start)).collect();
-            let view = LayerRows {
-                config,
-                sequences: &local,
-                positions: &positions[rows.clone()],
-                rope,
-            };
-            // SAFETY: sequences write blocks of their own, and `split` has made sure that no part reads another's.
-            unsafe { layers(inner, weights, &batch.tokens[rows], view, &kv, part, out) };
-        });
+    match cache.share() {
+        SharedKv::F32(kv) => all_layers(par, weights, &kv, batch, scratch, parts),
+        SharedKv::Bf16(kv) => all_layers(par, weights, &kv, batch, scratch, parts),
     }
     scratch.selected.resize(batch.logit_rows.len() * hidden, 0.0);
     for (slot, row) in scratch.selected.chunks_exact_mut(hidden).zip(batch.logit_rows) {
         slot.copy_from_slice(&scratch.hidden[*row as usize * hidden..][..hidden]);
     }
-    scratch.normed.resize(scratch.selected.len(), 0.0);
-    rms_norm(
-        par,
-        &scratch.selected,
-        &weights.norm,
-        config.rms_norm_eps,
-        &mut scratch.normed,
-    );
     logits.resize(batch.logit_rows.len() * config.vocab_size, 0.0);
-    weights
-        .head
-        .project(par, batch.logit_rows.len(), &scratch.normed, logits);
+    let normed = Normed {
+        x: &scratch.selected,
+        weight: &weights.norm,
+        eps: config.rms_norm_eps,
+    };
+    weights.head.project(par, batch.logit_rows.len(), &normed, logits);
+}
+
+/// Every layer, part by part: from tokens to `scratch.hidden`.
+fn all_layers<T: Attend>(
+    par: Par,
+    weights: &WeightSet,
+    kv: &Kv<'_, T>,
+    batch: &StepBatch<'_>,
+    scratch: &mut Scratch,
+    parts: usize,
+) {
+    let (config, hidden) = (&weights.config, weights.config.hidden_size);
+    let inner = if parts > 1 { Par::Serial } else { par };
+    let out = Disjoint::new(&mut scratch.hidden);
+    let buffers = Disjoint::new(&mut scratch.parts);
+    let (positions, rope) = (&scratch.positions, &scratch.rope);
+    par.each(parts, |i| {
+        let sequences = &batch.sequences[cut(batch, parts, i)..cut(batch, parts, i + 1)];
+        let (Some(first), Some(last)) = (sequences.first(), sequences.last()) else {
+            return;
+        };
+        let rows = first.rows.start..last.rows.end;
+        // SAFETY: part i alone uses its buffers and its rows.
+        let (part, out) = unsafe {
+            (
+                &mut buffers.part(i..i + 1)[0],
+                out.part(rows.start * hidden..rows.end * hidden),
+            )
+        };
+        // Rows are numbered from the part's first.
+        let local: Vec<SequenceRows<'_>> = sequences.iter().map(|s| s.shifted(rows.start)).collect();
+        let mut runs = std::mem::take(&mut part.runs);
+        cut_runs(&local, &mut runs);
+        let view = LayerRows {
+            config,
+            sequences: &local,
+            runs: &runs,
+            positions: &positions[rows.clone()],
+            rope,
+            kv: weights.storage.kv,
+        };
+        // SAFETY: sequences write blocks of their own, and `split` has made sure that no part reads another's.
+        unsafe { layers(inner, weights, &batch.tokens[rows], view, kv, part, out) };
+        part.runs = runs;
+    });
 }
 
 /// First sequence of part `i`: parts have about equally many rows.
@@ -253,12 +268,12 @@ fn split(par: Par, weights: &WeightSet, batch: &StepBatch<'_>, writers: &mut Vec
 ///
 /// # Safety
 /// Nobody else touches the blocks these rows write, or writes a block of these sequences' tables.
-unsafe fn layers(
+unsafe fn layers<T: Attend>(
     par: Par,
     weights: &WeightSet,
     tokens: &[u32],
     rows: LayerRows<'_>,
-    kv: &Kv<'_>,
+    kv: &Kv<'_, T>,
     part: &mut Part,
     out: &mut [f32],
 ) {
@@ -282,7 +297,7 @@ unsafe fn layers(
                 kv,
                 index,
                 &mut part.acts,
-                &mut part.work,
+                &mut part.gated,
                 &mut part.out,
             )
         };

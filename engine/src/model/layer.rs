@@ -1,13 +1,16 @@
 //! One decoder layer over a batch of rows. Serving and training run exactly this.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use super::SequenceRows;
-use crate::config::ModelConfig;
-use crate::ops::attention::{AttentionShape, BLOCK_TOKENS, Kv, attention};
-use crate::ops::elementwise::{add, add_bias, swiglu};
-use crate::ops::norm::{rms_norm, rms_norm_heads};
-use crate::ops::par::Par;
-use crate::ops::rope::{RopeTable, rope};
+use crate::config::{ModelConfig, Precision};
+use crate::ops::attention::{Attend, AttentionShape, BLOCK_TOKENS, Kv, attention, round};
+use crate::ops::elementwise::add_assign_slice;
+use crate::ops::gemm::{Normed, View};
+use crate::ops::norm::norm_in_place;
+use crate::ops::par::{Disjoint, Par};
+use crate::ops::rope::{RopeTable, rotate};
 use crate::weights::LayerWeights;
 
 /// What a layer reads besides its weights and input.
@@ -15,8 +18,42 @@ use crate::weights::LayerWeights;
 pub(crate) struct LayerRows<'a> {
     pub(crate) config: &'a ModelConfig,
     pub(crate) sequences: &'a [SequenceRows<'a>],
+    pub(crate) runs: &'a [Run],
     pub(crate) positions: &'a [u32],
     pub(crate) rope: &'a RopeTable,
+    /// What keys and values are rounded to, whatever the cache could hold.
+    pub(crate) kv: Precision,
+}
+
+/// Elements below which a pass over rows stays on one thread.
+const SERIAL_ELEMENTS: usize = 1 << 13;
+
+/// Consecutive rows of one sequence whose positions lie in one block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The sequence's index in the step.
+    pub(crate) sequence: usize,
+    /// Rows of the step's batch.
+    pub(crate) rows: Range<usize>,
+    /// Position of the first row.
+    pub(crate) start: usize,
+}
+
+/// Cuts the rows of `sequences` at the borders of blocks.
+pub(crate) fn cut_runs(sequences: &[SequenceRows<'_>], runs: &mut Vec<Run>) {
+    runs.clear();
+    for (index, sequence) in sequences.iter().enumerate() {
+        let (mut row, mut start) = (sequence.rows.start, sequence.start);
+        while row < sequence.rows.end {
+            let end = (row + BLOCK_TOKENS - start % BLOCK_TOKENS).min(sequence.rows.end);
+            runs.push(Run {
+                sequence: index,
+                rows: row..end,
+                start,
+            });
+            (row, start) = (end, start + end - row);
+        }
+    }
 }
 
 /// Values inside a layer that its backward needs, `[rows, …]` f32 each.
@@ -24,7 +61,7 @@ pub(crate) struct LayerRows<'a> {
 pub(crate) struct Activations {
     /// The residual stream on entry.
     pub(crate) input: Vec<f32>,
-    /// Rows `[q | k | v]` before head norms; kept only if `keep_raw`.
+    /// Rows `[q | k | v]` before head norms, if there are any; only if `keep`.
     pub(crate) raw_qkv: Vec<f32>,
     /// Rows `[q | k | v]` as attention sees them.
     pub(crate) qkv: Vec<f32>,
@@ -32,21 +69,10 @@ pub(crate) struct Activations {
     pub(crate) attention: Vec<f32>,
     /// The residual stream after attention.
     pub(crate) middle: Vec<f32>,
-    /// Rows `[gate | up]`.
+    /// Rows `[gate | up]`; only if `keep`.
     pub(crate) gate_up: Vec<f32>,
-    /// Whether to keep `raw_qkv`.
-    pub(crate) keep_raw: bool,
-}
-
-/// Values that live only within a step of a layer.
-#[derive(Debug, Default)]
-pub(crate) struct Work {
-    /// Output of a norm.
-    pub(crate) normed: Vec<f32>,
-    /// Output of SwiGLU.
-    pub(crate) gated: Vec<f32>,
-    /// What is about to be added to the residual stream.
-    pub(crate) delta: Vec<f32>,
+    /// Whether a backward follows.
+    pub(crate) keep: bool,
 }
 
 impl ModelConfig {
@@ -62,107 +88,96 @@ impl ModelConfig {
 }
 
 /// Runs one layer: reads `acts.input`, fills the rest of `acts`, writes the residual stream to `out`, and writes keys
-/// and values of every row to `kv_layer` of `kv`.
+/// and values of every row to `kv_layer` of `kv`. `gated` is scratch.
 ///
 /// # Safety
 /// Nobody else touches the blocks these rows write, or writes a block of these sequences' tables.
-pub(crate) unsafe fn layer_forward(
+pub(crate) unsafe fn layer_forward<T: Attend>(
     par: Par,
     weights: &LayerWeights,
     rows: LayerRows<'_>,
-    kv: &Kv<'_>,
+    kv: &Kv<'_, T>,
     kv_layer: usize,
     acts: &mut Activations,
-    work: &mut Work,
+    gated: &mut Vec<f32>,
     out: &mut Vec<f32>,
 ) {
     let config = rows.config;
-    let (count, hidden) = (rows.positions.len(), config.hidden_size);
-    work.delta.resize(count * hidden, 0.0);
-    project_qkv(par, weights, rows, acts, work);
-    write_kv(config, rows.sequences, kv, kv_layer, &acts.qkv);
     let shape = config.attention_shape();
+    let (count, hidden, inner) = (rows.positions.len(), config.hidden_size, config.intermediate_size);
+    let normed = |x, weight| Normed {
+        x,
+        weight,
+        eps: config.rms_norm_eps,
+    };
+    acts.qkv.resize(count * shape.qkv(), 0.0);
+    let x = normed(&acts.input, &weights.input_norm);
+    weights.qkv.project(par, count, &x, &mut acts.qkv);
+    if acts.keep && weights.head_norms.is_some() {
+        acts.raw_qkv.clone_from(&acts.qkv);
+        if let Some(bias) = &weights.qkv_bias {
+            acts.raw_qkv
+                .chunks_exact_mut(bias.len())
+                .for_each(|row| add_assign_slice(row, bias));
+        }
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { finish_qkv(par, weights, rows, kv, kv_layer, &mut acts.qkv) };
     acts.attention.resize(count * shape.q(), 0.0);
     // SAFETY: passed on to the caller; our own writes are done.
-    unsafe {
-        attention(
-            par,
-            &shape,
-            &acts.qkv,
-            rows.sequences,
-            kv,
-            kv_layer,
-            &mut acts.attention,
-        )
-    };
-    weights.o.project(par, count, &acts.attention, &mut work.delta);
+    unsafe { attention(par, &shape, &acts.qkv, rows, kv, kv_layer, &mut acts.attention) };
     acts.middle.resize(count * hidden, 0.0);
-    add(par, &acts.input, &work.delta, &mut acts.middle);
-    mlp_inputs(par, weights, config, &acts.middle, &mut acts.gate_up, work);
-    weights.down.project(par, count, &work.gated, &mut work.delta);
+    let x = View::rows(&acts.attention, shape.q());
+    weights.o.project_onto(par, count, &x, &acts.input, &mut acts.middle);
+    gated.resize(count * inner, 0.0);
+    let kept = acts.keep.then(|| {
+        acts.gate_up.resize(count * 2 * inner, 0.0);
+        acts.gate_up.as_mut_slice()
+    });
+    let x = normed(&acts.middle, &weights.post_norm);
+    weights.gate_up.project_gated(par, count, &x, gated, kept);
     out.resize(count * hidden, 0.0);
-    add(par, &acts.middle, &work.delta, out);
+    let x = View::rows(gated, inner);
+    weights.down.project_onto(par, count, &x, &acts.middle, out);
 }
 
-/// Norm, projections, head norms and rotation: `acts.input` to `acts.qkv`.
-fn project_qkv(par: Par, weights: &LayerWeights, rows: LayerRows<'_>, acts: &mut Activations, work: &mut Work) {
-    let config = rows.config;
-    let shape = config.attention_shape();
-    let (count, hidden, width, head) = (rows.positions.len(), config.hidden_size, shape.qkv(), shape.head_dim);
-    work.normed.resize(count * hidden, 0.0);
-    rms_norm(
-        par,
-        &acts.input,
-        &weights.input_norm,
-        config.rms_norm_eps,
-        &mut work.normed,
-    );
-    acts.qkv.resize(count * width, 0.0);
-    weights.qkv.project(par, count, &work.normed, &mut acts.qkv);
-    if let Some(bias) = &weights.qkv_bias {
-        add_bias(par, &mut acts.qkv, bias);
-    }
-    let (q, turned) = (shape.q(), shape.q() + shape.kv_heads * head);
-    if let Some([q_norm, k_norm]) = &weights.head_norms {
-        if acts.keep_raw {
-            acts.raw_qkv.clone_from(&acts.qkv);
-        }
-        rms_norm_heads(par, &mut acts.qkv, width, 0..q, q_norm, config.rms_norm_eps);
-        rms_norm_heads(par, &mut acts.qkv, width, q..turned, k_norm, config.rms_norm_eps);
-    }
-    rope(par, &mut acts.qkv, width, turned, rows.positions, rows.rope, 1.0);
-}
-
-/// Norm, gate, up and SwiGLU: the residual stream to `work.gated`.
-pub(crate) fn mlp_inputs(
+/// Bias, head norms and rotation in place, then keys and values into their blocks.
+///
+/// # Safety
+/// Nobody else touches the blocks these rows write.
+unsafe fn finish_qkv<T: Attend>(
     par: Par,
     weights: &LayerWeights,
-    config: &ModelConfig,
-    middle: &[f32],
-    gate_up: &mut Vec<f32>,
-    work: &mut Work,
+    rows: LayerRows<'_>,
+    kv: &Kv<'_, T>,
+    layer: usize,
+    qkv: &mut [f32],
 ) {
-    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-    let count = middle.len() / hidden;
-    work.normed.resize(count * hidden, 0.0);
-    rms_norm(par, middle, &weights.post_norm, config.rms_norm_eps, &mut work.normed);
-    gate_up.resize(count * 2 * inner, 0.0);
-    weights.gate_up.project(par, count, &work.normed, gate_up);
-    work.gated.resize(count * inner, 0.0);
-    swiglu(par, gate_up, inner, &mut work.gated);
-}
-
-/// Writes the keys and values of all rows.
-fn write_kv(config: &ModelConfig, sequences: &[SequenceRows<'_>], kv: &Kv<'_>, layer: usize, qkv: &[f32]) {
-    let shape = config.attention_shape();
-    let part = shape.kv_heads * shape.head_dim;
-    for sequence in sequences {
-        for (i, row) in sequence.rows.clone().enumerate() {
-            let position = sequence.start + i;
-            let block = sequence.block_table[position / BLOCK_TOKENS];
-            let (key, value) = qkv[row * shape.qkv() + shape.q()..][..2 * part].split_at(part);
-            // SAFETY: the caller of the layer owns these blocks.
+    let (config, shape) = (rows.config, rows.config.attention_shape());
+    let (width, q, part) = (shape.qkv(), shape.q(), shape.kv_heads * shape.head_dim);
+    let par = if qkv.len() < SERIAL_ELEMENTS { Par::Serial } else { par };
+    let shared = Disjoint::new(qkv);
+    par.each(rows.runs.len(), |index| {
+        let run = &rows.runs[index];
+        let block = rows.sequences[run.sequence].block_table[run.start / BLOCK_TOKENS];
+        for (row, position) in run.rows.clone().zip(run.start..) {
+            // SAFETY: runs have rows of their own.
+            let row = unsafe { shared.part(row * width..(row + 1) * width) };
+            if let Some(bias) = &weights.qkv_bias {
+                add_assign_slice(row, bias);
+            }
+            if let Some([q_norm, k_norm]) = &weights.head_norms {
+                norm_in_place(&mut row[..q], q_norm, config.rms_norm_eps);
+                norm_in_place(&mut row[q..q + part], k_norm, config.rms_norm_eps);
+            }
+            let (cos, sin) = rows.rope.at(position);
+            rotate(&mut row[..q + part], cos, sin, 1.0);
+            if rows.kv == Precision::Bf16 {
+                round(&mut row[q..]);
+            }
+            let (key, value) = row[q..].split_at(part);
+            // SAFETY: the caller of the layer owns these blocks, and each belongs to one run.
             unsafe { kv.write(block, position % BLOCK_TOKENS, layer, key, value) };
         }
-    }
+    });
 }

@@ -6,5 +6,6 @@ mod kv_cache;
 mod layer;
 
 pub use forward::{Scratch, SequenceRows, StepBatch, forward};
+pub(crate) use kv_cache::Aligned;
 pub use kv_cache::{BLOCK_TOKENS, KvCache};
-pub(crate) use layer::{Activations, LayerRows, Work, layer_forward};
+pub(crate) use layer::{Activations, LayerRows, Run, cut_runs, layer_forward};

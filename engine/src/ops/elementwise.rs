@@ -1,7 +1,7 @@
 //! Passes without reductions: SwiGLU, residual, bias, embedding.
 
 use super::exp::exp;
-use super::gemm::Matrix;
+use super::gemm::{HALF, Matrix, Wide};
 use super::norm::SERIAL_ELEMENTS;
 use super::par::Par;
 use super::simd::multiversion;
@@ -10,6 +10,15 @@ multiversion! {
     fn swiglu_row(gate: &[f32], up: &[f32], out: &mut [f32]) {
         for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
             *out = g / (1.0 + exp(-g)) * u;
+        }
+    }
+
+    /// silu(gate) · up of rows of 16 gates and 16 ups, in place of the gates.
+    pub(super) fn swiglu_strip(rows: &mut [Wide]) {
+        for Wide([gate, up]) in rows {
+            for i in 0..HALF {
+                gate[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+            }
         }
     }
 
@@ -22,13 +31,8 @@ multiversion! {
         }
     }
 
-    fn add_slices(a: &[f32], b: &[f32], out: &mut [f32]) {
-        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-            *out = a + b;
-        }
-    }
-
-    fn add_assign_slice(a: &mut [f32], b: &[f32]) {
+    /// a += b.
+    pub(crate) fn add_assign_slice(a: &mut [f32], b: &[f32]) {
         for (a, b) in a.iter_mut().zip(b) {
             *a += b;
         }
@@ -61,24 +65,9 @@ pub(crate) fn swiglu_backward(par: Par, gate_up: &mut [f32], width: usize, dy: &
     });
 }
 
-/// `out = a + b`.
-pub(crate) fn add(par: Par, a: &[f32], b: &[f32], out: &mut [f32]) {
-    par.rows(out, 1, SERIAL_ELEMENTS, |first, out| {
-        add_slices(&a[first..], &b[first..], out)
-    });
-}
-
 /// `a += b`.
 pub(crate) fn add_assign(par: Par, a: &mut [f32], b: &[f32]) {
     par.rows(a, 1, SERIAL_ELEMENTS, |first, a| add_assign_slice(a, &b[first..]));
-}
-
-/// Adds `bias` to every row.
-pub(crate) fn add_bias(par: Par, x: &mut [f32], bias: &[f32]) {
-    par.rows(x, bias.len(), SERIAL_ELEMENTS, |_, rows| {
-        rows.chunks_exact_mut(bias.len())
-            .for_each(|row| add_assign_slice(row, bias));
-    });
 }
 
 /// Adds the column sums of `dy` (columns `columns` of rows of `width`) to `db`, rows in order.

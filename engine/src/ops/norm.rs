@@ -33,7 +33,8 @@ fn inverse_rms(x: &[f32], eps: f32) -> f32 {
 }
 
 multiversion! {
-    fn norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    /// `out = x / rms(x) · weight` row by row.
+    pub(super) fn norm_rows(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
         let width = weight.len();
         for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             let inverse = inverse_rms(x, eps);
@@ -43,7 +44,8 @@ multiversion! {
         }
     }
 
-    fn norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
+    /// Normalises each head of `weight.len()` elements.
+    pub(crate) fn norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
         for x in x.chunks_exact_mut(weight.len()) {
             let inverse = inverse_rms(x, eps);
             for (x, w) in x.iter_mut().zip(weight) {
@@ -86,22 +88,6 @@ pub(crate) fn rms_norm(par: Par, x: &[f32], weight: &[f32], eps: f32, out: &mut 
     });
 }
 
-/// Normalises each head of `weight.len()` elements in columns `first..first + heads·head_dim` of rows of `width`.
-pub(crate) fn rms_norm_heads(
-    par: Par,
-    x: &mut [f32],
-    width: usize,
-    columns: std::ops::Range<usize>,
-    weight: &[f32],
-    eps: f32,
-) {
-    par.rows(x, width, SERIAL_ELEMENTS, |_, rows| {
-        for row in rows.chunks_exact_mut(width) {
-            norm_in_place(&mut row[columns.clone()], weight, eps);
-        }
-    });
-}
-
 /// Backward of [`rms_norm`]: overwrites `dx`, adds to `dw`. `inverse` is scratch of one element per row.
 pub(crate) fn rms_norm_backward(
     par: Par,
@@ -135,7 +121,7 @@ pub(crate) fn rms_norm_backward(
     });
 }
 
-/// Backward of [`rms_norm_heads`]: `dy` in `columns` of `grad` becomes `dx` there; `x` holds the inputs in the same
+/// Backward of [`norm_in_place`] on heads: `dy` in `columns` of `grad` becomes `dx` there; `x` holds the inputs in the same
 /// columns of its rows; adds to `dw`, in partial sums of [`HEAD_ROWS`] rows whose order no thread changes.
 pub(crate) fn rms_norm_heads_backward(
     par: Par,

@@ -77,11 +77,6 @@ impl<'a, T> Disjoint<'a, T> {
         }
     }
 
-    /// The first element.
-    pub(crate) fn pointer(&self) -> *mut T {
-        self.first
-    }
-
     /// The elements of `range`.
     ///
     /// # Safety

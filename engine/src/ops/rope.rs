@@ -65,14 +65,15 @@ impl RopeTable {
         }
     }
 
-    fn at(&self, position: usize) -> (&[f32], &[f32]) {
+    /// Cosines and sines of a position, `[head_dim / 2]` each.
+    pub(crate) fn at(&self, position: usize) -> (&[f32], &[f32]) {
         self.values[position * 2 * self.half..][..2 * self.half].split_at(self.half)
     }
 }
 
 multiversion! {
     /// Turns each head of a row; by the opposite angle if `sign` is -1.
-    fn rotate(heads: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    pub(crate) fn rotate(heads: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
         let half = cos.len();
         for head in heads.chunks_exact_mut(2 * half) {
             let (low, high) = head.split_at_mut(half);

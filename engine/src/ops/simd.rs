@@ -1,6 +1,8 @@
 //! Run-time choice of an instruction set for kernels written once in portable Rust.
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
+
 /// Instruction sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Isa {
@@ -17,6 +19,11 @@ pub(crate) enum Isa {
 /// The best instruction set of this machine.
 #[inline]
 pub(crate) fn isa() -> Isa {
+    static FOUND: OnceLock<Isa> = OnceLock::new();
+    *FOUND.get_or_init(detect)
+}
+
+fn detect() -> Isa {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {

@@ -46,7 +46,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::InvalidParameter`] for bounds that cannot hold.
     pub fn new(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: &EngineConfig) -> Result<Self, EngineError> {
-        let MemoryPlan { blocks, .. } = plan(config, &weights.config)?;
+        let MemoryPlan { blocks, .. } = plan(config, &weights.config, weights.storage.kv)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads.unwrap_or(0))
             .thread_name(|at| format!("svs-compute-{at}"))
@@ -57,7 +57,7 @@ impl Engine {
             max_num_batched_tokens: config.max_num_batched_tokens,
         };
         Ok(Self {
-            cache: KvCache::new(&weights.config, blocks),
+            cache: KvCache::new(&weights.config, weights.storage.kv, blocks),
             stats: EngineStats {
                 version: weights.version,
                 kv_blocks_total: blocks,

@@ -48,7 +48,7 @@ impl EngineHandle {
     /// [`EngineError::InvalidParameter`] for bounds that cannot hold.
     pub fn start(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: EngineConfig) -> Result<Self, EngineError> {
         let model = weights.config.clone();
-        let context_length = memory::plan(&config, &model)?.context_length;
+        let context_length = memory::plan(&config, &model, weights.storage.kv)?.context_length;
         let engine = Engine::new(weights, tokenizer.clone(), &config)?;
         let shared = Arc::new(Shared::default());
         *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = engine.stats();

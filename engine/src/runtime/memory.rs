@@ -1,6 +1,6 @@
 //! The memory plan: how many KV blocks there are, refused with the arithmetic if they cannot fit.
 
-use crate::config::{EngineConfig, ModelConfig};
+use crate::config::{EngineConfig, ModelConfig, Precision};
 use crate::error::EngineError;
 use crate::kv::{BLOCK_TOKENS, blocks_for};
 use crate::model::KvCache;
@@ -18,7 +18,7 @@ pub(super) struct MemoryPlan {
 ///
 /// # Errors
 /// [`EngineError::InvalidParameter`] naming the bound and the numbers behind it.
-pub(super) fn plan(config: &EngineConfig, model: &ModelConfig) -> Result<MemoryPlan, EngineError> {
+pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) -> Result<MemoryPlan, EngineError> {
     let bounds = [
         ("max_num_seqs", config.max_num_seqs),
         ("max_num_batched_tokens", config.max_num_batched_tokens),
@@ -30,7 +30,7 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig) -> Result<MemoryP
     if let Some((field, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {
         return Err(invalid(field, "must be at least 1".into()));
     }
-    let block_bytes = KvCache::bytes_per_block(model);
+    let block_bytes = KvCache::bytes_per_block(model, kv);
     let blocks = config.kv_blocks.unwrap_or(config.kv_cache_bytes / block_bytes);
     if blocks == 0 || u32::try_from(blocks).is_err() {
         let reason = format!(

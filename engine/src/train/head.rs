@@ -37,7 +37,8 @@ fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -
     let mut normed = vec![0.0; selected.len()];
     rms_norm(par, selected, &weights.norm, weights.config.rms_norm_eps, &mut normed);
     let mut logits = vec![0.0; targets.len() * vocab];
-    weights.head.project(par, targets.len(), &normed, &mut logits);
+    let x = View::rows(&normed, weights.config.hidden_size);
+    weights.head.project(par, targets.len(), &x, &mut logits);
     for (row, target) in logits.chunks_exact_mut(vocab).zip(targets) {
         // The sampler's expression: no division at temperature 1.
         if target.temperature != 1.0 {

@@ -13,8 +13,8 @@ mod weights;
 pub use weights::TrainWeights;
 
 use crate::error::EngineError;
-use crate::model::{Activations, KvCache, LayerRows, SequenceRows, Work, layer_forward};
-use crate::ops::attention::Kv;
+use crate::model::{Activations, Aligned, LayerRows, Run, SequenceRows, cut_runs, layer_forward};
+use crate::ops::attention::{Kv, KvShape};
 use crate::ops::elementwise::{embed, embed_backward};
 use crate::ops::par::Par;
 use crate::ops::rope::RopeTable;
@@ -163,32 +163,39 @@ struct Pass<'a> {
     weights: &'a WeightSet,
     packed: &'a Packed,
     sequences: Vec<SequenceRows<'a>>,
+    runs: Vec<Run>,
     rope: RopeTable,
-    cache: KvCache,
+    shape: KvShape,
+    /// Two layers of keys and values, f32.
+    cache: Aligned<f32>,
 }
 
 impl<'a> Pass<'a> {
     fn new(weights: &'a WeightSet, packed: &'a Packed) -> Self {
         let rows = packed.spans.iter().zip(&packed.tables);
-        let sequences = rows
+        let sequences: Vec<_> = rows
             .map(|((first, len), table)| SequenceRows {
                 rows: *first..first + len,
                 start: 0,
                 block_table: table,
             })
             .collect();
+        let mut runs = Vec::new();
+        cut_runs(&sequences, &mut runs);
         let mut rope = RopeTable::default();
         rope.grow(
             &weights.frequencies,
             packed.spans.iter().map(|(_, len)| *len).max().unwrap_or(0),
         );
-        let mut cache = KvCache::of_shape(&weights.config, 2);
-        cache.grow(packed.blocks());
+        let shape = KvShape::of(&weights.config, 2);
+        let cache = Aligned::zeroed(packed.blocks() * shape.block_elements::<f32>());
         Self {
             weights,
             packed,
             sequences,
+            runs,
             rope,
+            shape,
             cache,
         }
     }
@@ -208,25 +215,27 @@ impl<'a> Pass<'a> {
         let mut stream = vec![0.0; self.packed.tokens.len() * config.hidden_size];
         let (tokens, width) = (&self.packed.tokens, config.hidden_size);
         embed(Par::Pool, &weights.embedding, &weights.head, tokens, width, &mut stream);
-        let kv = self.cache.share();
+        let kv = Kv::new(self.shape, self.cache.slice());
         let rows = LayerRows {
             config,
             sequences: &self.sequences,
+            runs: &self.runs,
             positions: &self.packed.positions,
             rope: &self.rope,
+            kv: self.weights.storage.kv,
         };
         let (mut kept, mut spare) = (Vec::new(), Activations::default());
-        let (mut work, mut out) = (Work::default(), Vec::new());
+        let (mut gated, mut out) = (Vec::new(), Vec::new());
         for layer in &weights.layers {
             let mut acts = if keep == Keep::All {
                 Activations::default()
             } else {
                 std::mem::take(&mut spare)
             };
-            acts.keep_raw = keep == Keep::All;
+            acts.keep = keep == Keep::All;
             acts.input = std::mem::take(&mut stream);
             // SAFETY: the cache is this pass's own.
-            unsafe { layer_forward(Par::Pool, layer, rows, &kv, 0, &mut acts, &mut work, &mut out) };
+            unsafe { layer_forward(Par::Pool, layer, rows, &kv, 0, &mut acts, &mut gated, &mut out) };
             stream = std::mem::take(&mut out);
             match keep {
                 Keep::Nothing => {
@@ -256,12 +265,14 @@ impl<'a> Pass<'a> {
         grads: &mut Params,
     ) {
         let config = &self.weights.config;
-        let kv = self.cache.share();
+        let kv = Kv::new(self.shape, self.cache.slice());
         let rows = LayerRows {
             config,
             sequences: &self.sequences,
+            runs: &self.runs,
             positions: &self.packed.positions,
             rope: &self.rope,
+            kv: self.weights.storage.kv,
         };
         let mut buffers = Buffers::default();
         while let Some(mut acts) = kept.pop() {
@@ -279,20 +290,9 @@ impl<'a> Pass<'a> {
 
 /// Computes a layer's activations again from its input.
 fn recompute(layer: &crate::weights::LayerWeights, rows: LayerRows<'_>, kv: &Kv<'_>, acts: &mut Activations) {
-    acts.keep_raw = true;
+    acts.keep = true;
     // SAFETY: the cache is the pass's own.
-    unsafe {
-        layer_forward(
-            Par::Pool,
-            layer,
-            rows,
-            kv,
-            0,
-            acts,
-            &mut Work::default(),
-            &mut Vec::new(),
-        )
-    };
+    unsafe { layer_forward(Par::Pool, layer, rows, kv, 0, acts, &mut Vec::new(), &mut Vec::new()) };
 }
 
 /// Two different tensors of `params`, mutably.

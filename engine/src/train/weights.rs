@@ -34,7 +34,7 @@ impl TrainWeights {
     #[must_use]
     pub fn prepare(set: Arc<WeightSet>, params: &Params) -> Self {
         let config = &set.config;
-        let rows = |parts: &[&[f32]], n| match set.precision {
+        let rows = |parts: &[&[f32]], n| match set.storage.weights {
             Precision::F32 => Panels::from_rows(parts, n),
             Precision::Bf16 => Panels::from_rows(parts, n).rounded(),
         };

@@ -1,6 +1,6 @@
 //! Serving weights of one version, packed for the kernels.
 
-use crate::config::{ModelConfig, Precision};
+use crate::config::{ModelConfig, Precision, Storage};
 use crate::ops::elementwise::Embedding;
 use crate::ops::gemm::Matrix;
 use crate::ops::rope::frequencies;
@@ -11,8 +11,8 @@ use crate::params::Params;
 pub struct WeightSet {
     /// Shape of the model.
     pub config: ModelConfig,
-    /// Storage of the matrices.
-    pub precision: Precision,
+    /// Storage of the matrices, and of the keys and values computed under them.
+    pub storage: Storage,
     /// Version, unique in a store; grows with each publish.
     pub version: u64,
     /// Human name, e.g. `base`, `step-12`.
@@ -73,7 +73,7 @@ impl WeightSet {
     /// [`Self::pack_as`] in f32.
     #[must_use]
     pub fn pack(config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
-        Self::pack_as(Precision::F32, config, params, version, label)
+        Self::pack_as(Storage::default(), config, params, version, label)
     }
 
     /// Packs master parameters (copied, so later optimizer steps do not show through). In bf16 the matrices are rounded;
@@ -82,7 +82,15 @@ impl WeightSet {
     /// # Panics
     /// If the layout of `params` is not that of `config`.
     #[must_use]
-    pub fn pack_as(precision: Precision, config: &ModelConfig, params: &Params, version: u64, label: &str) -> Self {
+    pub fn pack_as(
+        storage: impl Into<Storage>,
+        config: &ModelConfig,
+        params: &Params,
+        version: u64,
+        label: &str,
+    ) -> Self {
+        let storage = storage.into();
+        let precision = storage.weights;
         let embedding = tensor(params, "model.embed_tokens.weight");
         let head = if config.tie_word_embeddings {
             embedding
@@ -91,7 +99,7 @@ impl WeightSet {
         };
         Self {
             config: config.clone(),
-            precision,
+            storage,
             version,
             label: label.into(),
             embedding: match config.tie_word_embeddings {
@@ -159,9 +167,9 @@ impl LayerWeights {
                 .then(|| ["q", "k"].map(|p| get(&format!("self_attn.{p}_norm.weight")).to_vec())),
             o: Matrix::pack(precision, &[get("self_attn.o_proj.weight")], q),
             post_norm: get("post_attention_layernorm.weight").to_vec(),
-            gate_up: Matrix::pack(
+            gate_up: Matrix::pack_pair(
                 precision,
-                &[get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")],
+                [get("mlp.gate_proj.weight"), get("mlp.up_proj.weight")],
                 hidden,
             ),
             down: Matrix::pack(precision, &[get("mlp.down_proj.weight")], config.intermediate_size),

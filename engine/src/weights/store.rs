@@ -103,6 +103,14 @@ impl WeightStore {
         if set.config != held.policy.config {
             return Err(EngineError::IncompatibleWeights("the model's shape differs".into()));
         }
+        if set.storage.kv != held.policy.storage.kv {
+            return Err(EngineError::IncompatibleWeights(format!(
+                "keys and values of version {} are {}, the cache holds {}",
+                set.version,
+                set.storage.kv.name(),
+                held.policy.storage.kv.name()
+            )));
+        }
         if set.version <= held.policy.version {
             return Err(EngineError::IncompatibleWeights(format!(
                 "version {} does not follow version {}",
@@ -132,6 +140,14 @@ impl WeightStore {
         let mut held = self.open();
         if set.config != held.policy.config {
             return Err(EngineError::IncompatibleWeights("the model's shape differs".into()));
+        }
+        if set.storage.kv != held.policy.storage.kv {
+            return Err(EngineError::IncompatibleWeights(format!(
+                "keys and values of version {} are {}, the cache holds {}",
+                set.version,
+                set.storage.kv.name(),
+                held.policy.storage.kv.name()
+            )));
         }
         held.admit(&set)?;
         if !held.pinned.iter().any(|other| Arc::ptr_eq(other, &set)) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use svs_engine::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
 use svs_engine::train::{TrainWeights, accumulate, score};
-use svs_engine::{Params, WeightSet};
+use svs_engine::{Params, Precision, WeightSet};
 
 use crate::fixture::{Golden, params, tensor, tensor_bytes};
 
@@ -26,7 +26,7 @@ fn logits_equal_transformers() {
     for model in &golden.models {
         let family = format!("{:?}", model.config.family).to_lowercase();
         let weights = WeightSet::pack(&model.config, &params(&model.config), 1, "golden");
-        let mut cache = KvCache::new(&model.config, 4);
+        let mut cache = KvCache::new(&model.config, Precision::F32, 4);
         for (index, sequence) in golden.sequences().iter().enumerate() {
             let rows = sequence.tokens.len();
             // A table out of order, over blocks that hold what the sequence before has left.

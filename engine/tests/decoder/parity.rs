@@ -5,7 +5,7 @@ use svs_engine::config::Family;
 use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
 use svs_engine::ops::logsumexp;
 use svs_engine::train::{TrainSequence, score};
-use svs_engine::{ModelConfig, Precision, WeightSet};
+use svs_engine::{ModelConfig, Params, Precision, Storage, WeightSet};
 
 use crate::fixture::{Golden, hashed, params};
 
@@ -37,7 +37,7 @@ fn table(index: usize, count: usize) -> Vec<u32> {
 /// the same batch.
 fn run(weights: &WeightSet, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
     let vocab = weights.config.vocab_size;
-    let mut cache = KvCache::new(&weights.config, 16 * sequences.len());
+    let mut cache = KvCache::new(&weights.config, weights.storage.kv, 16 * sequences.len());
     let tables: Vec<_> = (0..sequences.len()).map(|i| table(i, sequences.len())).collect();
     let mut results = vec![Vec::new(); sequences.len()];
     let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
@@ -85,17 +85,19 @@ fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
         .install(work)
 }
 
-/// Every model in every precision that may be trained.
-fn cases() -> impl Iterator<Item = (Precision, ModelConfig)> {
-    [Precision::F32, Precision::Bf16]
+/// Every model in every storage that may be trained.
+fn cases() -> impl Iterator<Item = (Storage, ModelConfig)> {
+    let both = [Precision::F32, Precision::Bf16];
+    let storages = both
         .into_iter()
-        .flat_map(|precision| models().into_iter().map(move |config| (precision, config)))
+        .flat_map(move |weights| both.map(|kv| Storage { weights, kv }));
+    storages.flat_map(|storage| models().into_iter().map(move |config| (storage, config)))
 }
 
 #[test]
 fn a_row_in_a_batch_equals_the_row_alone() {
-    for (precision, config) in cases() {
-        let weights = WeightSet::pack_as(precision, &config, &params(&config), 1, "parity");
+    for (storage, config) in cases() {
+        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
         let sequences: Vec<_> = [61, 1, 17, 40, 16, 33, 58]
             .iter()
             .enumerate()
@@ -111,7 +113,7 @@ fn a_row_in_a_batch_equals_the_row_alone() {
                 for (i, (batched, alone)) in batched.iter().zip(&alone).enumerate() {
                     assert!(
                         same_bits(batched, alone),
-                        "{:?} {precision:?} sequence {i}, chunks {chunks:?}",
+                        "{:?} {storage:?} sequence {i}, chunks {chunks:?}",
                         config.family
                     );
                 }
@@ -121,9 +123,78 @@ fn a_row_in_a_batch_equals_the_row_alone() {
 }
 
 #[test]
+fn no_schedule_changes_a_bit() {
+    // Random lengths, and a random chunk of a random number of rows per step, on any number of threads.
+    for (at, (storage, config)) in cases().enumerate() {
+        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
+        for round in 0..6 {
+            let name = format!("schedule{at}.{round}");
+            let random = |i: usize, below: usize| ((hashed(&name, i) + 0.5) * below as f32) as usize;
+            let count = 1 + random(0, 12);
+            let sequences: Vec<_> = (0..count).map(|i| tokens(&config, i, 1 + random(1 + i, 70))).collect();
+            let chunks: Vec<_> = (0..count)
+                .map(|i| 1 + random(100 + i, 1 + random(200 + i, 40)))
+                .collect();
+            let batched = in_pool(1 + round % 3, || run(&weights, &sequences, &chunks));
+            for (i, sequence) in sequences.iter().enumerate() {
+                let alone = run(&weights, std::slice::from_ref(sequence), &[sequence.len()]).remove(0);
+                assert!(
+                    same_bits(&batched[i], &alone),
+                    "{:?} {storage:?} {name} sequence {i}",
+                    config.family
+                );
+            }
+        }
+    }
+}
+
+/// The same model with its hidden dimensions in reverse order: each sum over them has the same terms in another order.
+fn reversed(config: &ModelConfig, params: &Params) -> Params {
+    let mut reversed = params.clone();
+    for entry in &params.layout.entries {
+        let values = &mut reversed.values[entry.offset..entry.offset + entry.len()];
+        let outputs = ["o_proj", "down_proj"].iter().any(|name| entry.name.contains(name));
+        let per_head = ["q_norm", "k_norm", "bias"]
+            .iter()
+            .any(|name| entry.name.contains(name));
+        if outputs {
+            let width = entry.shape[1];
+            let rows: Vec<f32> = values.chunks_exact(width).rev().flatten().copied().collect();
+            values.copy_from_slice(&rows);
+        } else if !per_head && entry.shape.last() == Some(&config.hidden_size) {
+            values.chunks_exact_mut(config.hidden_size).for_each(<[f32]>::reverse);
+        }
+    }
+    reversed
+}
+
+#[test]
+fn a_kernel_that_sums_in_another_order_is_caught() {
+    // What the tests above would see of a kernel that sums in another order in a batch than alone: right to rounding, and
+    // not the same bits.
+    for config in models() {
+        let masters = params(&config);
+        let alone = WeightSet::pack(&config, &masters, 1, "parity");
+        let variant = WeightSet::pack(&config, &reversed(&config, &masters), 1, "variant");
+        let sequence = tokens(&config, 0, 40);
+        let [alone, variant] = [alone, variant].map(|set| run(&set, std::slice::from_ref(&sequence), &[40]).remove(0));
+        let largest = alone
+            .iter()
+            .zip(&variant)
+            .fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(
+            largest < 1e-4,
+            "{:?}: the reversed model differs by {largest:e}",
+            config.family
+        );
+        assert!(!same_bits(&alone, &variant), "{:?}", config.family);
+    }
+}
+
+#[test]
 fn training_scores_are_the_bits_of_sampling() {
-    for (precision, config) in cases() {
-        let weights = WeightSet::pack_as(precision, &config, &params(&config), 1, "parity");
+    for (storage, config) in cases() {
+        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
         let sequences: Vec<_> = (0..5).map(|i| tokens(&config, i, 30 + 7 * i)).collect();
         let logits = run(&weights, &sequences, &[1, 9, 64, 3, 16]);
         let temperatures = [1.0, 0.7, 1.3, 0.25, 2.0];
@@ -149,7 +220,7 @@ fn training_scores_are_the_bits_of_sampling() {
                     assert_eq!(
                         score.logprob.to_bits(),
                         sampled.to_bits(),
-                        "{:?} {precision:?}",
+                        "{:?} {storage:?}",
                         config.family
                     );
                 }
@@ -160,19 +231,19 @@ fn training_scores_are_the_bits_of_sampling() {
 
 #[test]
 fn a_copied_block_and_a_shared_prefix_change_nothing() {
-    for config in models() {
-        let weights = WeightSet::pack(&config, &params(&config), 1, "parity");
+    for (storage, config) in cases() {
+        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
         let sequence = tokens(&config, 0, 45);
         let want = run(&weights, std::slice::from_ref(&sequence), &[45]).remove(0);
         // Two samples share the first 37 tokens: two full blocks, and 5 positions of a third that is copied on write,
         // into a block whose other slots are not numbers.
         let shared = 2 * BLOCK_TOKENS + 5;
-        let mut cache = KvCache::new(&config, 8);
+        let mut cache = KvCache::new(&config, storage.kv, 8);
         let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
         let nan = vec![sequence[0]; BLOCK_TOKENS];
         let mut broken = params(&config);
         broken.values.iter_mut().for_each(|value| *value = f32::NAN);
-        let broken = WeightSet::pack(&config, &broken, 2, "broken");
+        let broken = WeightSet::pack_as(storage, &config, &broken, 2, "broken");
         let rows = [SequenceRows {
             rows: 0..BLOCK_TOKENS,
             start: 0,

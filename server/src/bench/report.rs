@@ -72,7 +72,7 @@ impl Work {
         let attention = 2.0 * q as f64 * context;
         let layers = config.layers as f64 * (body as f64 + attention) * tokens as f64;
         let head = (config.hidden_size * config.vocab_size * drawn) as f64;
-        let kv_bytes = (2 * config.layers * kv * size_of::<f32>()) as f64;
+        let kv_bytes = (2 * config.layers * kv * weights.storage.kv.bytes()) as f64;
         Self {
             operations: 2.0 * (layers + head),
             bytes: steps as f64 * weights.bytes() as f64 + tokens as f64 * context * kv_bytes,
@@ -108,8 +108,8 @@ impl Report {
             context,
         );
         Self {
-            weights: weights.precision.name(),
-            kv: "f32",
+            weights: weights.storage.weights.name(),
+            kv: weights.storage.kv.name(),
             batch: load.batch,
             group: load.group,
             prompt_tokens: load.prompt_tokens,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use svs_engine::load::load;
-use svs_engine::{Precision, WeightSet};
+use svs_engine::{Precision, Storage, WeightSet};
 
 use super::shared::parse_precision;
 use crate::assets::model_source;
@@ -64,6 +64,9 @@ pub struct Rollouts {
     /// Storage of the weight matrices: `f32` or `bf16`.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "bf16")]
     weights: Precision,
+    /// Storage of keys and values: `f32` or `bf16`.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
+    kv: Precision,
     /// Threads of the compute pool [default: cores].
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -109,7 +112,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let source = model_source(args.model.as_deref())?;
     let model = load(&source).context("cannot load the model")?;
     let weights = Arc::new(WeightSet::pack_as(
-        args.weights,
+        Storage {
+            weights: args.weights,
+            kv: args.kv,
+        },
         &model.config,
         &model.params,
         0,

@@ -96,7 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let prompts = source::prompts(None, &model)?;
     let engine = args.model.engine();
     let weights = Arc::new(WeightSet::pack_as(
-        engine.weights,
+        engine.storage(),
         &model.config,
         &model.params,
         0,

@@ -74,6 +74,9 @@ pub struct Args {
     /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
     pub weights: Option<Precision>,
+    /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    pub kv: Option<Precision>,
 }
 
 impl Args {
@@ -102,6 +105,7 @@ impl Args {
         config.engine.max_model_len = self.max_model_len.or(config.engine.max_model_len);
         config.engine.threads = self.threads.or(config.engine.threads);
         over(&mut config.engine.weights, self.weights);
+        over(&mut config.engine.kv, self.kv);
         if !self.served_model_name.is_empty() {
             config.server.served_model_names = self.served_model_name;
         }

@@ -30,6 +30,9 @@ pub struct ModelArgs {
     /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
     pub weights: Option<Precision>,
+    /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    pub kv: Option<Precision>,
 }
 
 /// Reads the name of a precision.
@@ -52,6 +55,7 @@ impl ModelArgs {
             max_model_len: self.max_model_len,
             threads: self.threads,
             weights: self.weights.unwrap_or(default.weights),
+            kv: self.kv.unwrap_or(default.kv),
             ..default
         }
     }

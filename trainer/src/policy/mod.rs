@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) use batching::{accumulate_all, by_tokens};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 use svs_engine::load::LoadedModel;
-use svs_engine::{Params, Precision, WeightSet};
+use svs_engine::{Params, Storage, WeightSet};
 
 use crate::optim::{AdamW, OptimConfig, StepReport};
 
@@ -27,7 +27,7 @@ use crate::optim::{AdamW, OptimConfig, StepReport};
 pub struct Policy {
     model: LoadedModel,
     version: u64,
-    precision: Precision,
+    storage: Storage,
     /// Made by the first update: serving, evaluation and supervised training need no moments.
     optimizer: Option<AdamW>,
     /// The last packed weights, as long as they are those of `version`.
@@ -41,17 +41,16 @@ impl Policy {
         Self {
             model,
             version,
-            precision: Precision::F32,
+            storage: Storage::default(),
             optimizer: None,
             packed: Mutex::new(None),
         }
     }
 
-    /// The same policy, with its weights packed in `precision`: that of the engine that samples from it. The masters and
-    /// the optimizer stay f32.
+    /// The same policy with the storage of the engine that samples from it. The masters and the optimizer stay f32.
     #[must_use]
-    pub fn serving_in(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+    pub fn serving_in(mut self, storage: Storage) -> Self {
+        self.storage = storage;
         self.forget_packed();
         self
     }
@@ -140,7 +139,7 @@ impl Policy {
     /// Packs the current parameters afresh.
     pub(crate) fn pack(&self, label: &str) -> Arc<WeightSet> {
         Arc::new(WeightSet::pack_as(
-            self.precision,
+            self.storage,
             &self.model.config,
             &self.model.params,
             self.version,

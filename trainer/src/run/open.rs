@@ -95,8 +95,8 @@ impl Runner {
             config.problems.source == ProblemSource::Trajectories,
         )?;
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
-        let precision = around.engine.config().weights;
-        let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(precision);
+        let storage = around.engine.config().storage();
+        let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(storage);
         let mut memory = Memory::new(config.clone());
         let mut saved = None;
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
@@ -120,7 +120,7 @@ impl Runner {
         let history = History::open(&folder, memory.step)?;
         let reference = (config.algorithm.kl_loss_coef != 0.0).then(|| {
             Arc::new(WeightSet::pack_as(
-                precision,
+                storage,
                 &around.model.config,
                 &around.model.params,
                 0,

@@ -24,7 +24,7 @@ impl<'a> Sequence<'a> {
         let blocks = (0..u32::try_from(count).unwrap_or(u32::MAX)).collect();
         Self {
             weights,
-            cache: KvCache::new(config, count),
+            cache: KvCache::new(config, weights.storage.kv, count),
             blocks,
             scratch: Scratch::default(),
             len: 0,

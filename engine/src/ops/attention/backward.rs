@@ -5,7 +5,7 @@ use super::super::logsumexp::maximum;
 use super::super::par::{Disjoint, Par};
 use super::super::simd::multiversion;
 use super::kv::{BLOCK_TOKENS, Kv};
-use super::row::{exp_scaled, raw_scores, scale_by, weighted_sum};
+use super::row::{Place, exp_scaled, mix, raw_scores, scale_by};
 use super::{AttentionShape, SCORES, SERIAL_WORK};
 use crate::model::SequenceRows;
 
@@ -86,22 +86,33 @@ unsafe fn one_head(
             let q = &saved.qkv[row * width + h * dim..][..dim];
             let at = row * shape.q() + h * dim;
             let (out, dout) = (&saved.out[at..at + dim], &dout[at..at + dim]);
-            let blocks = &sequence.block_table[..position / BLOCK_TOKENS + 1];
+            let place = Place {
+                kv: saved.kv,
+                layer: 0,
+                head,
+                blocks: &sequence.block_table[..position / BLOCK_TOKENS + 1],
+                first,
+                position,
+            };
+            let exchanged = Place { layer: 1, ..place };
             let at = row * width + h * dim;
             SCORES.with_borrow_mut(|[p, ds]| {
-                // SAFETY: blocks as the caller promises, dq columns are ours.
+                let origin = first / BLOCK_TOKENS * BLOCK_TOKENS;
+                let visible = first - origin..position + 1 - origin;
+                // SAFETY: blocks as the caller promises.
                 unsafe {
-                    probabilities(shape, saved.kv, q, head, blocks, first, position, p);
-                    raw_scores(dout, saved.kv, (1, head), blocks, first..=position, ds);
-                    let origin = first / BLOCK_TOKENS * BLOCK_TOKENS;
-                    let visible = first - origin..position + 1 - origin;
+                    probabilities(shape, q, place, p);
+                    raw_scores(dout, exchanged, ds);
+                }
+                {
                     let (p, ds) = (&p[visible.clone()], &mut ds[visible]);
                     score_gradient(p, ds, dot(out, dout), shape.scale());
                     outer(ds, q, &mut dk[first * dim..]);
                     outer(p, dout, &mut dv[first * dim..]);
-                    let dq = grad.part(at..at + dim);
-                    query_gradient(saved.kv, head, blocks, first, ds, dq);
                 }
+                // dq = Σ_j ds[j] · k[j]: the second layer's values are the keys.
+                // SAFETY: blocks as the caller promises, dq columns are ours.
+                unsafe { mix(exchanged, ds, grad.part(at..at + dim)) };
             });
         }
     }
@@ -118,38 +129,10 @@ unsafe fn one_head(
 
 /// # Safety
 /// As [`raw_scores`].
-unsafe fn probabilities(
-    shape: &AttentionShape,
-    kv: &Kv<'_>,
-    q: &[f32],
-    head: usize,
-    blocks: &[u32],
-    first: usize,
-    position: usize,
-    p: &mut Vec<f32>,
-) {
+unsafe fn probabilities(shape: &AttentionShape, q: &[f32], place: Place<'_, f32>, p: &mut Vec<f32>) {
     // SAFETY: passed on.
-    unsafe { raw_scores(q, kv, (0, head), blocks, first..=position, p) };
+    unsafe { raw_scores(q, place, p) };
     let max = maximum(p) * shape.scale();
     let sum = exp_scaled(p, max, shape.scale());
     scale_by(p, 1.0 / sum);
-}
-
-/// dq = Σ_j ds[j] · k[j], `ds` starting at position `first`.
-///
-/// # Safety
-/// As [`raw_scores`].
-unsafe fn query_gradient(kv: &Kv<'_>, head: usize, blocks: &[u32], first: usize, ds: &[f32], dq: &mut [f32]) {
-    dq.fill(0.0);
-    let mut position = first;
-    let mut rest = ds;
-    while !rest.is_empty() {
-        let slot = position % BLOCK_TOKENS;
-        let (now, later) = rest.split_at(rest.len().min(BLOCK_TOKENS - slot));
-        // SAFETY: passed on. The second layer's values are the keys.
-        let keys = unsafe { kv.values(blocks[position / BLOCK_TOKENS], 1, head) };
-        weighted_sum(now, &keys[slot * dq.len()..], dq);
-        position += now.len();
-        rest = later;
-    }
 }

@@ -7,14 +7,18 @@
 mod backward;
 mod kv;
 mod row;
+mod stored;
 
 pub(crate) use backward::{Saved, attention_backward};
 pub(crate) use kv::{BLOCK_TOKENS, Kv, KvShape};
+pub(crate) use row::Attend;
+pub(crate) use stored::{Pair, Stored, round};
 
 use std::cell::RefCell;
 
 use super::par::{Disjoint, Par};
-use crate::model::SequenceRows;
+use crate::model::{LayerRows, Run};
+use row::Place;
 
 /// Shape of the attention of a layer.
 #[derive(Debug, Clone, Copy)]
@@ -58,60 +62,45 @@ thread_local! {
 /// Multiply-adds below which attention stays on one thread.
 const SERIAL_WORK: usize = 1 << 18;
 
-/// Attention of every row of `sequences`: queries from `qkv` (rows `[q | k | v]`), keys and values of `layer` from
-/// `kv`, output `[rows, heads · head_dim]`.
+/// Attention of every row of `rows`: queries from `qkv` (rows `[q | k | v]`), keys and values of `layer` from `kv`,
+/// output `[rows, heads · head_dim]`.
 ///
 /// # Safety
 /// No block of the sequences' tables is written meanwhile.
 #[allow(unsafe_code)]
-pub(crate) unsafe fn attention(
+pub(crate) unsafe fn attention<T: Attend>(
     par: Par,
     shape: &AttentionShape,
     qkv: &[f32],
-    sequences: &[SequenceRows<'_>],
-    kv: &Kv<'_>,
+    rows: LayerRows<'_>,
+    kv: &Kv<'_, T>,
     layer: usize,
     out: &mut [f32],
 ) {
     let group = shape.heads / shape.kv_heads * shape.head_dim;
-    let one = |sequence: &SequenceRows<'_>, row: usize, head: usize, out: &mut [f32]| {
-        let position = sequence.start + (row - sequence.rows.start);
-        let queries = &qkv[row * shape.qkv() + head * group..][..group];
-        SCORES.with_borrow_mut(|[scores, _]| {
-            let blocks = &sequence.block_table[..position / BLOCK_TOKENS + 1];
-            // SAFETY: the caller promises that these blocks are not written.
-            unsafe { row::attend(shape, queries, kv, (layer, head), blocks, position, scores, out) };
-        });
-    };
-    let work: usize = sequences
-        .iter()
-        .map(|s| s.rows.len() * (s.start + s.rows.len()) * shape.q())
-        .sum();
+    let work = |run: &Run| run.rows.len() * (run.start + run.rows.len()) * shape.q();
+    let work: usize = rows.runs.iter().map(work).sum();
     let par = if work < SERIAL_WORK { Par::Serial } else { par };
     let shared = Disjoint::new(out);
-    // One task per sequence, head and run of rows, so that one long prefill spreads too.
-    const RUN: usize = 32;
-    if par.threads() == 1 {
-        for sequence in sequences {
-            for row in sequence.rows.clone() {
+    par.each(rows.runs.len(), |index| {
+        let run = &rows.runs[index];
+        let table = rows.sequences[run.sequence].block_table;
+        SCORES.with_borrow_mut(|[scores, _]| {
+            for (row, position) in run.rows.clone().zip(run.start..) {
                 for head in 0..shape.kv_heads {
+                    let queries = &qkv[row * shape.qkv() + head * group..][..group];
                     let at = row * shape.q() + head * group;
-                    // SAFETY: this thread is the only one to write.
-                    one(sequence, row, head, unsafe { shared.part(at..at + group) });
+                    let place = Place {
+                        kv,
+                        layer,
+                        head,
+                        blocks: &table[..position / BLOCK_TOKENS + 1],
+                        first: shape.first_visible(position),
+                        position,
+                    };
+                    // SAFETY: each row belongs to one run, and the caller promises that the blocks are not written.
+                    unsafe { row::attend(shape, queries, place, scores, shared.part(at..at + group)) };
                 }
-            }
-        }
-        return;
-    }
-    par.each(sequences.len(), |s| {
-        let sequence = &sequences[s];
-        par.each(sequence.rows.len().div_ceil(RUN) * shape.kv_heads, |task| {
-            let (run, head) = (task / shape.kv_heads, task % shape.kv_heads);
-            let first = sequence.rows.start + run * RUN;
-            for row in first..(first + RUN).min(sequence.rows.end) {
-                let at = row * shape.q() + head * group;
-                // SAFETY: each (row, head) belongs to one task.
-                one(sequence, row, head, unsafe { shared.part(at..at + group) });
             }
         });
     });

@@ -1,69 +1,73 @@
 //! How the elements of a right operand are stored.
 
-use super::kernel::PANEL;
-use crate::ops::simd::multiversion;
+/// Columns of a panel.
+pub(crate) const PANEL: usize = 32;
+/// Columns that one vector holds.
+pub(crate) const HALF: usize = PANEL / 2;
 
-/// A stored element; widening to f32 is exact.
-pub(crate) trait Element: Copy + Default + Send + Sync + 'static {
-    /// The nearest stored value, ties to even.
-    fn narrow(value: f32) -> Self;
+/// A panel's 32 columns in f32, in one row. Aligned, so that no vector straddles two cache lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Wide(pub(crate) [[f32; HALF]; 2]);
 
+/// The same rounded to bf16: the lower half of word `i` is column `i`, the upper half column `16 + i`, so that widening
+/// to two vectors is a shift and a mask.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Words([u32; HALF]);
+
+/// A stored row of a panel; widening to f32 is exact.
+pub(crate) trait Row: Copy + Default + PartialEq + Send + Sync + 'static {
     /// Widening takes instructions.
     const NARROW: bool;
 
-    /// A row of a panel in f32.
-    fn widen(row: &[Self; PANEL]) -> [f32; PANEL];
+    /// The nearest stored values, ties to even.
+    fn store(columns: &Wide) -> Self;
 
-    /// A panel in f32.
-    fn widen_all(panel: &[[Self; PANEL]], out: &mut Vec<[f32; PANEL]>);
+    /// The columns in f32.
+    fn load(&self) -> Wide;
 }
 
-impl Element for f32 {
+impl Row for Wide {
     const NARROW: bool = false;
 
     #[inline(always)]
-    fn narrow(value: f32) -> Self {
-        value
+    fn store(columns: &Wide) -> Self {
+        *columns
     }
 
     #[inline(always)]
-    fn widen(row: &[Self; PANEL]) -> [f32; PANEL] {
-        *row
-    }
-
-    fn widen_all(panel: &[[Self; PANEL]], out: &mut Vec<[f32; PANEL]>) {
-        out.clear();
-        out.extend_from_slice(panel);
+    fn load(&self) -> Wide {
+        *self
     }
 }
 
-/// The upper half of an f32: its sign, its exponent and 7 bits of its fraction.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Bf16(u16);
-
-impl Element for Bf16 {
+impl Row for Words {
     const NARROW: bool = true;
 
     #[inline(always)]
-    fn narrow(value: f32) -> Self {
-        Self(half::bf16::from_f32(value).to_bits())
+    fn store(columns: &Wide) -> Self {
+        let [low, high] = &columns.0;
+        Self(std::array::from_fn(|i| word_of(low[i], high[i])))
     }
 
     #[inline(always)]
-    fn widen(row: &[Self; PANEL]) -> [f32; PANEL] {
-        row.map(|x| f32::from_bits(u32::from(x.0) << 16))
-    }
-
-    fn widen_all(panel: &[[Self; PANEL]], out: &mut Vec<[f32; PANEL]>) {
-        out.resize(panel.len(), [0.0; PANEL]);
-        widen_panel(panel, out);
+    fn load(&self) -> Wide {
+        Wide([
+            self.0.map(|word| f32::from_bits(word << 16)),
+            self.0.map(|word| f32::from_bits(word & 0xffff_0000)),
+        ])
     }
 }
 
-multiversion! {
-    fn widen_panel(panel: &[[Bf16; PANEL]], out: &mut [[f32; PANEL]]) {
-        for (out, row) in out.iter_mut().zip(panel) {
-            *out = Bf16::widen(row);
-        }
-    }
+/// Two values in bf16, rounded to nearest even.
+#[inline(always)]
+pub(crate) fn word_of(low: f32, high: f32) -> u32 {
+    let bits = |value: f32| u32::from(half::bf16::from_f32(value).to_bits());
+    bits(low) | bits(high) << 16
+}
+
+/// The nearest value that bf16 holds, ties to even.
+pub(crate) fn round_bf16(value: f32) -> f32 {
+    half::bf16::from_f32(value).to_f32()
 }

@@ -1,30 +1,26 @@
-//! The left operand in the order in which the kernels read it.
+//! The left operand in the order in which the kernels read it: by tiles, `[k, rows of the tile]` each.
 #![allow(unsafe_code)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use super::View;
-use super::kernel::{MAX_ROWS, tile_shape};
+use super::kernel::{MAX_ROWS, tile_height};
+use crate::ops::norm::norm_rows;
 use crate::ops::par::{Disjoint, Par};
+use crate::ops::simd::multiversion;
 
-/// Most terms of a pass; partial sums wait in C between passes, which does not change them.
-const K_BLOCK: usize = 128;
 /// Elements below which packing stays on one thread.
-const SERIAL_ELEMENTS: usize = 1 << 15;
+const SERIAL_ELEMENTS: usize = 1 << 13;
+
+/// Rows of a left operand, computed or copied as they are packed.
+pub(crate) trait Rows: Sync {
+    /// Writes rows `tile`, at most [`MAX_ROWS`], to `out` as `[k, tile]`.
+    fn pack(&self, tile: Range<usize>, out: &mut [f32]);
+}
 
 /// Tiles that a range of rows is cut into.
 pub(super) fn tiles(rows: &Range<usize>) -> usize {
-    rows.len().div_ceil(tile_shape().0)
-}
-
-/// Terms of a pass over a range of rows: passes are equally long, and a single tile stays in registers over all of k.
-pub(super) fn k_block(rows: &Range<usize>, k: usize) -> usize {
-    if tiles(rows) == 1 {
-        k
-    } else {
-        k.div_ceil(k.div_ceil(K_BLOCK))
-    }
+    rows.len().div_ceil(tile_height())
 }
 
 /// Splits rows evenly into tiles.
@@ -33,21 +29,127 @@ pub(super) fn tile_rows(rows: &Range<usize>, tiles: usize) -> impl ExactSizeIter
     (0..tiles).map(move |t| start + len * t / tiles..start + len * (t + 1) / tiles)
 }
 
+/// A strided left operand: element (row, k) is at `row * row_stride + k * k_stride`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    values: &'a [f32],
+    row_stride: usize,
+    k_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major `[rows, width]` matrix.
+    pub(crate) fn rows(values: &'a [f32], width: usize) -> Self {
+        Self {
+            values,
+            row_stride: width,
+            k_stride: 1,
+        }
+    }
+
+    /// The transpose of a row-major `[k, width]` matrix, from its column `first` on.
+    pub(crate) fn columns(values: &'a [f32], width: usize, first: usize) -> Self {
+        Self {
+            values: values.get(first..).unwrap_or_default(),
+            row_stride: 1,
+            k_stride: width,
+        }
+    }
+}
+
+impl Rows for View<'_> {
+    fn pack(&self, tile: Range<usize>, out: &mut [f32]) {
+        let (height, k) = (tile.len(), out.len() / tile.len());
+        if self.k_stride == 1 {
+            transpose(
+                &self.values[tile.start * self.row_stride..],
+                self.row_stride,
+                height,
+                out,
+            );
+            return;
+        }
+        for (k, out) in (0..k).zip(out.chunks_exact_mut(height)) {
+            let row = &self.values[k * self.k_stride..][tile.clone()];
+            // Of known length, the copy is a few moves instead of a call.
+            match (
+                <&[f32; MAX_ROWS]>::try_from(row),
+                <&mut [f32; MAX_ROWS]>::try_from(&mut *out),
+            ) {
+                (Ok(row), Ok(out)) => *out = *row,
+                _ => out.copy_from_slice(row),
+            }
+        }
+    }
+}
+
+/// RMS-normed rows of a row-major `[rows, weight.len()]` matrix.
+pub(crate) struct Normed<'a> {
+    /// The matrix.
+    pub(crate) x: &'a [f32],
+    /// The norm's weight.
+    pub(crate) weight: &'a [f32],
+    /// The norm's epsilon.
+    pub(crate) eps: f32,
+}
+
 thread_local! {
+    /// Normed rows of a tile.
+    static NORMED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     /// The buffer of the last [`Left`] that this thread dropped.
     static SPARE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// All rows of a left operand, packed by row task and block of k.
+impl Rows for Normed<'_> {
+    fn pack(&self, tile: Range<usize>, out: &mut [f32]) {
+        let width = self.weight.len();
+        NORMED.with_borrow_mut(|normed| {
+            normed.resize(tile.len() * width, 0.0);
+            norm_rows(
+                &self.x[tile.start * width..tile.end * width],
+                self.weight,
+                self.eps,
+                normed,
+            );
+            transpose(normed, width, tile.len(), out);
+        });
+    }
+}
+
+multiversion! {
+    /// Rows `[height]` of `stride` to `[k, height]`, `k` from the length of `out`; squares of 4 × 4 in registers.
+    fn transpose(rows: &[f32], stride: usize, height: usize, out: &mut [f32]) {
+        let k = out.len() / height;
+        let whole = height / 4 * 4;
+        for r in (0..whole).step_by(4) {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i| rows[(r + i) * stride..][..k].as_chunks::<4>().0);
+            let squares = a.iter().zip(b).zip(c.iter().zip(d));
+            for (((a, b), (c, d)), out) in squares.zip(out.chunks_exact_mut(4 * height)) {
+                for j in 0..4 {
+                    out[j * height + r..][..4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+                }
+            }
+        }
+        for r in 0..height {
+            // Rows beyond the squares whole, others from the last square on.
+            let first = if r < whole { k / 4 * 4 } else { 0 };
+            for (out, x) in out[first * height..].chunks_exact_mut(height).zip(&rows[r * stride + first..]) {
+                out[r] = *x;
+            }
+        }
+    }
+}
+
+/// All rows of a left operand, packed by row task.
 pub(super) struct Left {
     values: Vec<f32>,
 }
 
 impl Left {
-    /// Packs the rows of each task, `rows(task)`, over all of k.
+    /// Packs the rows of each of `tasks` tasks, `rows(task)`, a tile at a time.
     pub(super) fn pack(
         par: Par,
-        a: View<'_>,
+        a: &dyn Rows,
         tasks: usize,
         rows: impl Fn(usize) -> Range<usize> + Sync,
         k: usize,
@@ -59,19 +161,15 @@ impl Left {
         } else {
             par
         };
-        let blocks = k.div_ceil(K_BLOCK);
+        let most = (0..tasks).map(|task| tiles(&rows(task))).max().unwrap_or(0);
         let out = Disjoint::new(&mut values);
-        par.each(tasks * blocks, |piece| {
-            let (rows, block) = (rows(piece / blocks), piece % blocks);
-            let length = k_block(&rows, k);
-            let terms = block * length..((block + 1) * length).min(k);
-            if terms.is_empty() {
-                return;
+        par.each(tasks * most, |piece| {
+            let rows = rows(piece / most);
+            if let Some(tile) = tile_rows(&rows, tiles(&rows)).nth(piece % most) {
+                // SAFETY: tiles are disjoint.
+                let out = unsafe { out.part(tile.start * k..tile.end * k) };
+                a.pack(tile, out);
             }
-            let at = rows.start * k + terms.start * rows.len();
-            // SAFETY: pieces are disjoint.
-            let out = unsafe { out.part(at..at + terms.len() * rows.len()) };
-            pack(a, &rows, terms, out);
         });
         Self { values }
     }
@@ -85,35 +183,5 @@ impl Left {
 impl Drop for Left {
     fn drop(&mut self) {
         SPARE.set(std::mem::take(&mut self.values));
-    }
-}
-
-/// Copies rows of `a`, tile by tile, to `[terms, rows of the tile]`, as the kernels read them; `out` is `[terms · rows]`. In place, the rows of a
-/// wide matrix share few sets of the first-level cache, and every panel would fetch them again.
-pub(super) fn pack(a: View<'_>, rows: &Range<usize>, terms: Range<usize>, out: &mut [f32]) {
-    let mut left = out;
-    for tile in tile_rows(rows, tiles(rows)) {
-        let (part, others) = left.split_at_mut(tile.len() * terms.len());
-        left = others;
-        if a.row_stride == 1 {
-            for (k, out) in terms.clone().zip(part.chunks_exact_mut(tile.len())) {
-                let row = &a.values[k * a.k_stride..][tile.clone()];
-                // Of known length, the copy is a few moves instead of a call.
-                match (
-                    <&[f32; MAX_ROWS]>::try_from(row),
-                    <&mut [f32; MAX_ROWS]>::try_from(&mut *out),
-                ) {
-                    (Ok(row), Ok(out)) => *out = *row,
-                    _ => out.copy_from_slice(row),
-                }
-            }
-        } else {
-            for (r, row) in tile.clone().enumerate() {
-                let row = &a.values[row * a.row_stride..][terms.clone()];
-                for (out, x) in part[r..].iter_mut().step_by(tile.len()).zip(row) {
-                    *out = *x;
-                }
-            }
-        }
     }
 }

@@ -1,15 +1,17 @@
 //! Weights as products read them, in either precision.
 
-use super::element::Bf16;
-use super::{Panels, View, gemm};
+use super::element::{Wide, Words};
+use super::left::Rows;
+use super::sink::{Gated, Plain, Sink};
+use super::{Panels, product};
 use crate::config::Precision;
 use crate::ops::par::Par;
 
 /// A packed weight matrix `[n, k]`.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Matrix {
-    F32(Panels<f32>),
-    Bf16(Panels<Bf16>),
+    F32(Panels<Wide>),
+    Bf16(Panels<Words>),
 }
 
 /// Runs `$body` with `$panels` bound to the panels of either precision.
@@ -31,17 +33,41 @@ impl Matrix {
         }
     }
 
+    /// Packs gate and up, `[n, k]` each, for [`Self::project_gated`].
+    pub(crate) fn pack_pair(precision: Precision, parts: [&[f32]; 2], k: usize) -> Self {
+        match precision {
+            Precision::F32 => Self::F32(Panels::from_pair(parts, k)),
+            Precision::Bf16 => Self::Bf16(Panels::from_pair(parts, k)),
+        }
+    }
+
     /// No rows and no columns.
     pub(crate) fn empty() -> Self {
         Self::F32(Panels::default())
     }
 
     /// `out = X · Wᵀ` for `X` `[rows, k]`; `out` is `[rows, n]`.
-    ///
-    /// # Panics
-    /// If an operand is too short.
-    pub(crate) fn project(&self, par: Par, rows: usize, x: &[f32], out: &mut [f32]) {
-        either!(self, panels => gemm(par, rows, View::rows(x, panels.k), panels, out, false));
+    pub(crate) fn project(&self, par: Par, rows: usize, x: &dyn Rows, out: &mut [f32]) {
+        self.run(par, rows, x, &Plain::new(out, self.n(), false));
+    }
+
+    /// `out = residual + X · Wᵀ`, both `[rows, n]`.
+    pub(crate) fn project_onto(&self, par: Par, rows: usize, x: &dyn Rows, residual: &[f32], out: &mut [f32]) {
+        assert_eq!(residual.len(), out.len(), "shape of the residual");
+        self.run(par, rows, x, &Plain::onto(out, self.n(), residual));
+    }
+
+    /// `out = silu(X · Gᵀ) · (X · Uᵀ)`, `[rows, n / 2]`, and the two products `[rows, n]` into `kept`, for a pair.
+    pub(crate) fn project_gated(&self, par: Par, rows: usize, x: &dyn Rows, out: &mut [f32], kept: Option<&mut [f32]>) {
+        self.run(par, rows, x, &Gated::new(out, kept, self.n() / 2));
+    }
+
+    fn run(&self, par: Par, rows: usize, x: &dyn Rows, sink: &dyn Sink) {
+        either!(self, panels => product(par, rows, x, panels, sink));
+    }
+
+    fn n(&self) -> usize {
+        either!(self, panels => panels.n)
     }
 
     /// Row `row` of the weights, `[k]`, into `out`.
@@ -51,6 +77,6 @@ impl Matrix {
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
-        either!(self, panels => size_of_val(panels.values.as_slice()))
+        either!(self, panels => size_of_val(panels.rows.as_slice()))
     }
 }

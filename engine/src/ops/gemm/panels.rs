@@ -1,55 +1,81 @@
-//! A matrix packed in panels of 16 columns, the layout that the product kernels read.
+//! A matrix packed in panels of 32 columns, the layout that the product kernels read.
 
-use super::element::{Bf16, Element};
-use super::kernel::PANEL;
+use super::element::{HALF, PANEL, Row, Wide, Words};
 use crate::ops::norm::SERIAL_ELEMENTS;
 use crate::ops::par::Par;
 
-/// A `[k, n]` matrix as `[ceil(n / 16), k, 16]`, the last panel padded with zeros.
+/// A `[k, n]` matrix as `[panels, k]` rows of 32 columns, the last panel padded with zeros.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Panels<T = f32> {
+pub(crate) struct Panels<T = Wide> {
     /// Rows: terms of each output's sum.
     pub(crate) k: usize,
     /// Columns: outputs.
     pub(crate) n: usize,
     /// The panels.
-    pub(crate) values: Vec<T>,
+    pub(super) rows: Vec<T>,
 }
 
-impl<T: Element> Panels<T> {
+/// Which column of a panel's source each lane takes, by its index among all columns.
+type Columns = fn(panel: usize, lane: usize, n: usize) -> Option<usize>;
+
+impl<T: Row> Panels<T> {
     /// Packs weights `[n_i, k]` (row-major, stacked along n) for `X · Wᵀ`, each element rounded to `T`.
     pub(crate) fn from_weights(parts: &[&[f32]], k: usize) -> Self {
-        let rows: Vec<&[f32]> = parts.iter().flat_map(|part| part.chunks_exact(k)).collect();
-        let mut packed = Self {
-            k,
-            n: rows.len(),
-            values: vec![T::default(); rows.len().div_ceil(PANEL) * PANEL * k],
-        };
-        let stride = (k * PANEL).max(1);
-        Par::Pool.rows(&mut packed.values, stride, SERIAL_ELEMENTS, |first, panels| {
-            let columns = rows[first * PANEL..].chunks(PANEL);
-            for (panel, columns) in panels.chunks_exact_mut(stride).zip(columns) {
-                for (lane, column) in columns.iter().enumerate() {
-                    for (slot, value) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(*column) {
-                        slot[lane] = T::narrow(*value);
+        Self::gather(parts, k, |panel, lane, n| {
+            let column = panel * PANEL + lane;
+            (column < n).then_some(column)
+        })
+    }
+
+    /// Packs two weights `[n, k]` so that each panel has 16 columns of the first beside the same 16 of the second.
+    pub(crate) fn from_pair(parts: [&[f32]; 2], k: usize) -> Self {
+        Self::gather(&parts, k, |panel, lane, n| {
+            let column = panel * HALF + lane % HALF;
+            (column < n / 2).then_some(lane / HALF * (n / 2) + column)
+        })
+    }
+
+    fn gather(parts: &[&[f32]], k: usize, columns: Columns) -> Self {
+        let weights: Vec<&[f32]> = parts.iter().flat_map(|part| part.chunks_exact(k)).collect();
+        let n = weights.len();
+        // A pair of odd widths is padded twice.
+        let panels = (0..).take_while(|panel| columns(*panel, 0, n).is_some()).count();
+        let mut rows = vec![T::default(); panels * k];
+        Par::Pool.rows(&mut rows, k, SERIAL_ELEMENTS / PANEL, |first, rows| {
+            let mut panel_rows = vec![Wide::default(); k];
+            for (panel, rows) in rows.chunks_exact_mut(k).enumerate() {
+                panel_rows.fill(Wide::default());
+                for lane in 0..PANEL {
+                    let Some(column) = columns(first + panel, lane, n) else {
+                        continue;
+                    };
+                    for (row, value) in panel_rows.iter_mut().zip(weights[column]) {
+                        row.0.as_flattened_mut()[lane] = *value;
                     }
+                }
+                for (row, wide) in rows.iter_mut().zip(&panel_rows) {
+                    *row = T::store(wide);
                 }
             }
         });
-        packed
+        Self { k, n, rows }
     }
 
-    /// One panel, `[k, 16]`.
-    pub(crate) fn panel(&self, panel: usize) -> &[[T; PANEL]] {
-        self.values[panel * self.k * PANEL..][..self.k * PANEL].as_chunks().0
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.rows.len().checked_div(self.k).unwrap_or(0)
     }
 
-    /// Column `column`, `[k]`, into `out`: a row of the weights that were packed.
+    /// One panel, `[k]`.
+    pub(super) fn panel(&self, panel: usize) -> &[T] {
+        &self.rows[panel * self.k..][..self.k]
+    }
+
+    /// Column `column`, `[k]`, into `out`: a row of the weights that were packed by [`Self::from_weights`].
     pub(crate) fn column_into(&self, column: usize, out: &mut [f32]) {
-        let (panel, lane) = (column / PANEL, column % PANEL);
-        let panel = &self.values[panel * self.k * PANEL..(panel + 1) * self.k * PANEL];
-        for (slot, value) in out.iter_mut().zip(panel.as_chunks::<PANEL>().0) {
-            *slot = T::widen(value)[lane];
+        let lane = column % PANEL;
+        for (slot, row) in out.iter_mut().zip(self.panel(column / PANEL)) {
+            *slot = row.load().0[lane / HALF][lane % HALF];
         }
     }
 }
@@ -57,15 +83,16 @@ impl<T: Element> Panels<T> {
 impl Panels {
     /// Packs `[k_i, n]` matrices (row-major, stacked along k) as they lie: transposed weights for `dX = dY · W`.
     pub(crate) fn from_rows(parts: &[&[f32]], n: usize) -> Self {
-        let mut packed = Self::default();
-        packed.k = parts.iter().map(|part| part.len() / n).sum();
-        packed.n = n;
-        packed.values = vec![0.0; n.div_ceil(PANEL) * PANEL * packed.k];
+        let mut packed = Self {
+            k: parts.iter().map(|part| part.len() / n).sum(),
+            n,
+            rows: Vec::new(),
+        };
+        packed.rows = vec![Wide::default(); n.div_ceil(PANEL) * packed.k];
         let rows = parts.iter().flat_map(|part| part.chunks_exact(n));
         for (k, row) in rows.enumerate() {
             for (panel, columns) in row.chunks(PANEL).enumerate() {
-                let at = (panel * packed.k + k) * PANEL;
-                packed.values[at..at + columns.len()].copy_from_slice(columns);
+                packed.rows[panel * packed.k + k].0.as_flattened_mut()[..columns.len()].copy_from_slice(columns);
             }
         }
         packed
@@ -73,34 +100,32 @@ impl Panels {
 
     /// Each element rounded to bf16, in f32.
     pub(crate) fn rounded(mut self) -> Self {
-        for row in self.values.as_chunks_mut().0 {
-            *row = Bf16::widen(&row.map(Bf16::narrow));
-        }
+        self.rows.iter_mut().for_each(|row| *row = Words::store(row).load());
         self
     }
 
     /// Packs a row-major `[rows, n]` matrix in place of what this held: activations for `dW = dYᵀ · X`.
-    pub(crate) fn refill(&mut self, par: Par, rows: &[f32], n: usize) {
-        self.k = rows.len() / n;
+    pub(crate) fn refill(&mut self, par: Par, values: &[f32], n: usize) {
+        self.k = values.len() / n;
         self.n = n;
-        self.values.resize(n.div_ceil(PANEL) * PANEL * self.k, 0.0);
-        let stride = self.k * PANEL;
-        par.rows(&mut self.values, stride, SERIAL_ELEMENTS, |first, panels| {
-            for (index, panel) in panels.chunks_exact_mut(stride).enumerate() {
-                fill_panel(panel, rows, n, (first + index) * PANEL);
+        self.rows.resize(n.div_ceil(PANEL) * self.k, Wide::default());
+        let k = self.k;
+        par.rows(&mut self.rows, k, SERIAL_ELEMENTS / PANEL, |first, panels| {
+            for (index, panel) in panels.chunks_exact_mut(k).enumerate() {
+                fill_panel(panel, values, n, (first + index) * PANEL);
             }
         });
     }
 }
 
 /// Copies columns `first..` of a row-major `[rows, n]` matrix into one panel.
-fn fill_panel(panel: &mut [f32], rows: &[f32], n: usize, first: usize) {
+fn fill_panel(panel: &mut [Wide], values: &[f32], n: usize, first: usize) {
     let width = PANEL.min(n - first);
-    let rows = rows.chunks_exact(n).map(|row| &row[first..first + width]);
-    for (slot, columns) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(rows) {
-        match columns.first_chunk::<PANEL>() {
-            Some(full) => *slot = *full,
-            None => {
+    for (slot, row) in panel.iter_mut().zip(values.chunks_exact(n)) {
+        let (columns, slot) = (&row[first..first + width], slot.0.as_flattened_mut());
+        match (columns.first_chunk::<PANEL>(), slot.first_chunk_mut::<PANEL>()) {
+            (Some(full), Some(slot)) => *slot = *full,
+            _ => {
                 slot[..width].copy_from_slice(columns);
                 slot[width..].fill(0.0);
             }

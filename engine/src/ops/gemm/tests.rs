@@ -1,8 +1,11 @@
-use super::element::Bf16;
+#![allow(unsafe_code)]
+
+use super::element::Words;
 use super::kernel::{self, Ahead, Tile};
-use super::left::pack;
 use super::*;
-use crate::ops::simd::Isa;
+use crate::config::Precision;
+use crate::ops::elementwise::swiglu;
+use crate::ops::simd::{Isa, isa};
 
 pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
@@ -19,14 +22,12 @@ fn chain(a: &[f32], b: &[f32], k: usize, start: f32) -> f32 {
 }
 
 /// What `T` stores of `values`.
-fn stored<T: Element>(values: &[f32]) -> Vec<f32> {
-    values
-        .iter()
-        .map(|value| T::widen(&[T::narrow(*value); PANEL])[0])
-        .collect()
+fn stored<T: Row>(values: &[f32]) -> Vec<f32> {
+    let one = |value: &f32| T::store(&Wide([[*value; HALF]; 2])).load().0[1][0];
+    values.iter().map(one).collect()
 }
 
-fn outputs_are_sequential_chains<T: Element>() {
+fn outputs_are_sequential_chains<T: Row>() {
     for (m, k, n) in [
         (1, 7, 5),
         (2, 300, 16),
@@ -50,51 +51,93 @@ fn outputs_are_sequential_chains<T: Element>() {
 
 #[test]
 fn every_output_is_one_sequential_chain() {
-    outputs_are_sequential_chains::<f32>();
-    outputs_are_sequential_chains::<Bf16>();
+    outputs_are_sequential_chains::<Wide>();
+    outputs_are_sequential_chains::<Words>();
 }
 
-fn instruction_sets_agree<T: Element>() {
+fn instruction_sets_agree<T: Row>() {
     let (m, k, n) = (64, 300, 96);
     let (x, w) = (noise(m * k, 4), noise(n * k, 5));
     let b = Panels::<T>::from_weights(&[&w], k);
     let mut want = vec![0.0; m * n];
     gemm(Par::Serial, m, View::rows(&x, k), &b, &mut want, false);
-    let mut sets = vec![(Isa::Portable, 4)];
+    let mut sets = vec![Isa::Portable];
     #[cfg(target_arch = "x86_64")]
     if isa() >= Isa::Avx2 {
-        sets.push((Isa::Avx2, 6));
+        sets.push(Isa::Avx2);
     }
-    for (set, rows) in sets {
-        let mut c = vec![0.0_f32; m * n];
-        for first in (0..m).step_by(rows) {
-            let height = rows.min(m - first);
-            let mut a = vec![0.0; height * k];
-            pack(View::rows(&x, k), &(first..first + height), 0..k, &mut a);
+    for set in sets {
+        let height = kernel::height(set);
+        for first in (0..m).step_by(height) {
+            let rows = first..(first + height).min(m);
+            let mut a = vec![0.0; rows.len() * k];
+            View::rows(&x, k).pack(rows.clone(), &mut a);
             for panel in 0..n / PANEL {
+                let mut sums = vec![Wide::default(); rows.len()];
+                let mut widened = vec![Wide::default(); if first == 0 { k } else { 0 }];
                 let tile = Tile {
                     a: &a,
-                    b: [b.panel(panel); 2],
-                    c: c[first * n + panel * PANEL..].as_mut_ptr(),
-                    c_stride: n,
+                    b: b.panel(panel),
+                    sums: &mut sums,
                     resume: false,
+                    widened: &mut widened,
                     ahead: Ahead {
-                        at: [std::ptr::null(); 2],
+                        at: std::ptr::null(),
                         step: 0,
                     },
                 };
-                // SAFETY: the tile lies within the operands and the machine has the set.
-                unsafe { kernel::run(set, height, 1, tile) };
+                // SAFETY: the machine has the set.
+                unsafe { kernel::run(set, tile) };
+                for (row, sums) in rows.clone().zip(&sums) {
+                    let want = &want[row * n + panel * PANEL..][..PANEL];
+                    assert_eq!(sums.0.as_flattened(), want, "{set:?}, row {row}, panel {panel}");
+                }
+                for (wide, row) in widened.iter().zip(b.panel(panel)) {
+                    assert!(*wide == row.load(), "{set:?} widens panel {panel} wrongly");
+                }
             }
         }
-        assert!(c.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits()), "{set:?}");
+    }
+}
+
+#[test]
+fn fused_products_are_the_plain_ones_and_then_the_pass() {
+    for (rows, k, inner) in [(1, 33, 5), (3, 576, 48), (70, 200, 17)] {
+        let [x, gate, up] = [(rows * k, 1), (inner * k, 2), (inner * k, 3)].map(|(n, seed)| noise(n, seed));
+        let norm = noise(k, 4);
+        let eps = 1e-5;
+        let mut normed = vec![0.0; x.len()];
+        crate::ops::norm::rms_norm(Par::Serial, &x, &norm, eps, &mut normed);
+        for precision in [Precision::F32, Precision::Bf16] {
+            let plain = Matrix::pack(precision, &[&gate, &up], k);
+            let mut want = vec![0.0; rows * 2 * inner];
+            plain.project(Par::Serial, rows, &View::rows(&normed, k), &mut want);
+            let source = Normed {
+                x: &x,
+                weight: &norm,
+                eps,
+            };
+            let mut kept = vec![0.0; want.len()];
+            let mut got = vec![0.0; rows * inner];
+            let pair = Matrix::pack_pair(precision, [&gate, &up], k);
+            pair.project_gated(Par::Pool, rows, &source, &mut got, Some(&mut kept));
+            assert_eq!(kept, want, "{rows}x{k}x{inner}");
+            let mut gated = vec![0.0; got.len()];
+            swiglu(Par::Serial, &want, inner, &mut gated);
+            assert_eq!(got, gated, "{rows}x{k}x{inner}");
+            let residual = noise(want.len(), 5);
+            let mut sum = vec![0.0; want.len()];
+            plain.project_onto(Par::Pool, rows, &source, &residual, &mut sum);
+            let expected: Vec<f32> = residual.iter().zip(&want).map(|(r, y)| r + y).collect();
+            assert_eq!(sum, expected, "{rows}x{k}x{inner}");
+        }
     }
 }
 
 #[test]
 fn all_instruction_sets_give_the_same_bits() {
-    instruction_sets_agree::<f32>();
-    instruction_sets_agree::<Bf16>();
+    instruction_sets_agree::<Wide>();
+    instruction_sets_agree::<Words>();
 }
 
 #[test]
@@ -108,9 +151,9 @@ fn bf16_rounds_to_nearest_even() {
         (f32::INFINITY, f32::INFINITY),
     ];
     for (value, want) in table {
-        assert_eq!(stored::<Bf16>(&[value]), [want], "{value}");
+        assert_eq!(stored::<Words>(&[value]), [want], "{value}");
     }
-    assert!(stored::<Bf16>(&[f32::NAN])[0].is_nan());
+    assert!(stored::<Words>(&[f32::NAN])[0].is_nan());
 }
 
 #[test]
@@ -156,7 +199,7 @@ fn a_split_sum_is_caught() {
 #[test]
 fn columns_are_read_back() {
     let w = noise(37 * 5, 11);
-    let packed = Panels::<f32>::from_weights(&[&w], 5);
+    let packed = Panels::<Wide>::from_weights(&[&w], 5);
     let mut row = [0.0; 5];
     packed.column_into(36, &mut row);
     assert_eq!(row, w[36 * 5..]);
