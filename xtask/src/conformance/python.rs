@@ -1,55 +1,22 @@
 //! A virtual environment with the packages a step needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Options;
-use crate::{pip, repo};
+pub(super) use crate::venv::Python;
+use crate::{repo, venv};
 
-/// A Python with the packages asked for, or the reason why there is none.
-pub(super) enum Python {
-    Ready(PathBuf),
-    NotReached(String),
-}
-
-/// Prepares the environment `name` with `packages` (`name==version` each); kept between runs.
+/// The environment `name` with `packages` (`name==version` each), or the Python that `--no-venv` asks for.
 pub(super) fn prepare(options: &Options, name: &str, packages: &[&str]) -> anyhow::Result<Python> {
     if options.no_venv {
         return Ok(Python::Ready(options.python.clone()));
     }
-    let folder = repo::target().join("conformance").join(name);
-    let python = folder.join("bin/python");
-    let wanted = packages.join("\n");
-    let installed = folder.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|found| found == wanted) {
-        return Ok(Python::Ready(python));
-    }
-    std::fs::create_dir_all(&folder)?;
-    let made = Command::new(&options.python)
-        .args(["-m", "venv", "--clear"])
-        .arg(&folder)
-        .output();
-    match made {
-        Ok(made) if made.status.success() => {}
-        Ok(made) => {
-            return Ok(Python::NotReached(format!(
-                "python -m venv failed: {}",
-                pip::last_line(&made.stderr)
-            )));
-        }
-        Err(error) => {
-            return Ok(Python::NotReached(format!(
-                "no Python ({}): {error}",
-                options.python.display()
-            )));
-        }
-    }
-    let install: Vec<&std::ffi::OsStr> = ["install"].iter().chain(packages).map(std::ffi::OsStr::new).collect();
-    if let pip::Ended::NotReached(why) = pip::run(&python, &install)? {
-        return Ok(Python::NotReached(format!("{} from PyPI ({why})", packages.join(", "))));
-    }
-    std::fs::write(&installed, wanted)?;
-    Ok(Python::Ready(python))
+    venv::prepare(
+        &options.python,
+        &repo::target().join("conformance").join(name),
+        packages,
+    )
 }
 
 /// Runs a script of `tests/conformance` to its end.
