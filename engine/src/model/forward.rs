@@ -76,7 +76,7 @@ const SPLIT_BYTES: usize = 16 << 20;
 
 /// Runs the decoder over `batch`: writes keys and values of every row into `cache` and the logits of
 /// `batch.logit_rows` into `logits`, resized to `[logit_rows, vocab]` f32. A row's result does not depend on the other
-/// rows, on how its prompt was chunked, or on the number of threads. Runs on the current rayon pool.
+/// rows, on how its prompt was chunked, or on the number of threads. Runs on the thread's [`crate::ops::Team`].
 ///
 /// # Panics
 /// If sequences do not cover the rows in order, a block table is too short, or a token, block or row is out of range.
@@ -90,12 +90,8 @@ pub fn forward(
     check(batch, cache.blocks());
     assert_eq!(cache.precision(), weights.storage.kv, "storage of the cache");
     let work = batch.tokens.len() * weights.bytes() / size_of::<f32>();
-    if work < SERIAL_WORK || rayon::current_num_threads() == 1 {
-        step(Par::Serial, weights, cache, batch, scratch, logits);
-    } else {
-        // Entering the pool once is cheaper than at every product.
-        rayon::scope(|_| step(Par::Pool, weights, cache, batch, scratch, logits));
-    }
+    let par = if work < SERIAL_WORK { Par::Serial } else { Par::Pool };
+    step(par, weights, cache, batch, scratch, logits);
 }
 
 fn check(batch: &StepBatch<'_>, blocks: usize) {

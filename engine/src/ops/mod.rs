@@ -13,10 +13,12 @@ pub(crate) mod norm;
 pub(crate) mod par;
 pub(crate) mod rope;
 pub(crate) mod simd;
+mod team;
 
 pub use exp::exp;
 pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
+pub use team::Team;
 
 #[cfg(test)]
 mod tests;

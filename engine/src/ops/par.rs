@@ -3,14 +3,14 @@
 
 use std::marker::PhantomData;
 
-use rayon::prelude::*;
+use super::team;
 
-/// Whether a kernel may use the current rayon pool.
+/// Whether a kernel may use this thread's [`super::Team`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Par {
     /// Stay on this thread.
     Serial,
-    /// Spread over the current pool.
+    /// Spread over the team.
     Pool,
 }
 
@@ -19,17 +19,27 @@ impl Par {
     pub(crate) fn threads(self) -> usize {
         match self {
             Self::Serial => 1,
-            Self::Pool => rayon::current_num_threads(),
+            Self::Pool => team::threads(),
         }
     }
 
     /// Runs `piece(i)` for every `i < count`, in any order and on any thread.
-    pub(crate) fn each(self, count: usize, piece: impl Fn(usize) + Sync + Send) {
-        if self.threads() == 1 || count <= 1 {
-            (0..count).for_each(piece);
-        } else {
-            (0..count).into_par_iter().with_max_len(1).for_each(piece);
+    pub(crate) fn each(self, count: usize, piece: impl Fn(usize) + Sync) {
+        match self {
+            Self::Serial => (0..count).for_each(piece),
+            Self::Pool => team::each(count, &piece),
         }
+    }
+
+    /// `one(i)` for every `i < count`, in order of `i`.
+    pub(crate) fn collect<T: Send + Default>(self, count: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+        let mut results: Vec<T> = std::iter::repeat_with(T::default).take(count).collect();
+        self.rows(&mut results, 1, 0, |first, results| {
+            for (i, result) in (first..).zip(results) {
+                *result = one(i);
+            }
+        });
+        results
     }
 
     /// Splits `rows` (each `width` long) into runs for the threads and calls `piece(first_row, rows)` on each.
@@ -44,14 +54,20 @@ impl Par {
         if width == 0 || rows.is_empty() {
             return;
         }
-        if self.threads() == 1 || rows.len() < least {
+        let threads = self.threads();
+        if threads == 1 || rows.len() < least {
             return piece(0, rows);
         }
-        let count = rows.len() / width;
-        let run = count.div_ceil(4 * self.threads()).max(1);
-        rows.par_chunks_mut(run * width)
-            .enumerate()
-            .for_each(|(i, chunk)| piece(i * run, chunk));
+        let len = rows.len();
+        let run = (len / width).div_ceil(4 * threads).max(1);
+        let shared = Disjoint::new(rows);
+        self.each(len.div_ceil(run * width), |i| {
+            let first = i * run;
+            // SAFETY: runs are disjoint.
+            piece(first, unsafe {
+                shared.part(first * width..((first + run) * width).min(len))
+            });
+        });
     }
 }
 

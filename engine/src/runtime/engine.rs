@@ -14,6 +14,7 @@ use crate::config::{EngineConfig, InFlight};
 use crate::error::EngineError;
 use crate::kv::KvBlocks;
 use crate::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
+use crate::ops::Team;
 use crate::request::{Event, GenerateRequest};
 use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
 use crate::text::Tokenizer;
@@ -29,7 +30,7 @@ pub struct Engine {
     pub(super) cache: KvCache,
     pub(super) scratch: Scratch,
     pub(super) logits: Vec<f32>,
-    pub(super) pool: rayon::ThreadPool,
+    pub(super) team: Arc<Team>,
     next: SeqId,
     pub(super) stats: EngineStats,
 }
@@ -41,17 +42,14 @@ pub fn event_channel(request: &GenerateRequest) -> (Sender<Event>, Receiver<Even
 }
 
 impl Engine {
-    /// Plans memory and starts the compute pool.
+    /// Plans memory and starts the compute threads.
     ///
     /// # Errors
     /// [`EngineError::InvalidParameter`] for bounds that cannot hold.
     pub fn new(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: &EngineConfig) -> Result<Self, EngineError> {
         let MemoryPlan { blocks, .. } = plan(config, &weights.config, weights.storage.kv)?;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(config.threads.unwrap_or(0))
-            .thread_name(|at| format!("svs-compute-{at}"))
-            .build()
-            .map_err(|error| EngineError::Stopped(format!("cannot start the compute pool: {error}")))?;
+        let team = Team::new(config.threads)
+            .map_err(|error| EngineError::Stopped(format!("cannot start the compute threads: {error}")))?;
         let limits = Limits {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
@@ -69,7 +67,7 @@ impl Engine {
             live: HashMap::new(),
             scratch: Scratch::default(),
             logits: Vec::new(),
-            pool,
+            team,
             next: 0,
         })
     }
@@ -259,7 +257,7 @@ impl Engine {
         };
         let (cache, scratch, logits) = (&mut self.cache, &mut self.scratch, &mut self.logits);
         let began = Instant::now();
-        self.pool.install(|| forward(&weights, cache, &batch, scratch, logits));
+        self.team.install(|| forward(&weights, cache, &batch, scratch, logits));
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
     }
 }

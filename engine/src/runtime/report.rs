@@ -1,16 +1,21 @@
 //! The second half of a step: scores prompts, draws tokens, tells the callers, ends what is done.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Instant;
-
-use rayon::prelude::*;
 
 use super::Engine;
 use super::live::Live;
 use crate::error::EngineError;
+use crate::ops::par::Par;
 use crate::request::{Event, FinishReason, PromptLogprob};
 use crate::sampler::{Context, Draw, DrawScratch, NonFinite, draw, score};
 use crate::scheduler::{Scheduler, SeqId, StepPlan};
+
+thread_local! {
+    /// Kept from draw to draw.
+    static SCRATCH: RefCell<DrawScratch> = RefCell::default();
+}
 
 impl Engine {
     /// Scores prompts, draws tokens, reports both.
@@ -47,8 +52,9 @@ impl Engine {
 
     /// Draws for each (sequence, row of logits), in parallel: a draw depends on its own sequence only.
     fn draw(&self, draws: &[(SeqId, usize)], vocab: usize) -> Vec<Option<Result<Draw, NonFinite>>> {
-        let one = |scratch: &mut DrawScratch, (id, row): &(SeqId, usize)| {
-            let live = self.live.get(id)?;
+        let one = |at: usize| {
+            let (id, row) = draws[at];
+            let live = self.live.get(&id)?;
             if live.sampling.max_tokens == 0 {
                 return None;
             }
@@ -57,17 +63,18 @@ impl Engine {
                 history: &live.history,
                 suppressed: live.suppressed(),
                 key: live.key,
-                position: self.scheduler.tokens(*id).len(),
+                position: self.scheduler.tokens(id).len(),
             };
-            Some(draw(&self.logits[row * vocab..(row + 1) * vocab], scratch, context))
+            let logits = &self.logits[row * vocab..(row + 1) * vocab];
+            Some(SCRATCH.with_borrow_mut(|scratch| draw(logits, scratch, context)))
         };
-        // A handful of short rows is drawn sooner than other threads wake up.
-        if draws.len() * vocab < 1 << 14 {
-            let mut scratch = DrawScratch::default();
-            return draws.iter().map(|draw| one(&mut scratch, draw)).collect();
-        }
-        self.pool
-            .install(|| draws.par_iter().map_init(DrawScratch::default, one).collect())
+        // A handful of short rows is drawn sooner than other threads hear of it.
+        let par = if draws.len() * vocab < 1 << 14 {
+            Par::Serial
+        } else {
+            Par::Pool
+        };
+        self.team.install(|| par.collect(draws.len(), one))
     }
 
     /// Takes a draw into its sequence; ends the sequence where that is due.

@@ -1,7 +1,7 @@
 //! Final norm, output projection, logprob and entropy, forward and backward, in chunks of rows: logits of a whole
 //! micro-batch are never held.
 
-use rayon::prelude::*;
+use std::sync::{Mutex, PoisonError};
 
 use super::pack::Target;
 use super::{TokenGrad, TokenScore};
@@ -83,6 +83,26 @@ fn score_row(row: &[f32], target: Target) -> (TokenScore, f32) {
     (TokenScore { logprob, entropy }, normalizer)
 }
 
+/// Replaces rows of scaled logits by their gradients; returns their scores.
+fn gradients(
+    par: Par,
+    vocab: usize,
+    logits: &mut [f32],
+    targets: &[Target],
+    coefficients: &[TokenGrad],
+) -> Vec<TokenScore> {
+    let rows: Vec<Mutex<&mut [f32]>> = logits.chunks_exact_mut(vocab).map(Mutex::new).collect();
+    par.collect(targets.len(), |i| {
+        let (target, coefficient) = (targets[i], coefficients[i]);
+        let mut row = rows[i].lock().unwrap_or_else(PoisonError::into_inner);
+        let (score, normalizer) = score_row(&row, target);
+        let inverse = 1.0 / target.temperature;
+        logit_gradient(&mut row, coefficient, score.entropy, normalizer, inverse);
+        row[target.token as usize] += coefficient.dlogprob * inverse;
+        score
+    })
+}
+
 /// The scores, if every logprob is finite.
 fn checked(scores: Vec<TokenScore>, targets: &[Target], version: u64) -> Result<Vec<TokenScore>, EngineError> {
     match scores.iter().zip(targets).find(|(score, _)| !score.logprob.is_finite()) {
@@ -106,8 +126,7 @@ pub(super) fn score(
     let mut scores = Vec::with_capacity(targets.len());
     for (selected, part) in selected.chunks(rows * width).zip(targets.chunks(rows)) {
         let (logits, _) = logits(par, weights, selected, part);
-        let rows = logits.par_chunks_exact(vocab).zip(part);
-        scores.par_extend(rows.map(|(row, target)| score_row(row, *target).0));
+        scores.extend(par.collect(part.len(), |i| score_row(&logits[i * vocab..][..vocab], part[i]).0));
     }
     checked(scores, targets, weights.version)
 }
@@ -140,14 +159,7 @@ pub(super) fn backward(
         chunks.zip(all_targets.chunks(rows).zip(coefficients.chunks(rows)))
     {
         let (mut logits, normed) = logits(par, weights, selected, targets);
-        let rows = logits.par_chunks_exact_mut(vocab).zip(targets).zip(coefficients);
-        scores.par_extend(rows.map(|((row, target), coefficient)| {
-            let (score, normalizer) = score_row(row, *target);
-            let inverse = 1.0 / target.temperature;
-            logit_gradient(row, *coefficient, score.entropy, normalizer, inverse);
-            row[target.token as usize] += coefficient.dlogprob * inverse;
-            score
-        }));
+        scores.extend(gradients(par, vocab, &mut logits, targets, coefficients));
         let mut d_normed = vec![0.0; selected.len()];
         gemm(
             par,

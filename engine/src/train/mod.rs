@@ -35,7 +35,7 @@ pub struct TrainSequence {
 }
 
 /// Scores of one token under the current weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TokenScore {
     /// log p(token), nats, after temperature.
     pub logprob: f32,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config::{Family, ModelConfig, Precision, Rope};
+use crate::ops::Team;
 use crate::params::ParamLayout;
 use crate::sampler::philox4x32_10;
 
@@ -153,12 +154,9 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
     assert_eq!(run(0), (whole.clone(), scores.clone()), "recomputed layers");
     assert_eq!(score(&weights.set, &sequences).expect("finite"), scores);
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool");
+        let team = Team::new(Some(threads)).expect("threads");
         assert_eq!(
-            pool.install(|| run(usize::MAX)),
+            team.install(|| run(usize::MAX)),
             (whole.clone(), scores.clone()),
             "{threads} threads"
         );

@@ -3,7 +3,7 @@
 
 use svs_engine::config::Family;
 use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
-use svs_engine::ops::logsumexp;
+use svs_engine::ops::{Team, logsumexp};
 use svs_engine::train::{TrainSequence, score};
 use svs_engine::{ModelConfig, Params, Precision, Storage, WeightSet};
 
@@ -77,12 +77,8 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .expect("a pool")
-        .install(work)
+fn on_team<T>(threads: usize, work: impl FnOnce() -> T) -> T {
+    Team::new(Some(threads)).expect("threads").install(work)
 }
 
 /// Every model in every storage that may be trained.
@@ -108,8 +104,8 @@ fn a_row_in_a_batch_equals_the_row_alone() {
             .map(|s| run(&weights, std::slice::from_ref(s), &[s.len()]).remove(0))
             .collect();
         for chunks in [[1; 7], [64; 7], [7, 1, 3, 16, 5, 33, 2], [15, 1, 17, 1, 16, 1, 31]] {
-            for threads in [1, 2, 3] {
-                let batched = in_pool(threads, || run(&weights, &sequences, &chunks));
+            for threads in [1, 2, 6] {
+                let batched = on_team(threads, || run(&weights, &sequences, &chunks));
                 for (i, (batched, alone)) in batched.iter().zip(&alone).enumerate() {
                     assert!(
                         same_bits(batched, alone),
@@ -135,7 +131,7 @@ fn no_schedule_changes_a_bit() {
             let chunks: Vec<_> = (0..count)
                 .map(|i| 1 + random(100 + i, 1 + random(200 + i, 40)))
                 .collect();
-            let batched = in_pool(1 + round % 3, || run(&weights, &sequences, &chunks));
+            let batched = on_team(1 + round % 3, || run(&weights, &sequences, &chunks));
             for (i, sequence) in sequences.iter().enumerate() {
                 let alone = run(&weights, std::slice::from_ref(sequence), &[sequence.len()]).remove(0);
                 assert!(
@@ -208,7 +204,7 @@ fn training_scores_are_the_bits_of_sampling() {
             })
             .collect();
         for threads in [1, 2] {
-            let scores = in_pool(threads, || score(&weights, &train)).expect("finite");
+            let scores = on_team(threads, || score(&weights, &train)).expect("finite");
             for ((sequence, logits), scores) in train.iter().zip(&logits).zip(scores) {
                 for (position, score) in sequence.scored.iter().zip(scores) {
                     let row = &logits[(*position as usize - 1) * config.vocab_size..][..config.vocab_size];

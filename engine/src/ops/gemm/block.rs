@@ -19,6 +19,8 @@ const AHEAD_BYTES: usize = 8 << 10;
 #[derive(Default)]
 struct Buffers {
     left: Vec<f32>,
+    /// The product and the first row that `left` was packed for.
+    packed_for: Option<(u64, usize)>,
     sums: Vec<Wide>,
     widened: Vec<Wide>,
 }
@@ -30,6 +32,8 @@ thread_local! {
 
 /// Rows of a product.
 pub(super) struct Product<'a, T> {
+    /// No other product of this process has this number.
+    pub(super) number: u64,
     pub(super) rows: Range<usize>,
     pub(super) a: &'a dyn Rows,
     pub(super) b: &'a Panels<T>,
@@ -41,21 +45,29 @@ impl<T: Row> Product<'_, T> {
     pub(super) fn run(&self, panels: Range<usize>, packed: Option<&[f32]>) {
         let Buffers {
             mut left,
+            packed_for,
             mut sums,
             mut widened,
         } = BUFFERS.take();
-        let packed = packed.unwrap_or_else(|| {
+        let wanted = Some((self.number, self.rows.start));
+        if packed.is_none() && packed_for != wanted {
             left.resize(self.rows.len() * self.b.k, 0.0);
             pack(self.a, &self.rows, self.b.k, &mut left);
-            &left
-        });
+        }
+        let packed_for = if packed.is_none() { wanted } else { packed_for };
+        let packed = packed.unwrap_or(&left);
         sums.resize(self.rows.len(), Wide::default());
         for panel in panels {
             let resume = self.out.start(self.rows.clone(), panel, &mut sums);
             self.panel(panel, packed, &mut sums, resume, &mut widened);
             self.out.finish(self.rows.clone(), panel, &mut sums);
         }
-        BUFFERS.set(Buffers { left, sums, widened });
+        BUFFERS.set(Buffers {
+            left,
+            packed_for,
+            sums,
+            widened,
+        });
     }
 
     /// All terms of one panel, pass by pass. Partial sums wait in `sums` between passes, which does not change them.

@@ -18,6 +18,8 @@ pub(crate) use matrix::Matrix;
 pub(crate) use panels::Panels;
 pub(crate) use sink::Sink;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::par::Par;
 use block::Product;
 use element::Row;
@@ -26,8 +28,8 @@ use sink::Plain;
 
 /// Rows of a task.
 const ROW_BLOCK: usize = 120;
-/// A task has about so many multiply-adds at most, so that others get the core within a few milliseconds.
-const TASK_WORK: usize = 48 << 20;
+/// Threads up to which each packs the left operand for itself.
+const MOST_PRIVATE: usize = 4;
 /// Products below so many multiply-adds stay on one thread.
 const SERIAL_WORK: usize = 1 << 18;
 
@@ -52,17 +54,23 @@ fn product<T: Row>(par: Par, rows: usize, a: &dyn Rows, b: &Panels<T>, out: &dyn
     let par = if work < SERIAL_WORK { Par::Serial } else { par };
     let wanted = match par.threads() {
         1 => 1,
-        threads => (4 * threads).max(work / TASK_WORK),
+        threads => 4 * threads,
     };
     let row_tasks = rows.div_ceil(ROW_BLOCK);
     let column_tasks = wanted.div_ceil(row_tasks).min(panels);
     let row_range = |task: usize| rows * task / row_tasks..rows * (task + 1) / row_tasks;
-    // Rows that many column tasks read are packed once for all of them.
-    let left = (column_tasks > 1).then(|| Left::pack(par, a, row_tasks, row_range, b.k));
+    // Few threads pack the rows each for itself, which is less work than fetching them from another core's cache; many
+    // share what they pack.
+    let shared = column_tasks > 1 && par.threads() > MOST_PRIVATE;
+    let left = shared.then(|| Left::pack(par, a, row_tasks, row_range, b.k));
+    static NUMBERS: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     par.each(row_tasks * column_tasks, |task| {
-        let (row_task, column_task) = (task % row_tasks, task / row_tasks);
+        // Neighbours have the same rows, which a thread then packs once.
+        let (row_task, column_task) = (task / column_tasks, task % column_tasks);
         let rows = row_range(row_task);
         let product = Product {
+            number,
             rows: rows.clone(),
             a,
             b,
