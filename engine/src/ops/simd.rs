@@ -37,6 +37,19 @@ fn detect() -> Isa {
     Isa::Portable
 }
 
+/// Asks for the cache line at `at`, which may be any address.
+#[inline(always)]
+pub(crate) fn fetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and cannot fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Defines functions that are compiled once per instruction set and dispatch at run time. The body is the same source
 /// in each, with lanes and the order of every reduction explicit, so the bits of the result are the same too.
 macro_rules! multiversion {

@@ -3,12 +3,15 @@
 
 use super::super::exp::exp;
 use super::super::logsumexp::{LANES, maximum};
-use super::super::simd::multiversion;
+use super::super::simd::{fetch, multiversion};
 use super::AttentionShape;
 use super::kv::{BLOCK_TOKENS, Kv, piece};
 use super::stored::{Pair, Stored};
 
 const _: () = assert!(LANES == BLOCK_TOKENS, "a block is one vector of scores");
+
+/// Elements of a cache line, in f32 or in words.
+const LINE: usize = 16;
 
 /// Query heads that go through a block at once.
 const HEADS: usize = 4;
@@ -19,6 +22,7 @@ const HEADS: usize = 4;
 fn dots<T: Stored, const N: usize, const COUNT: usize>(
     queries: [&[f32]; N],
     keys: [&[T]; COUNT],
+    ahead: [*const T; COUNT],
 ) -> [[[f32; BLOCK_TOKENS]; COUNT]; N] {
     let mut sums = [[[0.0_f32; BLOCK_TOKENS]; COUNT]; N];
     let rows = queries[0].len() / T::DIMS;
@@ -26,6 +30,10 @@ fn dots<T: Stored, const N: usize, const COUNT: usize>(
     let keys = keys.map(|keys| &keys.as_chunks::<BLOCK_TOKENS>().0[..rows]);
     let queries = queries.map(|q| &q[..rows * T::DIMS]);
     for d in 0..rows {
+        // What a head reads lies in pieces of a few kilobytes, at each of which the machine's own prefetching begins anew.
+        for at in ahead {
+            fetch(at.wrapping_add(d * BLOCK_TOKENS));
+        }
         for side in 0..T::DIMS {
             for c in 0..COUNT {
                 let row = T::side(&keys[c][d], side);
@@ -41,18 +49,24 @@ fn dots<T: Stored, const N: usize, const COUNT: usize>(
     sums
 }
 
-/// [`dots`] of all `blocks`, `out` being `[N, blocks, 16]`.
+/// [`dots`] of all `blocks`, `out` being `[N, blocks, 16]`; asks for `then` while it works on the last ones.
 #[inline(always)]
 fn all_dots<'k, T: Stored, const N: usize>(
     queries: [&[f32]; N],
     blocks: usize,
     keys: impl Fn(usize) -> &'k [T],
+    then: *const T,
     out: &mut [f32],
 ) {
+    let ahead = |block: usize| if block < blocks { keys(block).as_ptr() } else { then };
     let out = out.as_chunks_mut::<BLOCK_TOKENS>().0;
     let mut block = 0;
     while block + 1 < blocks {
-        let sums = dots(queries, [keys(block), keys(block + 1)]);
+        let sums = dots(
+            queries,
+            [keys(block), keys(block + 1)],
+            [ahead(block + 2), ahead(block + 3)],
+        );
         for h in 0..N {
             out[h * blocks + block] = sums[h][0];
             out[h * blocks + block + 1] = sums[h][1];
@@ -60,7 +74,7 @@ fn all_dots<'k, T: Stored, const N: usize>(
         block += 2;
     }
     if block < blocks {
-        let sums = dots(queries, [keys(block)]);
+        let sums = dots(queries, [keys(block)], [then]);
         for h in 0..N {
             out[h * blocks + block] = sums[h][0];
         }
@@ -99,12 +113,10 @@ impl<'a, T: Stored> Place<'a, T> {
     fn scores<const N: usize>(&self, queries: [&[f32]; N], out: &mut [f32]) {
         let blocks = self.visible();
         // SAFETY: whoever made the place promised that nobody writes the blocks.
-        all_dots(
-            queries,
-            blocks.len(),
-            |i| unsafe { self.kv.keys(blocks[i], self.layer, self.head) },
-            out,
-        );
+        let keys = |i: usize| unsafe { self.kv.keys(blocks[i], self.layer, self.head) };
+        // SAFETY: as above.
+        let then = unsafe { self.kv.values(blocks[0], self.layer, self.head) }.as_ptr();
+        all_dots(queries, blocks.len(), keys, then, out);
     }
 
     /// out[h] = Σ_j weights[h][j] · values[j], positions in order; `weights` is `[N, blocks, 16]`, `out` `[N, head_dim]`.
@@ -122,6 +134,21 @@ impl<'a, T: Stored> Place<'a, T> {
         }
     }
 
+    /// What is read after the values of the visible blocks before `i`: those of block `i`, else the next head's keys.
+    #[inline(always)]
+    fn after(&self, i: usize) -> *const T {
+        let blocks = self.visible();
+        match blocks.get(i) {
+            // SAFETY: as in `scores`.
+            Some(block) => unsafe { self.kv.values(*block, self.layer, self.head) }.as_ptr(),
+            None => {
+                // SAFETY: as in `scores`.
+                let keys = unsafe { self.kv.keys(blocks[0], self.layer, self.head) };
+                keys.as_ptr().wrapping_add(keys.len())
+            }
+        }
+    }
+
     /// `WIDTH` dimensions from `first` on: whole pieces.
     #[inline(always)]
     fn columns<const N: usize, const WIDTH: usize>(&self, weights: &[f32], first: usize, out: &mut [f32]) -> usize {
@@ -131,7 +158,11 @@ impl<'a, T: Stored> Place<'a, T> {
         for (i, block) in blocks.iter().enumerate() {
             // SAFETY: as in `scores`.
             let values = unsafe { self.kv.values(*block, self.layer, self.head) };
+            let ahead = self.after(i + 1);
             for slot in self.slots(i) {
+                for line in 0..WIDTH / T::DIMS / LINE {
+                    fetch(ahead.wrapping_add(slot * width + first / T::DIMS + line * LINE));
+                }
                 let row = widen::<T, WIDTH>(&values[slot * width + first / T::DIMS..][..WIDTH / T::DIMS]);
                 for h in 0..N {
                     let weight = weights[(h * blocks.len() + i) * BLOCK_TOKENS + slot];

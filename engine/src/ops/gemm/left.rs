@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::kernel::{MAX_ROWS, tile_height};
 use crate::ops::norm::norm_rows;
 use crate::ops::par::{Disjoint, Par};
-use crate::ops::simd::multiversion;
+use crate::ops::simd::{fetch, multiversion};
 
 /// Elements below which packing stays on one thread.
 const SERIAL_ELEMENTS: usize = 1 << 13;
@@ -116,25 +116,38 @@ impl Rows for Normed<'_> {
     }
 }
 
+/// Terms that are transposed before the next rows: what they are written to stays in the first-level cache.
+const TRANSPOSE_TERMS: usize = 64;
+
 multiversion! {
-    /// Rows `[height]` of `stride` to `[k, height]`, `k` from the length of `out`; squares of 4 × 4 in registers.
+    /// Rows `[height]` of `stride` to `[k, height]`, `k` from the length of `out`.
     fn transpose(rows: &[f32], stride: usize, height: usize, out: &mut [f32]) {
-        let k = out.len() / height;
-        let whole = height / 4 * 4;
-        for r in (0..whole).step_by(4) {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| rows[(r + i) * stride..][..k].as_chunks::<4>().0);
-            let squares = a.iter().zip(b).zip(c.iter().zip(d));
-            for (((a, b), (c, d)), out) in squares.zip(out.chunks_exact_mut(4 * height)) {
-                for j in 0..4 {
-                    out[j * height + r..][..4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+        for (block, out) in out.chunks_mut(TRANSPOSE_TERMS * height).enumerate() {
+            let rows = &rows[block * TRANSPOSE_TERMS..];
+            let k = out.len() / height;
+            // The rows may be in another core's cache.
+            for r in 0..height {
+                for line in (0..TRANSPOSE_TERMS).step_by(16) {
+                    fetch(rows.as_ptr().wrapping_add(r * stride + TRANSPOSE_TERMS + line));
                 }
             }
-        }
-        for r in 0..height {
-            // Rows beyond the squares whole, others from the last square on.
-            let first = if r < whole { k / 4 * 4 } else { 0 };
-            for (out, x) in out[first * height..].chunks_exact_mut(height).zip(&rows[r * stride + first..]) {
-                out[r] = *x;
+            let squares = if height < 4 { 0 } else { k / 4 * 4 };
+            // Four rows at a time; the last four overlap the ones before.
+            for r in (0..height).step_by(4).map(|r| r.min(height.saturating_sub(4))) {
+                let four = [0, 1, 2, 3].map(|i| &rows[(r + i).min(height - 1) * stride..]);
+                let [a, b, c, d] = four.map(|row| row[..squares].as_chunks::<4>().0);
+                let squares = a.iter().zip(b).zip(c.iter().zip(d));
+                for (((a, b), (c, d)), out) in squares.zip(out.chunks_exact_mut(4 * height)) {
+                    for j in 0..4 {
+                        out[j * height + r..][..4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+                    }
+                }
+            }
+            for r in 0..height {
+                let row = &rows[r * stride..][squares..k];
+                for (out, x) in out[squares * height..].chunks_exact_mut(height).zip(row) {
+                    out[r] = *x;
+                }
             }
         }
     }
