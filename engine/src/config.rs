@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::{CudaMode, Device};
+
 /// Decoder families that one definition covers. They differ only in biases, QK norms and sliding windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -176,6 +178,10 @@ pub struct EngineConfig {
     pub weights: Precision,
     /// Storage of keys and values.
     pub kv: Precision,
+    /// Where the decoder runs.
+    pub device: Device,
+    /// How it computes there, if that is a CUDA device.
+    pub cuda_mode: CudaMode,
 }
 
 impl EngineConfig {
@@ -205,6 +211,8 @@ impl Default for EngineConfig {
             in_flight: InFlight::Keep,
             weights: Precision::F32,
             kv: Precision::F32,
+            device: Device::Cpu,
+            cuda_mode: CudaMode::Exact,
         }
     }
 }

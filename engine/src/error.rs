@@ -41,6 +41,9 @@ pub enum EngineError {
     /// The engine thread has stopped.
     #[error("the engine has stopped: {0}")]
     Stopped(String),
+    /// The device that runs the decoder cannot be used, or failed.
+    #[error(transparent)]
+    Device(#[from] crate::device::DeviceError),
     /// A model computation produced a non-finite number.
     #[error("non-finite logits for sequence at position {position} under weight version {version}")]
     NonFiniteLogits {

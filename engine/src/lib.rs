@@ -5,6 +5,9 @@
 //! `train` is the explicit backward over the same ops. `load` reads and writes model files, `text` tokenizes.
 
 pub mod config;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+pub mod device;
 pub mod error;
 pub mod kv;
 pub mod load;
@@ -20,6 +23,7 @@ pub mod train;
 pub mod weights;
 
 pub use config::{EngineConfig, InFlight, ModelConfig, Precision, Storage};
+pub use device::{CudaMode, Device, DeviceError};
 pub use error::EngineError;
 pub use params::{ParamLayout, Params};
 pub use request::{Completion, Event, FinishReason, GenerateRequest, SamplingParams, TokenEvent, VersionSpan};

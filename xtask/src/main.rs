@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // a command-line program talks on stdout
 
 mod conformance;
+mod cuda;
 mod fetch_smollm2;
 mod openapi;
 mod peers;
@@ -36,6 +37,10 @@ enum Task {
     Svamp(svamp::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
+    /// Makes a CUDA toolkit under target/cuda from PyPI packages, enough to compile and link for CUDA without a GPU.
+    CudaToolchain(cuda::toolchain::Options),
+    /// Builds one binary of device tests and benches and runs it.
+    GpuCheck(cuda::gpu_check::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,5 +51,7 @@ fn main() -> anyhow::Result<()> {
         Task::Openapi => openapi::run(),
         Task::Svamp(options) => svamp::run(&options),
         Task::Conformance(options) => conformance::run(&options),
+        Task::CudaToolchain(options) => cuda::toolchain::run(&options),
+        Task::GpuCheck(options) => cuda::gpu_check::run(&options),
     }
 }

@@ -94,7 +94,8 @@ pub fn forward(
     step(par, weights, cache, batch, scratch, logits);
 }
 
-fn check(batch: &StepBatch<'_>, blocks: usize) {
+/// Panics unless the batch is as [`forward`] wants it.
+pub(super) fn check(batch: &StepBatch<'_>, blocks: usize) {
     let mut row = 0;
     for sequence in batch.sequences {
         assert!(

@@ -11,9 +11,10 @@ use super::live::{Live, Start};
 use super::memory::{MemoryPlan, plan};
 use super::{EngineStats, PublishReport};
 use crate::config::{EngineConfig, InFlight};
+use crate::device::DeviceError;
 use crate::error::EngineError;
 use crate::kv::KvBlocks;
-use crate::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
+use crate::model::{Executor, SequenceRows, StepBatch};
 use crate::ops::Team;
 use crate::request::{Event, GenerateRequest};
 use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
@@ -27,8 +28,7 @@ pub struct Engine {
     pub(super) tokenizer: Tokenizer,
     pub(super) scheduler: Scheduler,
     pub(super) live: HashMap<SeqId, Live>,
-    pub(super) cache: KvCache,
-    pub(super) scratch: Scratch,
+    pub(super) executor: Executor,
     pub(super) logits: Vec<f32>,
     pub(super) team: Arc<Team>,
     next: SeqId,
@@ -45,7 +45,7 @@ impl Engine {
     /// Plans memory and starts the compute threads.
     ///
     /// # Errors
-    /// [`EngineError::InvalidParameter`] for bounds that cannot hold.
+    /// [`EngineError::InvalidParameter`] for bounds that cannot hold, [`EngineError::Device`].
     pub fn new(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: &EngineConfig) -> Result<Self, EngineError> {
         let MemoryPlan { blocks, .. } = plan(config, &weights.config, weights.storage.kv)?;
         let team = Team::new(config.threads)
@@ -55,7 +55,7 @@ impl Engine {
             max_num_batched_tokens: config.max_num_batched_tokens,
         };
         Ok(Self {
-            cache: KvCache::new(&weights.config, weights.storage.kv, blocks),
+            executor: Executor::new(config.device, config.cuda_mode, &weights, blocks)?,
             stats: EngineStats {
                 version: weights.version,
                 kv_blocks_total: blocks,
@@ -65,7 +65,6 @@ impl Engine {
             tokenizer,
             scheduler: Scheduler::new(limits, KvBlocks::new(blocks, config.prefix_cache)),
             live: HashMap::new(),
-            scratch: Scratch::default(),
             logits: Vec::new(),
             team,
             next: 0,
@@ -154,10 +153,11 @@ impl Engine {
         let wanted = self.wanted(&plan);
         let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan, &wanted)));
         match computed {
-            Ok(()) => {
+            Ok(Ok(())) => {
                 self.scheduler.computed(&plan);
                 self.report(&plan, &wanted);
             }
+            Ok(Err(error)) => self.fail_all(&plan, &error.into()),
             Err(_) => self.fail_all(&plan, &EngineError::Stopped("the step panicked; see the log".into())),
         }
         self.stats.step_seconds += began.elapsed().as_secs_f64();
@@ -223,9 +223,9 @@ impl Engine {
         rows.collect()
     }
 
-    fn compute(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) {
+    fn compute(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) -> Result<(), DeviceError> {
         for copy in &plan.copies {
-            self.cache.copy_block(copy.from, copy.to, copy.rows);
+            self.executor.copy_block(copy.from, copy.to, copy.rows)?;
         }
         let (mut tokens, mut logit_rows) = (Vec::new(), Vec::new());
         let tables: Vec<Vec<u32>> = plan
@@ -255,9 +255,10 @@ impl Engine {
             sequences: &sequences,
             logit_rows: &logit_rows,
         };
-        let (cache, scratch, logits) = (&mut self.cache, &mut self.scratch, &mut self.logits);
+        let (executor, logits) = (&mut self.executor, &mut self.logits);
         let began = Instant::now();
-        self.team.install(|| forward(&weights, cache, &batch, scratch, logits));
+        let computed = self.team.install(|| executor.forward(&weights, &batch, logits));
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
+        computed
     }
 }

@@ -1,6 +1,7 @@
 //! The memory plan: how many KV blocks there are, refused with the arithmetic if they cannot fit.
 
 use crate::config::{EngineConfig, ModelConfig, Precision};
+use crate::device::Device;
 use crate::error::EngineError;
 use crate::kv::{BLOCK_TOKENS, blocks_for};
 use crate::model::KvCache;
@@ -53,7 +54,9 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
         );
         return Err(invalid("kv_cache_bytes", reason));
     }
-    if let Some(available) = available_bytes().filter(|available| blocks * block_bytes > *available) {
+    // Other devices are asked when the executor starts.
+    let available = available_bytes().filter(|_| config.device == Device::Cpu);
+    if let Some(available) = available.filter(|available| blocks * block_bytes > *available) {
         let reason = format!(
             "{blocks} blocks × {block_bytes} bytes = {} bytes, {available} are available",
             blocks * block_bytes

@@ -1,6 +1,5 @@
 //! Reads what `tests/data/golden/decoder.py` has written, and makes the same parameters.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -34,16 +33,12 @@ pub(crate) struct Scores {
     pub(crate) entropy: Vec<f32>,
 }
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/data/golden")
-        .join(name)
-}
+/// decoder.safetensors. In the binary, since a GPU machine may have nothing else.
+pub(crate) const TENSORS: &[u8] = include_bytes!("../../../tests/data/golden/decoder.safetensors");
 
 impl Golden {
     pub(crate) fn read() -> Self {
-        let text = std::fs::read_to_string(path("decoder.json")).expect("fixture");
-        serde_json::from_str(&text).expect("fixture")
+        serde_json::from_str(include_str!("../../../tests/data/golden/decoder.json")).expect("fixture")
     }
 
     pub(crate) fn sequences(&self) -> Vec<TrainSequence> {
@@ -65,11 +60,6 @@ impl Golden {
             .map(|s| s.dlogprob.iter().zip(&s.dentropy).map(make).collect())
             .collect()
     }
-}
-
-/// Bytes of decoder.safetensors.
-pub(crate) fn tensor_bytes() -> Vec<u8> {
-    std::fs::read(path("decoder.safetensors")).expect("fixture")
 }
 
 /// A tensor of the fixture as f32.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use svs_engine::model::{KvCache, Scratch, SequenceRows, StepBatch, forward};
+use svs_engine::model::{SequenceRows, StepBatch};
 use svs_engine::train::{TrainWeights, accumulate, score};
-use svs_engine::{Params, Precision, WeightSet};
+use svs_engine::{Params, WeightSet};
 
-use crate::fixture::{Golden, params, tensor, tensor_bytes};
+use crate::fixture::{Golden, TENSORS, params, tensor};
+use crate::place::Place;
 
 /// Largest difference, relative to the largest expected magnitude.
 fn error(got: &[f32], want: &[f32]) -> f32 {
@@ -19,14 +20,13 @@ fn error(got: &[f32], want: &[f32]) -> f32 {
     worst / scale
 }
 
-#[test]
-fn logits_equal_transformers() {
-    let (golden, bytes) = (Golden::read(), tensor_bytes());
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
+pub(crate) fn logits_equal_transformers(place: Place) {
+    let golden = Golden::read();
+    let file = safetensors::SafeTensors::deserialize(TENSORS).expect("fixture");
     for model in &golden.models {
         let family = format!("{:?}", model.config.family).to_lowercase();
-        let weights = WeightSet::pack(&model.config, &params(&model.config), 1, "golden");
-        let mut cache = KvCache::new(&model.config, Precision::F32, 4);
+        let weights = Arc::new(WeightSet::pack(&model.config, &params(&model.config), 1, "golden"));
+        let mut executor = place.executor(&weights, 4);
         for (index, sequence) in golden.sequences().iter().enumerate() {
             let rows = sequence.tokens.len();
             // A table out of order, over blocks that hold what the sequence before has left.
@@ -42,17 +42,16 @@ fn logits_equal_transformers() {
                 logit_rows: &logit_rows,
             };
             let mut logits = Vec::new();
-            forward(&weights, &mut cache, &batch, &mut Scratch::default(), &mut logits);
+            executor.forward(&weights, &batch, &mut logits).expect("the step runs");
             let error = error(&logits, &tensor(&file, &format!("{family}/logits/{index}")));
             assert!(error < 3e-6, "{family} sequence {index}: {error:e}");
         }
     }
 }
 
-#[test]
-fn scores_and_gradients_equal_torch() {
-    let (golden, bytes) = (Golden::read(), tensor_bytes());
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("fixture");
+pub(crate) fn scores_and_gradients_equal_torch() {
+    let golden = Golden::read();
+    let file = safetensors::SafeTensors::deserialize(TENSORS).expect("fixture");
     let sequences = golden.sequences();
     for model in &golden.models {
         let family = format!("{:?}", model.config.family).to_lowercase();

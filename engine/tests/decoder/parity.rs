@@ -1,13 +1,16 @@
 //! A row's result depends on its own sequence only: not on neighbours, chunks, block numbers or threads; and training
-//! scores are the bits that sampling would record.
+//! scores are the bits that sampling would record. Checks of any device; a device's logits are the CPU's bits.
+
+use std::sync::Arc;
 
 use svs_engine::config::Family;
-use svs_engine::model::{BLOCK_TOKENS, KvCache, Scratch, SequenceRows, StepBatch, forward};
+use svs_engine::model::{BLOCK_TOKENS, SequenceRows, StepBatch};
 use svs_engine::ops::{Team, logsumexp};
 use svs_engine::train::{TrainSequence, score};
 use svs_engine::{ModelConfig, Params, Precision, Storage, WeightSet};
 
 use crate::fixture::{Golden, hashed, params};
+use crate::place::Place;
 
 /// The fixture's families, and one model large enough for every parallel path.
 fn models() -> Vec<ModelConfig> {
@@ -35,12 +38,12 @@ fn table(index: usize, count: usize) -> Vec<u32> {
 
 /// Logits of every row of every sequence; sequence `i` advances by `chunks[i]` rows per step, one after the other in
 /// the same batch.
-fn run(weights: &WeightSet, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
+fn run(place: Place, weights: &Arc<WeightSet>, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
     let vocab = weights.config.vocab_size;
-    let mut cache = KvCache::new(&weights.config, weights.storage.kv, 16 * sequences.len());
+    let mut executor = place.executor(weights, 16 * sequences.len());
     let tables: Vec<_> = (0..sequences.len()).map(|i| table(i, sequences.len())).collect();
     let mut results = vec![Vec::new(); sequences.len()];
-    let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
+    let mut logits = Vec::new();
     loop {
         let (mut batch_tokens, mut rows, mut owners) = (Vec::new(), Vec::new(), Vec::new());
         for (i, sequence) in sequences.iter().enumerate() {
@@ -66,7 +69,7 @@ fn run(weights: &WeightSet, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec
             sequences: &rows,
             logit_rows: &logit_rows,
         };
-        forward(weights, &mut cache, &batch, &mut scratch, &mut logits);
+        executor.forward(weights, &batch, &mut logits).expect("the step runs");
         for (owner, row) in owners.iter().zip(&rows) {
             results[*owner].extend_from_slice(&logits[row.rows.start * vocab..row.rows.end * vocab]);
         }
@@ -90,10 +93,9 @@ fn cases() -> impl Iterator<Item = (Storage, ModelConfig)> {
     storages.flat_map(|storage| models().into_iter().map(move |config| (storage, config)))
 }
 
-#[test]
-fn a_row_in_a_batch_equals_the_row_alone() {
+pub(crate) fn a_row_in_a_batch_equals_the_row_alone(place: Place) {
     for (storage, config) in cases() {
-        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
+        let weights = Arc::new(WeightSet::pack_as(storage, &config, &params(&config), 1, "parity"));
         let sequences: Vec<_> = [61, 1, 17, 40, 16, 33, 58]
             .iter()
             .enumerate()
@@ -101,11 +103,11 @@ fn a_row_in_a_batch_equals_the_row_alone() {
             .collect();
         let alone: Vec<_> = sequences
             .iter()
-            .map(|s| run(&weights, std::slice::from_ref(s), &[s.len()]).remove(0))
+            .map(|s| run(place, &weights, std::slice::from_ref(s), &[s.len()]).remove(0))
             .collect();
         for chunks in [[1; 7], [64; 7], [7, 1, 3, 16, 5, 33, 2], [15, 1, 17, 1, 16, 1, 31]] {
-            for threads in [1, 2, 6] {
-                let batched = on_team(threads, || run(&weights, &sequences, &chunks));
+            for threads in place.threads() {
+                let batched = on_team(*threads, || run(place, &weights, &sequences, &chunks));
                 for (i, (batched, alone)) in batched.iter().zip(&alone).enumerate() {
                     assert!(
                         same_bits(batched, alone),
@@ -118,11 +120,10 @@ fn a_row_in_a_batch_equals_the_row_alone() {
     }
 }
 
-#[test]
-fn no_schedule_changes_a_bit() {
+pub(crate) fn no_schedule_changes_a_bit(place: Place) {
     // Random lengths, and a random chunk of a random number of rows per step, on any number of threads.
     for (at, (storage, config)) in cases().enumerate() {
-        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
+        let weights = Arc::new(WeightSet::pack_as(storage, &config, &params(&config), 1, "parity"));
         for round in 0..6 {
             let name = format!("schedule{at}.{round}");
             let random = |i: usize, below: usize| ((hashed(&name, i) + 0.5) * below as f32) as usize;
@@ -131,9 +132,9 @@ fn no_schedule_changes_a_bit() {
             let chunks: Vec<_> = (0..count)
                 .map(|i| 1 + random(100 + i, 1 + random(200 + i, 40)))
                 .collect();
-            let batched = on_team(1 + round % 3, || run(&weights, &sequences, &chunks));
+            let batched = on_team(1 + round % 3, || run(place, &weights, &sequences, &chunks));
             for (i, sequence) in sequences.iter().enumerate() {
-                let alone = run(&weights, std::slice::from_ref(sequence), &[sequence.len()]).remove(0);
+                let alone = run(place, &weights, std::slice::from_ref(sequence), &[sequence.len()]).remove(0);
                 assert!(
                     same_bits(&batched[i], &alone),
                     "{:?} {storage:?} {name} sequence {i}",
@@ -164,16 +165,16 @@ fn reversed(config: &ModelConfig, params: &Params) -> Params {
     reversed
 }
 
-#[test]
-fn a_kernel_that_sums_in_another_order_is_caught() {
+pub(crate) fn a_kernel_that_sums_in_another_order_is_caught(place: Place) {
     // What the tests above would see of a kernel that sums in another order in a batch than alone: right to rounding, and
     // not the same bits.
     for config in models() {
         let masters = params(&config);
-        let alone = WeightSet::pack(&config, &masters, 1, "parity");
-        let variant = WeightSet::pack(&config, &reversed(&config, &masters), 1, "variant");
+        let alone = Arc::new(WeightSet::pack(&config, &masters, 1, "parity"));
+        let variant = Arc::new(WeightSet::pack(&config, &reversed(&config, &masters), 1, "variant"));
         let sequence = tokens(&config, 0, 40);
-        let [alone, variant] = [alone, variant].map(|set| run(&set, std::slice::from_ref(&sequence), &[40]).remove(0));
+        let [alone, variant] =
+            [alone, variant].map(|set| run(place, &set, std::slice::from_ref(&sequence), &[40]).remove(0));
         let largest = alone
             .iter()
             .zip(&variant)
@@ -187,12 +188,11 @@ fn a_kernel_that_sums_in_another_order_is_caught() {
     }
 }
 
-#[test]
-fn training_scores_are_the_bits_of_sampling() {
+pub(crate) fn training_scores_are_the_bits_of_sampling(place: Place) {
     for (storage, config) in cases() {
-        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
+        let weights = Arc::new(WeightSet::pack_as(storage, &config, &params(&config), 1, "parity"));
         let sequences: Vec<_> = (0..5).map(|i| tokens(&config, i, 30 + 7 * i)).collect();
-        let logits = run(&weights, &sequences, &[1, 9, 64, 3, 16]);
+        let logits = run(place, &weights, &sequences, &[1, 9, 64, 3, 16]);
         let temperatures = [1.0, 0.7, 1.3, 0.25, 2.0];
         let train: Vec<TrainSequence> = sequences
             .iter()
@@ -225,21 +225,20 @@ fn training_scores_are_the_bits_of_sampling() {
     }
 }
 
-#[test]
-fn a_copied_block_and_a_shared_prefix_change_nothing() {
+pub(crate) fn a_copied_block_and_a_shared_prefix_change_nothing(place: Place) {
     for (storage, config) in cases() {
-        let weights = WeightSet::pack_as(storage, &config, &params(&config), 1, "parity");
+        let weights = Arc::new(WeightSet::pack_as(storage, &config, &params(&config), 1, "parity"));
         let sequence = tokens(&config, 0, 45);
-        let want = run(&weights, std::slice::from_ref(&sequence), &[45]).remove(0);
+        let want = run(place, &weights, std::slice::from_ref(&sequence), &[45]).remove(0);
         // Two samples share the first 37 tokens: two full blocks, and 5 positions of a third that is copied on write,
         // into a block whose other slots are not numbers.
         let shared = 2 * BLOCK_TOKENS + 5;
-        let mut cache = KvCache::new(&config, storage.kv, 8);
-        let (mut scratch, mut logits) = (Scratch::default(), Vec::new());
+        let mut executor = place.executor(&weights, 8);
+        let mut logits = Vec::new();
         let nan = vec![sequence[0]; BLOCK_TOKENS];
         let mut broken = params(&config);
         broken.values.iter_mut().for_each(|value| *value = f32::NAN);
-        let broken = WeightSet::pack_as(storage, &config, &broken, 2, "broken");
+        let broken = Arc::new(WeightSet::pack_as(storage, &config, &broken, 2, "broken"));
         let rows = [SequenceRows {
             rows: 0..BLOCK_TOKENS,
             start: 0,
@@ -250,7 +249,7 @@ fn a_copied_block_and_a_shared_prefix_change_nothing() {
             sequences: &rows,
             logit_rows: &[],
         };
-        forward(&broken, &mut cache, &batch, &mut scratch, &mut logits);
+        executor.forward(&broken, &batch, &mut logits).expect("the step runs");
         let rows = [SequenceRows {
             rows: 0..shared,
             start: 0,
@@ -261,8 +260,8 @@ fn a_copied_block_and_a_shared_prefix_change_nothing() {
             sequences: &rows,
             logit_rows: &[],
         };
-        forward(&weights, &mut cache, &batch, &mut scratch, &mut logits);
-        cache.copy_block(2, 5, 5);
+        executor.forward(&weights, &batch, &mut logits).expect("the step runs");
+        executor.copy_block(2, 5, 5).expect("the copy runs");
         let rest = sequence.len() - shared;
         let both = [&sequence[shared..], &sequence[shared..]].concat();
         let rows = [
@@ -283,9 +282,25 @@ fn a_copied_block_and_a_shared_prefix_change_nothing() {
             sequences: &rows,
             logit_rows: &logit_rows,
         };
-        forward(&weights, &mut cache, &batch, &mut scratch, &mut logits);
+        executor.forward(&weights, &batch, &mut logits).expect("the step runs");
         let want = &want[shared * config.vocab_size..];
         assert!(same_bits(&logits[..want.len()], want), "{:?} original", config.family);
         assert!(same_bits(&logits[want.len()..], want), "{:?} copy", config.family);
+    }
+}
+
+/// The logits of sequences that advance in uneven chunks are those of the CPU.
+pub(crate) fn logits_are_the_bits_of_the_cpu(place: Place) {
+    for (storage, config) in cases() {
+        let weights = Arc::new(WeightSet::pack_as(storage, &config, &params(&config), 1, "parity"));
+        let sequences: Vec<_> = (0..4).map(|i| tokens(&config, i, 9 + 17 * i)).collect();
+        let logits = run(place, &weights, &sequences, &[1, 16, 5, 64]);
+        for (i, (got, want)) in logits
+            .iter()
+            .zip(run(Place::CPU, &weights, &sequences, &[64; 4]))
+            .enumerate()
+        {
+            assert!(same_bits(got, &want), "{:?} {storage:?} sequence {i}", config.family);
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use svs_engine::Precision;
+use svs_engine::{CudaMode, Device, Precision};
 use svs_trainer::run::RunState;
 use tokio::net::TcpListener;
 
@@ -77,6 +77,12 @@ pub struct Args {
     /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
     pub kv: Option<Precision>,
+    /// Where the decoder runs: `cpu`, `cuda` or `cuda:<n>` [default: cpu].
+    #[arg(long, value_name = "DEVICE", help_heading = "Engine bounds")]
+    pub device: Option<Device>,
+    /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
+    #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
+    pub cuda_mode: Option<CudaMode>,
 }
 
 impl Args {
@@ -106,6 +112,8 @@ impl Args {
         config.engine.threads = self.threads.or(config.engine.threads);
         over(&mut config.engine.weights, self.weights);
         over(&mut config.engine.kv, self.kv);
+        over(&mut config.engine.device, self.device);
+        over(&mut config.engine.cuda_mode, self.cuda_mode);
         if !self.served_model_name.is_empty() {
             config.server.served_model_names = self.served_model_name;
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use svs_engine::{EngineConfig, Precision};
+use svs_engine::{CudaMode, Device, EngineConfig, Precision};
 
 use crate::config::ServeConfig;
 
@@ -33,6 +33,12 @@ pub struct ModelArgs {
     /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
     pub kv: Option<Precision>,
+    /// Where the decoder runs: `cpu`, `cuda` or `cuda:<n>` [default: cpu].
+    #[arg(long, value_name = "DEVICE", help_heading = "Engine bounds")]
+    pub device: Option<Device>,
+    /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
+    #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
+    pub cuda_mode: Option<CudaMode>,
 }
 
 /// Reads the name of a precision.
@@ -56,6 +62,8 @@ impl ModelArgs {
             threads: self.threads,
             weights: self.weights.unwrap_or(default.weights),
             kv: self.kv.unwrap_or(default.kv),
+            device: self.device.unwrap_or(default.device),
+            cuda_mode: self.cuda_mode.unwrap_or(default.cuda_mode),
             ..default
         }
     }

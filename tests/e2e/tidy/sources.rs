@@ -10,6 +10,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "engine/src/ops/",
     "engine/src/model/",
     "engine/src/train/",
+    "engine/src/cuda/",
     "engine/src/load/files.rs",
 ];
 /// Words of which no name may be made.

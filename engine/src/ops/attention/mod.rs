@@ -49,7 +49,8 @@ impl AttentionShape {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 
-    fn scale(&self) -> f32 {
+    /// Factor of the scores.
+    pub(crate) fn scale(&self) -> f32 {
         1.0 / (self.head_dim as f32).sqrt()
     }
 }

@@ -1,0 +1,17 @@
+//! The decoder on CUDA devices.
+//!
+//! `exact` runs own kernels (`kernels/*.cu`), each of which computes every output element in the CPU's order of sums, so
+//! its logits are the CPU's bits and the trainer's forward on the CPU has parity with them. They are compiled by NVRTC when
+//! an engine starts, or come as PTX in the binary (feature `cuda-ptx`). The mode `fast` is not in this version.
+
+mod acts;
+mod driver;
+mod exact;
+mod kernels;
+mod kv;
+mod launch;
+mod rows;
+mod weights;
+
+pub use driver::{CudaDevice, devices};
+pub(crate) use exact::Exact;

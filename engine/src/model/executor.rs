@@ -1,0 +1,113 @@
+//! The seam between an engine and the device that computes its steps: a KV cache and a forward over it.
+
+use std::sync::Arc;
+
+#[cfg(feature = "cuda")]
+use super::forward::check;
+use super::{KvCache, Scratch, StepBatch, forward};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::device::{CudaMode, Device, DeviceError};
+use crate::weights::WeightSet;
+
+/// A decoder on one device with its KV cache and buffers.
+#[derive(Debug)]
+pub struct Executor {
+    backend: Backend,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Cpu {
+        cache: KvCache,
+        scratch: Box<Scratch>,
+    },
+    #[cfg(feature = "cuda")]
+    Exact(Box<cuda::Exact>),
+}
+
+impl Executor {
+    /// An executor of models like `weights` on `device` with `blocks` KV blocks.
+    ///
+    /// # Errors
+    /// A [`DeviceError`] that says what the device or this binary lacks; never on the CPU.
+    pub fn new(device: Device, mode: CudaMode, weights: &WeightSet, blocks: usize) -> Result<Self, DeviceError> {
+        let backend = match device {
+            Device::Cpu => Backend::Cpu {
+                cache: KvCache::new(&weights.config, weights.storage.kv, blocks),
+                scratch: Box::default(),
+            },
+            Device::Cuda(ordinal) => Self::cuda(ordinal, mode, weights, blocks)?,
+        };
+        Ok(Self { backend })
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda(ordinal: usize, mode: CudaMode, weights: &WeightSet, blocks: usize) -> Result<Backend, DeviceError> {
+        match mode {
+            CudaMode::Exact => cuda::Exact::new(ordinal, weights, blocks).map(|exact| Backend::Exact(Box::new(exact))),
+            CudaMode::Fast => Err(DeviceError::NoMode(mode.name())),
+        }
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    fn cuda(_ordinal: usize, _mode: CudaMode, _weights: &WeightSet, _blocks: usize) -> Result<Backend, DeviceError> {
+        Err(DeviceError::NotBuilt {
+            lacks: "CUDA",
+            feature: "cuda",
+        })
+    }
+
+    /// Copies the first `tokens` positions of block `from` to block `to` in every layer (copy on write). What the other
+    /// positions of `to` hold afterwards is undefined.
+    ///
+    /// # Errors
+    /// [`DeviceError::Failed`].
+    ///
+    /// # Panics
+    /// If a block is out of range or `tokens` exceeds a block.
+    pub fn copy_block(&mut self, from: u32, to: u32, tokens: usize) -> Result<(), DeviceError> {
+        match &mut self.backend {
+            Backend::Cpu { cache, .. } => cache.copy_block(from, to, tokens),
+            #[cfg(feature = "cuda")]
+            Backend::Exact(exact) => exact.copy_block(from, to)?,
+        }
+        Ok(())
+    }
+
+    /// Runs the decoder over `batch`: writes keys and values of every row and the logits of `batch.logit_rows` into
+    /// `logits`, resized to `[logit_rows, vocab]` f32. See [`forward`].
+    ///
+    /// # Errors
+    /// [`DeviceError::Failed`].
+    ///
+    /// # Panics
+    /// As [`forward`].
+    pub fn forward(
+        &mut self,
+        weights: &Arc<WeightSet>,
+        batch: &StepBatch<'_>,
+        logits: &mut Vec<f32>,
+    ) -> Result<(), DeviceError> {
+        match &mut self.backend {
+            Backend::Cpu { cache, scratch } => forward(weights, cache, batch, scratch, logits),
+            #[cfg(feature = "cuda")]
+            Backend::Exact(exact) => {
+                check_for_device(weights, batch, exact.blocks());
+                exact.forward(weights, batch, logits)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the CPU's slices find as they are read must be found before a kernel reads its memory.
+#[cfg(feature = "cuda")]
+fn check_for_device(weights: &WeightSet, batch: &StepBatch<'_>, blocks: usize) {
+    check(batch, blocks);
+    let vocab = weights.config.vocab_size;
+    assert!(
+        batch.tokens.iter().all(|token| (*token as usize) < vocab),
+        "token out of range"
+    );
+}
