@@ -158,6 +158,8 @@ pub struct EngineConfig {
     pub max_num_batched_tokens: usize,
     /// Sequences that may wait; one more is refused as overloaded.
     pub max_waiting: usize,
+    /// Later arrivals that may be admitted ahead of a waiting sequence because their priority is better.
+    pub max_overtakes: u32,
     /// Blocks of the KV cache, 16 tokens each; `None` sizes it from `kv_cache_bytes`.
     pub kv_blocks: Option<usize>,
     /// Bytes of the KV cache when `kv_blocks` is not given.
@@ -172,6 +174,8 @@ pub struct EngineConfig {
     pub threads: Option<usize>,
     /// Weight sets held at once (alias, leases, references).
     pub max_weight_sets: usize,
+    /// Least time between integrity checks of an idle engine; 0 turns them off.
+    pub integrity_interval_ms: u64,
     /// Default for running sequences at a publish.
     pub in_flight: InFlight,
     /// Storage of the weight matrices, those of published versions too.
@@ -201,6 +205,7 @@ impl Default for EngineConfig {
             max_num_seqs: 64,
             max_num_batched_tokens: 512,
             max_waiting: 4096,
+            max_overtakes: 256,
             kv_blocks: None,
             kv_cache_bytes: 1 << 30,
             max_model_len: None,
@@ -208,6 +213,7 @@ impl Default for EngineConfig {
             prefix_cache: true,
             threads: None,
             max_weight_sets: 4,
+            integrity_interval_ms: 10_000,
             in_flight: InFlight::Keep,
             weights: Precision::F32,
             kv: Precision::F32,

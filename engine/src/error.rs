@@ -44,6 +44,9 @@ pub enum EngineError {
     /// The device that runs the decoder cannot be used, or failed.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceError),
+    /// Generation went on before a pause was complete.
+    #[error("generation was resumed before the pause was complete")]
+    Resumed,
     /// A model computation produced a non-finite number.
     #[error("non-finite logits for sequence at position {position} under weight version {version}")]
     NonFiniteLogits {

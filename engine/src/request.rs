@@ -9,6 +9,9 @@ pub const MAX_STOPS: usize = 16;
 /// Most bytes of a stop string.
 pub const MAX_STOP_BYTES: usize = 1024;
 
+/// Priority of a trainer's own requests: behind callers that ask for no priority.
+pub const BACKGROUND_PRIORITY: i32 = 10;
+
 /// How to sample. Defaults: temperature 1, no truncation, 16 tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -89,6 +92,9 @@ pub struct GenerateRequest {
     /// Tokens taken as sampled before, so that sampling goes on at the same positions; not reported again. They count
     /// towards `max_tokens`. Only with one choice.
     pub resume: Vec<u32>,
+    /// Lower is served earlier; 0 unless the caller says otherwise. [`crate::EngineConfig::max_overtakes`] bounds how
+    /// often a request is passed over.
+    pub priority: i32,
 }
 
 /// Why a choice ended.

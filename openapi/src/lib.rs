@@ -6,6 +6,7 @@
 pub mod chat;
 pub mod common;
 pub mod completion;
+pub mod control;
 pub mod error;
 mod flexible;
 pub mod models;

@@ -65,6 +65,9 @@ macro_rules! shared_fields {
             return_weight_versions: Option<bool>,
             /// Separates the prefix cache of different tenants; 1 to 1024 bytes.
             cache_salt: Option<String>,
+            /// Lower is served earlier; default 0, the trainer's own requests have 10. A request is passed over at most
+            /// `engine.max_overtakes` times.
+            priority: Option<i32>,
             /// Up to 16 strings, logged with the trajectory. `group`, `group_size`, `problem_id` and `reference` (or
             /// `answer`) are what the trainer reads.
             metadata: Option<BTreeMap<String, String>>,

@@ -32,7 +32,7 @@ pub struct HttpConfig {
     pub port: u16,
     /// Names that requests may use; empty takes the model's own, `*` answers to any.
     pub served_model_names: Vec<String>,
-    /// Bearer token that `/v1` routes ask for, if any.
+    /// Bearer token that routes of the API and of control ask for, if any.
     pub api_key: Option<String>,
     /// Connections held at once; further ones wait in the listener's backlog.
     pub max_connections: usize,
@@ -48,6 +48,8 @@ pub struct HttpConfig {
     pub write_timeout_seconds: u64,
     /// Time that running requests get to finish when the server stops.
     pub shutdown_grace_seconds: u64,
+    /// Time for which `/pause` waits until nothing runs.
+    pub pause_timeout_seconds: u64,
 }
 
 impl Default for HttpConfig {
@@ -64,6 +66,7 @@ impl Default for HttpConfig {
             body_timeout_seconds: 30,
             write_timeout_seconds: 60,
             shutdown_grace_seconds: 30,
+            pause_timeout_seconds: 600,
         }
     }
 }
@@ -135,6 +138,7 @@ impl HttpConfig {
             ("server.header_timeout_seconds", self.header_timeout_seconds),
             ("server.body_timeout_seconds", self.body_timeout_seconds),
             ("server.write_timeout_seconds", self.write_timeout_seconds),
+            ("server.pause_timeout_seconds", self.pause_timeout_seconds),
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value {

@@ -21,6 +21,9 @@ use crate::api;
         api::train::resume,
         api::train::stop,
         api::train::status,
+        api::pause::pause,
+        api::pause::resume,
+        api::pause::is_paused,
         api::operate::health,
         api::operate::metrics,
         api::operate::openapi,
@@ -29,7 +32,7 @@ use crate::api;
     tags(
         (name = "serving", description = "Generation."),
         (name = "training", description = "Control of the in-process trainer."),
-        (name = "operation", description = "Health, metrics, this document."),
+        (name = "operation", description = "Pause and resume, health, metrics, this document."),
     )
 )]
 struct Document;

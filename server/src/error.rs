@@ -124,6 +124,7 @@ impl From<EngineError> for ApiError {
             EngineError::ContextLengthExceeded { .. } => Self::invalid("prompt", "context_length_exceeded", message),
             EngineError::Overloaded { .. } => Self::overloaded("overloaded", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
+            EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
             EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
             EngineError::NonFiniteLogits { .. } => {
                 Self::server(StatusCode::INTERNAL_SERVER_ERROR, "non_finite_logits", message)

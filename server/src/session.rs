@@ -80,6 +80,7 @@ impl Session {
                 weights: None,
                 cache_salt: plan.cache_salt.clone(),
                 resume: Vec::new(),
+                priority: plan.priority,
             })?;
             seeds.push(generation.seed());
             pumps.spawn(pump(prompt, generation, sender.clone()));

@@ -9,7 +9,10 @@ mod openapi;
 mod peers;
 mod pip;
 mod repo;
+mod simulate;
+mod soak;
 mod svamp;
+mod swap_pause;
 mod tiny_policy;
 mod venv;
 
@@ -35,6 +38,12 @@ enum Task {
     Openapi,
     /// Writes supervised examples from SVAMP's Equation column, training split only.
     Svamp(svamp::Options),
+    /// Runs the simulator of scheduler and blocks over many random events, or one seed again.
+    Simulate(simulate::Options),
+    /// Loads the real binary for minutes: clients that come and leave, a swap every second, memory and speed watched.
+    Soak(soak::Options),
+    /// Measures for how long a swap pauses decoding while streams run.
+    SwapPause(swap_pause::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
     /// Makes a CUDA toolkit under target/cuda from PyPI packages, enough to compile and link for CUDA without a GPU.
@@ -50,6 +59,9 @@ fn main() -> anyhow::Result<()> {
         Task::TinyPolicy(options) => tiny_policy::run(&options),
         Task::Openapi => openapi::run(),
         Task::Svamp(options) => svamp::run(&options),
+        Task::Simulate(options) => simulate::run(&options),
+        Task::Soak(options) => soak::run(&options),
+        Task::SwapPause(options) => swap_pause::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::CudaToolchain(options) => cuda::toolchain::run(&options),
         Task::GpuCheck(options) => cuda::gpu_check::run(&options),

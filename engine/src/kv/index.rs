@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::BLOCK_TOKENS;
+use super::planted::{Defect, planted};
 use super::pool::{Block, CachedBlock};
 
 /// Identity of a node; never reused.
@@ -55,7 +56,7 @@ impl PrefixIndex {
         tokens: &[u32],
     ) -> (Vec<Block>, Option<NodeId>) {
         let mut blocks = Vec::new();
-        let Some(&root) = self.roots.get(&(version, salt.cloned())) else {
+        let Some(&root) = self.roots.get(&root_key(version, salt)) else {
             return (blocks, None);
         };
         self.tick += 1;
@@ -74,7 +75,7 @@ impl PrefixIndex {
 
     /// The root of a version and salt, made if missing. It lives as long as it has children.
     fn root(&mut self, version: u64, salt: Option<&Arc<str>>) -> NodeId {
-        let key = (version, salt.cloned());
+        let key = root_key(version, salt);
         if let Some(&root) = self.roots.get(&key) {
             return root;
         }
@@ -178,8 +179,12 @@ impl PrefixIndex {
         if self.edges.len() != self.nodes.len() || self.roots.len() != self.root_keys.len() {
             return Err("the prefix index lost an edge or a root".into());
         }
+        let mut children: HashMap<NodeId, usize> = HashMap::with_capacity(self.nodes.len());
+        for node in self.nodes.values() {
+            *children.entry(node.parent).or_default() += 1;
+        }
         for (id, node) in &self.nodes {
-            let children = self.nodes.values().filter(|other| other.parent == *id).count();
+            let children = children.get(id).copied().unwrap_or(0);
             let listed = self.leaves.contains(&(node.used, *id));
             let parent = self.nodes.contains_key(&node.parent) || self.root_keys.contains_key(&node.parent);
             if children != node.children || listed != (children == 0) || !parent {
@@ -188,6 +193,11 @@ impl PrefixIndex {
         }
         Ok(())
     }
+}
+
+fn root_key(version: u64, salt: Option<&Arc<str>>) -> RootKey {
+    let version = if planted(Defect::VersionlessIndex) { 0 } else { version };
+    (version, salt.filter(|_| !planted(Defect::SaltlessIndex)).cloned())
 }
 
 fn edge_of(tokens: &[u32]) -> Edge {

@@ -4,6 +4,7 @@
 //! model's cache holds one slab of keys and values per number. Knows no clocks: recency is a counter.
 
 mod index;
+pub(crate) mod planted;
 mod pool;
 mod table;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::planted::{Defect, planted};
+
 /// Reference counts of all blocks. A block is free, referenced, or idle (cached and unreferenced).
 #[derive(Debug)]
 struct Ledger {
@@ -9,10 +11,15 @@ struct Ledger {
     cached: Vec<bool>,
     free: Vec<u32>,
     idle: usize,
+    /// Releases of blocks that nobody referenced: the mark of a defect, reported by the check.
+    double_frees: usize,
 }
 
 impl Ledger {
     fn reference(&mut self, id: u32) {
+        if planted(Defect::SkippedReference) {
+            return;
+        }
         let count = &mut self.references[id as usize];
         if *count == 0 && self.cached[id as usize] {
             self.idle -= 1;
@@ -22,7 +29,12 @@ impl Ledger {
 
     fn release(&mut self, id: u32) {
         let count = &mut self.references[id as usize];
-        *count -= 1;
+        // No panic here: this runs where handles are dropped.
+        let Some(left) = count.checked_sub(1) else {
+            self.double_frees += 1;
+            return;
+        };
+        *count = left;
         if *count == 0 {
             if self.cached[id as usize] {
                 self.idle += 1;
@@ -57,6 +69,7 @@ impl BlockPool {
             cached: vec![false; total],
             free: (0..last).rev().collect(),
             idle: 0,
+            double_frees: 0,
         };
         Self {
             ledger: Arc::new(Mutex::new(ledger)),
@@ -92,6 +105,9 @@ impl BlockPool {
     /// Compares the reference counts with those counted by the caller.
     pub(super) fn check(&self, references: &[u32]) -> Result<(), String> {
         let ledger = open(&self.ledger);
+        if ledger.double_frees > 0 {
+            return Err(format!("{} releases of free blocks", ledger.double_frees));
+        }
         if let Some(id) = (0..self.total).find(|&id| ledger.references[id] != references[id]) {
             let (counted, held) = (ledger.references[id], references[id]);
             return Err(format!("block {id} counts {counted} references, tables hold {held}"));
@@ -161,7 +177,13 @@ impl Clone for Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
+        if planted(Defect::SkippedRelease) {
+            return;
+        }
         open(&self.ledger).release(self.id);
+        if planted(Defect::DoubleRelease) {
+            open(&self.ledger).release(self.id);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::index::{NodeId, PrefixIndex};
+use super::planted::{Defect, denied, planted};
 use super::pool::Block;
 use super::{BLOCK_TOKENS, KvBlocks, blocks_for};
 
@@ -80,7 +81,9 @@ impl BlockTable {
     }
 
     fn shares_tail(&self) -> bool {
-        !self.len.is_multiple_of(BLOCK_TOKENS) && self.blocks[self.len / BLOCK_TOKENS].is_shared()
+        !planted(Defect::ForgottenCopy)
+            && !self.len.is_multiple_of(BLOCK_TOKENS)
+            && self.blocks[self.len / BLOCK_TOKENS].is_shared()
     }
 
     /// Makes the rows up to token `end` writable.
@@ -88,7 +91,7 @@ impl BlockTable {
     /// # Errors
     /// [`OutOfBlocks`], and nothing has changed.
     pub fn reserve(&mut self, end: usize, kv: &mut KvBlocks) -> Result<Option<BlockCopy>, OutOfBlocks> {
-        if self.missing(end) > kv.available() {
+        if denied() || self.missing(end) > kv.available() {
             return Err(OutOfBlocks);
         }
         let mut copy = None;
@@ -136,7 +139,12 @@ impl BlockTable {
     }
 
     pub(super) fn register(&mut self, index: &mut PrefixIndex, salt: Option<&Arc<str>>, tokens: &[u32]) {
-        let [(version, _)] = self.runs[..] else { return };
+        let Some((version, _)) = self.runs.last().copied() else {
+            return;
+        };
+        if self.is_mixed(version) && !planted(Defect::MixedIndexed) {
+            return;
+        }
         while (self.indexed + 1) * BLOCK_TOKENS <= self.len {
             let at = self.indexed;
             let edge = &tokens[at * BLOCK_TOKENS..(at + 1) * BLOCK_TOKENS];

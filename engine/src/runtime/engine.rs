@@ -53,6 +53,7 @@ impl Engine {
         let limits = Limits {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
+            max_overtakes: config.max_overtakes,
         };
         Ok(Self {
             executor: Executor::new(config.device, config.cuda_mode, &weights, blocks)?,
@@ -100,6 +101,7 @@ impl Engine {
                 salt: salt.clone(),
                 leader: (choice > 0).then_some(leader),
                 whole_prompt: live.prompt.is_some(),
+                priority: request.priority,
             };
             self.scheduler.add(self.next, new);
             self.live.insert(self.next, live);
@@ -193,7 +195,8 @@ impl Engine {
         self.scheduler.check()
     }
 
-    fn drop_abandoned(&mut self) {
+    /// Forgets requests whose callers went away.
+    pub(super) fn drop_abandoned(&mut self) {
         let gone: Vec<SeqId> = self
             .live
             .iter()

@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
+
 use super::engine::event_channel;
+use super::pause::{Observed, Pause, PauseMode};
+use super::sweep::Sweep;
 use super::thread::{Command, Shared, run};
 use super::validate::validate;
 use super::{Engine, EngineStats, Generation, PublishReport, memory};
@@ -32,6 +36,9 @@ struct Inner {
     config: EngineConfig,
     context_length: usize,
     seeds: AtomicU64,
+    /// Orders to pause or resume so far.
+    orders: Mutex<u64>,
+    observed: watch::Receiver<Observed>,
     thread: JoinHandle<()>,
 }
 
@@ -55,9 +62,11 @@ impl EngineHandle {
         let store = engine.store().clone();
         let (commands, received) = sync_channel(config.max_waiting + CONTROLS);
         let kept = Arc::clone(&shared);
+        let (pause, observed) = Pause::new();
+        let sweep = Sweep::new(config.integrity_interval_ms);
         let thread = std::thread::Builder::new()
             .name("svs-engine".into())
-            .spawn(move || run(engine, &received, &kept))
+            .spawn(move || run(engine, &received, &kept, (pause, sweep)))
             .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
         let seeds = AtomicU64::new(clock_seed());
         let inner = Inner {
@@ -69,6 +78,8 @@ impl EngineHandle {
             config,
             context_length,
             seeds,
+            orders: Mutex::new(0),
+            observed,
             thread,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -127,10 +138,34 @@ impl EngineHandle {
         report.recv().map_err(|_| stopped())?
     }
 
-    /// Stops stepping after the current step (requests are kept), or goes on.
+    /// Stops stepping after the current step (requests are kept), or goes on; does not wait.
     pub fn set_paused(&self, paused: bool) {
         // A stopped engine does not step either way.
-        let _ = self.inner.commands.send(Command::Pause(paused));
+        let _ = self.number_order(|order| Command::Pause {
+            order,
+            mode: paused.then_some(PauseMode::Keep),
+            clear: false,
+        });
+    }
+
+    /// Queues the command made with the next number of an order.
+    pub(super) fn number_order(&self, command: impl FnOnce(u64) -> Command) -> Result<u64, EngineError> {
+        let inner = &*self.inner;
+        let mut orders = inner.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = *orders + 1;
+        inner.commands.try_send(command(order)).map_err(|error| match error {
+            TrySendError::Full(_) => EngineError::Overloaded {
+                waiting: inner.shared.queued.load(Ordering::Relaxed),
+                limit: inner.config.max_waiting,
+            },
+            TrySendError::Disconnected(_) => stopped(),
+        })?;
+        *orders = order;
+        Ok(order)
+    }
+
+    pub(super) fn observed(&self) -> watch::Receiver<Observed> {
+        self.inner.observed.clone()
     }
 
     /// Whether the engine's thread lives.
@@ -213,7 +248,7 @@ impl EngineHandle {
     }
 }
 
-fn stopped() -> EngineError {
+pub(super) fn stopped() -> EngineError {
     EngineError::Stopped("it has been shut down or has crashed".into())
 }
 

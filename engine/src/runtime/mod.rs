@@ -7,9 +7,11 @@ mod generation;
 mod handle;
 mod live;
 mod memory;
+mod pause;
 mod report;
 mod stats;
 mod stop;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -18,4 +20,5 @@ mod validate;
 pub use engine::{Engine, event_channel};
 pub use generation::{Collected, Generation};
 pub use handle::EngineHandle;
+pub use pause::PauseMode;
 pub use stats::{EngineStats, PublishReport};

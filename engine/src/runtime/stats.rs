@@ -33,7 +33,11 @@ pub struct EngineStats {
     pub sampler_seconds: f64,
     /// Current policy version.
     pub version: u64,
-    /// Generation is paused.
+    /// Integrity checks of the idle engine.
+    pub integrity_checks: u64,
+    /// Those that found an inconsistency.
+    pub integrity_failures: u64,
+    /// Generation is paused, or pausing.
     pub paused: bool,
 }
 

@@ -1,6 +1,8 @@
 //! The step loop on a small random model: the same tokens under any load, swaps that change nothing before their
 //! boundary, nothing leaked.
 
+mod pause;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
 
+use super::pause::{Pause, PauseMode};
+use super::sweep::Sweep;
 use super::{Engine, EngineStats, PublishReport};
 use crate::config::InFlight;
 use crate::error::EngineError;
@@ -29,7 +31,11 @@ pub(super) enum Command {
         in_flight: InFlight,
         reply: SyncSender<Result<PublishReport, EngineError>>,
     },
-    Pause(bool),
+    Pause {
+        order: u64,
+        mode: Option<PauseMode>,
+        clear: bool,
+    },
     Shutdown {
         deadline: Instant,
         reply: SyncSender<()>,
@@ -47,19 +53,15 @@ pub(super) struct Shared {
 }
 
 /// Runs until shut down, or until the last handle is gone and nothing is left to do.
-pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Shared) {
-    let mut state = State::default();
+pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Shared, (pause, sweep): (Pause, Sweep)) {
+    let mut state = State {
+        pause,
+        sweep,
+        shutdown: None,
+    };
     loop {
-        let command = if state.paused {
-            commands
-                .recv_timeout(PAUSED_POLL)
-                .map_err(|error| error == RecvTimeoutError::Disconnected)
-        } else if engine.is_idle() {
-            commands.recv().map_err(|_| true)
-        } else {
-            commands.try_recv().map_err(|error| error == TryRecvError::Disconnected)
-        };
-        let disconnected = match command {
+        let blocked = state.pause.blocks(&engine) && !state.ending();
+        let disconnected = match state.next_command(&engine, blocked, commands) {
             Ok(command) => {
                 state.obey(command, &mut engine, shared);
                 // Take what else has arrived before the next step, so that it shares the step.
@@ -68,14 +70,19 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
                 }
                 false
             }
-            Err(disconnected) => disconnected,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => true,
         };
-        if !state.paused || state.ending() {
+        if state.ending() || !state.pause.blocks(&engine) {
             engine.step();
+        } else {
+            engine.drop_abandoned();
         }
+        state.pause.observe(&mut engine);
+        state.sweep.run(&mut engine);
         state.publish_stats(&engine, shared);
         let ended = engine.is_idle() && (disconnected || state.ending());
-        if ended || state.overdue() || disconnected && state.paused {
+        if ended || state.overdue() || disconnected && state.pause.blocks(&engine) {
             break;
         }
     }
@@ -87,13 +94,35 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
     }
 }
 
-#[derive(Default)]
 struct State {
-    paused: bool,
+    pause: Pause,
+    sweep: Sweep,
     shutdown: Option<(Instant, SyncSender<()>)>,
 }
 
 impl State {
+    /// Waits for a command where there is nothing to step; `Timeout` where there is, or something else is due.
+    fn next_command(
+        &self,
+        engine: &Engine,
+        blocked: bool,
+        commands: &Receiver<Command>,
+    ) -> Result<Command, RecvTimeoutError> {
+        if blocked && !engine.is_idle() {
+            return commands.recv_timeout(PAUSED_POLL);
+        }
+        if !blocked && !engine.is_idle() {
+            return commands.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            });
+        }
+        match self.sweep.due_in() {
+            Some(left) => commands.recv_timeout(left),
+            None => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
     fn ending(&self) -> bool {
         self.shutdown.is_some()
     }
@@ -123,16 +152,17 @@ impl State {
             } => {
                 let _ = reply.send(engine.publish(weights, in_flight));
             }
-            Command::Pause(paused) => self.paused = paused,
-            Command::Shutdown { deadline, reply } => self.shutdown = Some((deadline, reply)),
+            Command::Pause { order, mode, clear } => self.pause.obey(order, mode, clear, engine),
+            Command::Shutdown { deadline, reply } => {
+                // What a pause holds back may finish in the time that is left.
+                engine.scheduler.hold_new(false);
+                self.shutdown = Some((deadline, reply));
+            }
         }
     }
 
     fn publish_stats(&self, engine: &Engine, shared: &Shared) {
-        let stats = EngineStats {
-            paused: self.paused,
-            ..engine.stats()
-        };
+        let stats = self.pause.mark(engine.stats());
         shared.waiting.store(stats.waiting, Ordering::Relaxed);
         *shared.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }

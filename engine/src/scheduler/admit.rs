@@ -1,19 +1,20 @@
 //! Filling a step: running sequences first (decodes before prefills), then waiting ones, until rows or blocks run out.
 
+use super::queue::{Class, Rank};
 use super::{PlannedRows, Scheduler, SeqId, StepPlan};
 
 impl Scheduler {
-    /// Plans rows for running sequences of the step's version, preempting the last arrived when blocks run out.
+    /// Plans rows for running sequences of the step's version, preempting the last in rank when blocks run out.
     pub(super) fn plan_running(&mut self, plan: &mut StepPlan, budget: &mut usize) {
         let mut order: Vec<SeqId> = self.running.clone();
         order.retain(|id| self.sequences[id].version == plan.version);
-        order.sort_by_key(|id| (self.sequences[id].pending() > 1, *id));
+        order.sort_by_key(|id| (self.sequences[id].pending() > 1, self.rank(*id)));
         for id in order {
             if *budget == 0 {
                 return;
             }
             // It may have been preempted for one planned before it.
-            while self.running.contains(&id) && !self.plan_rows(id, plan, budget) {
+            while self.is_running(id) && !self.plan_rows(id, plan, budget) {
                 if !self.make_room(id, plan) {
                     break;
                 }
@@ -21,17 +22,13 @@ impl Scheduler {
         }
     }
 
-    /// Admits waiting sequences of the step's version in order of arrival.
+    /// Admits waiting sequences of the step's version in order of service.
     pub(super) fn plan_waiting(&mut self, plan: &mut StepPlan, budget: &mut usize) {
-        let mut at = 0;
-        while *budget > 0 && self.running.len() < self.limits.max_num_seqs && at < self.waiting.len() {
-            let id = self.waiting[at];
-            let sequence = &self.sequences[&id];
-            if sequence.leader.is_some() || sequence.version != plan.version {
-                at += 1;
-                continue;
-            }
-            let fresh = sequence.table.is_empty();
+        while *budget > 0 && self.running.len() < self.limits.max_num_seqs {
+            let Some(id) = self.next_waiting(plan.version) else {
+                return;
+            };
+            let fresh = self.sequences[&id].table.is_empty();
             if fresh {
                 self.attach(id);
             }
@@ -47,10 +44,36 @@ impl Scheduler {
             if fresh {
                 self.count_prefix(id);
             }
-            self.waiting.remove(at);
-            let place = self.running.partition_point(|other| *other < id);
-            self.running.insert(place, id);
+            self.admit(id);
         }
+    }
+
+    /// The first in the queue that may be admitted under `version`. None while a due one of another version waits: it
+    /// would be overtaken.
+    pub(super) fn next_waiting(&self, version: u64) -> Option<SeqId> {
+        for (class, id) in self.queue.iter() {
+            let sequence = &self.sequences[&id];
+            if self.hold_new && !sequence.started {
+                continue;
+            }
+            if sequence.version == version {
+                return Some(id);
+            }
+            if class == Class::Due {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn admit(&mut self, id: SeqId) {
+        self.queue.remove(self.rank(id));
+        let place = self.running.partition_point(|other| *other < id);
+        self.running.insert(place, id);
+        if let Some(sequence) = self.sequences.get_mut(&id) {
+            sequence.started = true;
+        }
+        self.count_overtakes(id);
     }
 
     /// Gives a sequence the cached prefix of its tokens.
@@ -84,25 +107,22 @@ impl Scheduler {
         let mut draw = Vec::new();
         if complete {
             draw.push(id);
-            let followers = self
-                .waiting
-                .iter()
-                .filter(|other| self.sequences[*other].leader == Some(id));
-            draw.extend(followers.copied());
+            draw.extend(&sequence.followers);
         }
         plan.rows.push(PlannedRows { id, start, len, draw });
         *budget -= len;
         true
     }
 
-    /// Frees blocks for `id`: those of waiting sequences first, then of the last arrived running one that is not
+    /// Frees blocks for `id`: those of waiting sequences first, then of the running one that is last in rank and not
     /// planned yet. False if `id` itself had to give way or nothing is left.
     fn make_room(&mut self, id: SeqId, plan: &StepPlan) -> bool {
         if self.release_waiting(id) {
             return true;
         }
         let planned = |other: &SeqId| plan.rows.iter().any(|rows| rows.id == *other);
-        let Some(victim) = self.running.iter().rev().copied().find(|other| !planned(other)) else {
+        let candidates = self.running.iter().copied().filter(|other| !planned(other));
+        let Some((_, victim)) = candidates.map(|other| self.rank(other)).max() else {
             return false;
         };
         self.preempt(victim);
@@ -110,14 +130,13 @@ impl Scheduler {
     }
 
     /// Takes the blocks of a waiting sequence (a sample that shares a prompt but has not started); its KV is recomputed.
-    fn release_waiting(&mut self, except: SeqId) -> bool {
+    pub(super) fn release_waiting(&mut self, except: SeqId) -> bool {
         let holder = self
-            .waiting
+            .queue
             .iter()
             .rev()
-            .copied()
-            .find(|other| *other != except && !self.sequences[other].table.is_empty());
-        let Some(sequence) = holder.and_then(|holder| self.sequences.get_mut(&holder)) else {
+            .find(|(_, other)| *other != except && !self.sequences[other].table.is_empty());
+        let Some(sequence) = holder.and_then(|(_, holder)| self.sequences.get_mut(&holder)) else {
             return false;
         };
         sequence.table = Default::default();
@@ -125,12 +144,17 @@ impl Scheduler {
         true
     }
 
-    fn preempt(&mut self, id: SeqId) {
+    /// Takes place and blocks of a running sequence; its KV is recomputed when its turn comes again.
+    pub(super) fn preempt(&mut self, id: SeqId) {
         self.running.retain(|other| *other != id);
         if let Some(sequence) = self.sequences.get_mut(&id) {
             sequence.table = Default::default();
         }
-        self.waiting.push_front(id);
+        self.queue.insert(self.rank(id));
         self.preemptions += 1;
+    }
+
+    pub(super) fn rank(&self, id: SeqId) -> Rank {
+        self.sequences[&id].rank(id, self.limits.max_overtakes)
     }
 }

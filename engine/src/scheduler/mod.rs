@@ -2,17 +2,28 @@
 //! computed for all samples of a request.
 //!
 //! Knows no tensors, no clocks and no text, so it runs in a simulator. A step batches rows of one weight version.
+//!
+//! Order of service: lower `priority` first, then arrival. A sequence that [`Limits::max_overtakes`] later ones were
+//! admitted ahead of is due and goes to the front. Blocks run out: the last in that order is preempted. A waiting
+//! sequence takes the place of a running one of worse priority.
 
 mod admit;
+mod check;
+mod fair;
+mod queue;
 mod sequence;
+#[cfg(test)]
+mod simulator;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use queue::WaitQueue;
 use sequence::Sequence;
 pub use sequence::{NewSequence, SeqId};
 
+use crate::kv::planted::{Defect, planted};
 use crate::kv::{BlockCopy, KvBlocks};
 
 /// Bounds of a step.
@@ -22,6 +33,8 @@ pub struct Limits {
     pub max_num_seqs: usize,
     /// Rows of one step.
     pub max_num_batched_tokens: usize,
+    /// Later arrivals that may be admitted ahead of a waiting sequence.
+    pub max_overtakes: u32,
 }
 
 /// Rows of one sequence in a step.
@@ -54,11 +67,14 @@ pub struct StepPlan {
 pub struct Scheduler {
     limits: Limits,
     kv: KvBlocks,
-    sequences: HashMap<SeqId, Sequence>,
-    /// By arrival, except that preempted ones return to the front.
-    waiting: VecDeque<SeqId>,
+    /// Ordered, so that a seed of the simulator gives the same run again.
+    sequences: BTreeMap<SeqId, Sequence>,
+    /// Those that wait and have no leader to wait for.
+    queue: WaitQueue,
     /// By arrival.
     running: Vec<SeqId>,
+    /// Only sequences that have started are admitted.
+    hold_new: bool,
     /// Version of the last step, to give each version its turn.
     last_version: u64,
     preemptions: u64,
@@ -73,9 +89,10 @@ impl Scheduler {
         Self {
             limits,
             kv,
-            sequences: HashMap::new(),
-            waiting: VecDeque::new(),
+            sequences: BTreeMap::new(),
+            queue: WaitQueue::default(),
             running: Vec::new(),
+            hold_new: false,
             last_version: 0,
             preemptions: 0,
             prefix_queries: 0,
@@ -86,23 +103,44 @@ impl Scheduler {
     /// Queues a sequence. One with a leader waits for the leader's prompt.
     pub fn add(&mut self, id: SeqId, new: NewSequence) {
         debug_assert!(!new.tokens.is_empty() && new.prompt_len <= new.tokens.len());
-        let leader = new
-            .leader
-            .filter(|leader| self.sequences.get(leader).is_some_and(|leader| !leader.prompt_done()));
+        let waits = |leader: &&mut Sequence| !leader.prompt_done() && leader.leader.is_none();
+        let leader = new.leader.filter(|leader| {
+            let leader = self.sequences.get_mut(leader).filter(waits);
+            leader.map(|leader| leader.followers.push(id)).is_some()
+        });
         self.sequences.insert(id, Sequence::new(new, leader));
-        self.waiting.push_back(id);
+        if leader.is_none() {
+            self.queue.insert(self.rank(id));
+        }
     }
 
     /// Sequences waiting.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.sequences.len() - self.running.len()
     }
 
     /// Sequences running.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running.len()
+    }
+
+    /// Whether the sequence runs; otherwise it waits.
+    #[must_use]
+    pub fn is_running(&self, id: SeqId) -> bool {
+        self.running.binary_search(&id).is_ok()
+    }
+
+    /// Sequences that have started and not ended, preempted ones and samples that share a started prompt included.
+    #[must_use]
+    pub fn started(&self) -> usize {
+        self.sequences.values().filter(|sequence| sequence.started).count()
+    }
+
+    /// Admits only sequences that have started, or all again.
+    pub fn hold_new(&mut self, hold: bool) {
+        self.hold_new = hold;
     }
 
     /// The block ledger.
@@ -117,7 +155,7 @@ impl Scheduler {
         (self.preemptions, self.prefix_queries, self.prefix_hits)
     }
 
-    /// Ids of all sequences, in no order.
+    /// Ids of all sequences, by arrival.
     pub fn ids(&self) -> impl Iterator<Item = SeqId> + '_ {
         self.sequences.keys().copied()
     }
@@ -151,6 +189,7 @@ impl Scheduler {
                 ..StepPlan::default()
             };
             let mut budget = self.limits.max_num_batched_tokens;
+            self.displace(version);
             self.plan_running(&mut plan, &mut budget);
             self.plan_waiting(&mut plan, &mut budget);
             if !plan.rows.is_empty() {
@@ -171,14 +210,28 @@ impl Scheduler {
             let mut table = std::mem::take(&mut sequence.table);
             self.kv
                 .register(&mut table, salt.as_ref(), &self.sequences[&rows.id].tokens);
-            for follower in rows.draw.iter().filter(|id| **id != rows.id) {
-                if let Some(follower) = self.sequences.get_mut(follower) {
-                    (follower.leader, follower.table) = (None, table.fork());
-                }
-            }
             if let Some(sequence) = self.sequences.get_mut(&rows.id) {
                 sequence.table = table;
             }
+            if !rows.draw.is_empty() {
+                self.release_followers(rows.id);
+            }
+        }
+    }
+
+    /// The followers of a computed prompt share its blocks and go their own way from here.
+    fn release_followers(&mut self, id: SeqId) {
+        let Some(leader) = self.sequences.get_mut(&id) else {
+            return;
+        };
+        let (followers, overtaken) = (std::mem::take(&mut leader.followers), leader.overtaken);
+        for follower in followers {
+            let table = self.sequences[&id].table.fork();
+            if let Some(sequence) = self.sequences.get_mut(&follower) {
+                (sequence.leader, sequence.table) = (None, table);
+                (sequence.overtaken, sequence.started) = (overtaken, true);
+            }
+            self.queue.insert(self.rank(follower));
         }
     }
 
@@ -191,20 +244,31 @@ impl Scheduler {
 
     /// Forgets a sequence and frees its blocks. If samples waited for its prompt, the first of them takes over.
     pub fn remove(&mut self, id: SeqId) {
-        self.sequences.remove(&id);
+        let Some(sequence) = self.sequences.get(&id) else {
+            return;
+        };
+        let leader = sequence.leader;
+        match leader.and_then(|leader| self.sequences.get_mut(&leader)) {
+            Some(leader) => leader.followers.retain(|other| *other != id),
+            None => self.queue.remove(self.rank(id)),
+        }
         self.running.retain(|other| *other != id);
-        self.waiting.retain(|other| *other != id);
-        let mut heir = None;
-        for follower in &self.waiting {
-            if let Some(sequence) = self
-                .sequences
-                .get_mut(follower)
-                .filter(|sequence| sequence.leader == Some(id))
-            {
-                sequence.leader = heir;
-                heir = heir.or(Some(*follower));
+        let Some(gone) = self.sequences.remove(&id) else { return };
+        let mut heirs = gone.followers.into_iter();
+        let Some(heir) = heirs.next().filter(|_| !planted(Defect::LostHeir)) else {
+            return;
+        };
+        let others: Vec<SeqId> = heirs.collect();
+        for other in &others {
+            if let Some(sequence) = self.sequences.get_mut(other) {
+                sequence.leader = Some(heir);
             }
         }
+        if let Some(sequence) = self.sequences.get_mut(&heir) {
+            (sequence.leader, sequence.followers) = (None, others);
+            (sequence.overtaken, sequence.started) = (gone.overtaken, gone.started);
+        }
+        self.queue.insert(self.rank(heir));
     }
 
     /// Moves the sequences of version `from` to version `to`; with `recompute` their KV is computed anew. Returns how
@@ -214,22 +278,33 @@ impl Scheduler {
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {
-            let back: Vec<SeqId> = self
-                .running
-                .iter()
-                .copied()
-                .filter(|id| moving(&self.sequences[id]))
-                .collect();
-            self.running.retain(|id| !back.contains(id));
-            back.into_iter().rev().for_each(|id| self.waiting.push_front(id));
+            self.requeue(moving);
         }
         for sequence in self.sequences.values_mut().filter(|sequence| moving(sequence)) {
             sequence.version = to;
-            if recompute {
+        }
+        count
+    }
+
+    /// Drops the KV of every sequence and all cached blocks: what goes on is computed anew. Returns how many cached
+    /// blocks there were.
+    pub fn clear_kv(&mut self) -> usize {
+        self.requeue(|_| true);
+        self.clear_cached()
+    }
+
+    /// Takes places and blocks of the sequences that `moving` names.
+    fn requeue(&mut self, moving: impl Fn(&Sequence) -> bool) {
+        let (back, stay): (Vec<SeqId>, Vec<SeqId>) = self.running.iter().partition(|id| moving(&self.sequences[*id]));
+        self.running = stay;
+        for id in back {
+            self.queue.insert(self.rank(id));
+        }
+        for sequence in self.sequences.values_mut().filter(|sequence| moving(sequence)) {
+            if !planted(Defect::StaleKv) {
                 sequence.table = Default::default();
             }
         }
-        count
     }
 
     /// Versions that sequences are computed under.
@@ -240,20 +315,6 @@ impl Scheduler {
     /// Drops cached blocks that no sequence references.
     pub fn clear_cached(&mut self) -> usize {
         self.kv.clear_cached()
-    }
-
-    /// Checks queues and block ledger against each other.
-    ///
-    /// # Errors
-    /// A sentence about the first inconsistency.
-    pub fn check(&self) -> Result<(), String> {
-        if self.running.len() > self.limits.max_num_seqs {
-            return Err(format!("{} sequences run", self.running.len()));
-        }
-        if self.running.len() + self.waiting.len() != self.sequences.len() {
-            return Err("a sequence is neither waiting nor running, or both".into());
-        }
-        self.kv.check(self.sequences.values().map(|sequence| &sequence.table))
     }
 
     /// Versions with sequences: those above the last one stepped, ascending, then the others.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::queue::{Class, Rank};
 use crate::kv::BlockTable;
 
 /// Number of a sequence, in order of arrival.
@@ -22,6 +23,8 @@ pub struct NewSequence {
     pub leader: Option<SeqId>,
     /// The logits of every prompt token are wanted, so none may come from the prefix cache.
     pub whole_prompt: bool,
+    /// Lower is served earlier, until [`super::Limits::max_overtakes`] later ones went ahead.
+    pub priority: i32,
 }
 
 /// A queued or running sequence.
@@ -31,8 +34,16 @@ pub(super) struct Sequence {
     pub(super) prompt_len: usize,
     pub(super) version: u64,
     pub(super) salt: Option<Arc<str>>,
+    /// Whose prompt it waits for. It is not in the queue until then.
     pub(super) leader: Option<SeqId>,
+    /// Those that wait for its prompt, by arrival.
+    pub(super) followers: Vec<SeqId>,
     pub(super) whole_prompt: bool,
+    pub(super) priority: i32,
+    /// Sequences that arrived later and were admitted while it was in the queue.
+    pub(super) overtaken: u32,
+    /// It, or the sample whose prompt it shares, has had rows planned.
+    pub(super) started: bool,
     pub(super) table: BlockTable,
 }
 
@@ -44,7 +55,11 @@ impl Sequence {
             version: new.version,
             salt: new.salt,
             leader,
+            followers: Vec::new(),
             whole_prompt: new.whole_prompt,
+            priority: new.priority,
+            overtaken: 0,
+            started: false,
             table: BlockTable::default(),
         }
     }
@@ -57,5 +72,19 @@ impl Sequence {
     /// The prompt's last row has been computed once.
     pub(super) fn prompt_done(&self) -> bool {
         self.table.len() >= self.prompt_len || self.tokens.len() > self.prompt_len
+    }
+
+    pub(super) fn is_due(&self, max_overtakes: u32) -> bool {
+        self.overtaken >= max_overtakes
+    }
+
+    /// Place in the order of service.
+    pub(super) fn rank(&self, id: SeqId, max_overtakes: u32) -> Rank {
+        let class = if self.is_due(max_overtakes) {
+            Class::Due
+        } else {
+            Class::Priority(self.priority)
+        };
+        (class, id)
     }
 }

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod demo;
 pub mod eval;
 pub mod openapi;
+mod rehearse;
 pub mod serve;
 pub mod sft;
 pub mod shared;

@@ -9,6 +9,7 @@ use svs_engine::{CudaMode, Device, Precision};
 use svs_trainer::run::RunState;
 use tokio::net::TcpListener;
 
+use super::rehearse::Rehearsal;
 use super::shared::parse_precision;
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
@@ -83,6 +84,10 @@ pub struct Args {
     /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
     #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
     pub cuda_mode: Option<CudaMode>,
+    /// Pack and publish the loaded weights again every so many seconds: what swaps cost under your load. Not together
+    /// with training.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rehearse_swaps: Option<u64>,
 }
 
 impl Args {
@@ -127,6 +132,7 @@ impl Args {
 /// # Errors
 /// The configuration, the model, the log or the port cannot be used.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let rehearse_swaps = args.rehearse_swaps.map(Duration::from_secs);
     let config = args.configuration()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -139,7 +145,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .block_on(TcpListener::bind(&address))
         .with_context(|| format!("cannot listen on {address}"))?;
     let stack = Stack::open(&config)?;
+    let rehearsal = rehearse_swaps.map(|period| Rehearsal::start(&stack, period));
     let stopped = runtime.block_on(serve(listener, &stack, &config))?;
+    drop(rehearsal);
     shut_down(&stack, Duration::from_secs(config.server.shutdown_grace_seconds));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(if stopped == Stopped::Drained {
@@ -152,6 +160,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig) -> anyhow::Result<Stopped> {
     let address = listener.local_addr().context("the listener has no address")?;
     let signal = stop_signal()?;
+    let engine = stack.engine.clone();
+    let signal = async move {
+        signal.await;
+        // What a pause holds back may finish within the grace time. An engine that has stopped holds nothing back.
+        let _ = engine.resume().await;
+    };
     let app = stack.app(config);
     tracing::info!(
         "serving {} as {} on http://{address}",

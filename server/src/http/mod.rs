@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{chat, completions, models, operate, train};
+use crate::api::{chat, completions, models, operate, pause, train};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -17,11 +17,14 @@ pub mod listen;
 
 /// All routes over shared state.
 pub fn router(app: Arc<App>) -> Router {
-    let v1 = Router::new()
+    let guarded = Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/completions", post(completions::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/pause", post(pause::pause))
+        .route("/resume", post(pause::resume))
+        .route("/is_paused", get(pause::is_paused))
         .route("/v1/train/start", post(train::start))
         .route("/v1/train/pause", post(train::pause))
         .route("/v1/train/resume", post(train::resume))
@@ -30,7 +33,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_key))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_origin));
     Router::new()
-        .merge(v1)
+        .merge(guarded)
         .route("/health", get(operate::health))
         .route("/metrics", get(operate::metrics))
         .route("/openapi.json", get(operate::openapi))

@@ -65,6 +65,8 @@ pub struct Plan {
     pub intent: Option<Intent>,
     /// Prefix-cache tenant.
     pub cache_salt: Option<String>,
+    /// Lower is served earlier.
+    pub priority: i32,
 }
 
 /// Checks a chat request.
@@ -239,6 +241,7 @@ fn build(
         outputs,
         intent: fields.store.unwrap_or(true).then_some(intent),
         cache_salt: fields.cache_salt.take(),
+        priority: fields.priority.unwrap_or(0),
     })
 }
 

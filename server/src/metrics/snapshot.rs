@@ -72,6 +72,16 @@ impl Snapshot<'_> {
         );
         self.counter("vllm:num_preemptions_total", "Preemptions.", stats.preemptions);
         self.counter("svs_publishes_total", "Weight publishes.", stats.publishes);
+        self.counter(
+            "svs_integrity_checks_total",
+            "Integrity checks of the idle engine.",
+            stats.integrity_checks,
+        );
+        self.counter(
+            "svs_integrity_failures_total",
+            "Integrity checks that found an inconsistency.",
+            stats.integrity_failures,
+        );
         self.counter("svs_engine_steps_total", "Engine steps.", stats.steps);
     }
 

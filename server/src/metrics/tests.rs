@@ -11,6 +11,7 @@ fn the_exposition_has_every_name_with_its_value() {
         kv_blocks_used: 1,
         kv_blocks_total: 4,
         version: 7,
+        integrity_failures: 1,
         ..Default::default()
     };
     let mut status = TrainStatus {
@@ -30,6 +31,8 @@ fn the_exposition_has_every_name_with_its_value() {
         format!("vllm:inter_token_latency_seconds_count{labels} 0"),
         format!("vllm:e2e_request_latency_seconds_count{labels} 0"),
         format!("svs_weight_version{labels} 7"),
+        format!("svs_integrity_checks_total{labels} 0"),
+        format!("svs_integrity_failures_total{labels} 1"),
         format!("svs_trajectories_logged_total{labels} 3"),
         format!("trainer_step{labels} 5"),
         format!("trainer_solve_accuracy{labels} 0.5"),

@@ -4,5 +4,6 @@ mod bad_input;
 mod generate;
 mod harness;
 mod operate;
+mod pause;
 mod stream;
 mod trajectories;

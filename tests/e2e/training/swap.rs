@@ -27,6 +27,7 @@ fn request(engine: &EngineHandle, seed: u64) -> GenerateRequest {
         weights: None,
         cache_salt: None,
         resume: Vec::new(),
+        priority: 0,
     }
 }
 

@@ -6,6 +6,7 @@ mod report;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use svs_engine::request::BACKGROUND_PRIORITY;
 use svs_engine::text::TextError;
 use svs_engine::{EngineError, EngineHandle, GenerateRequest, SamplingParams};
 use svs_verifier::{MathOptions, grade_math};
@@ -190,6 +191,7 @@ fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize)
         weights: config.weights.clone(),
         cache_salt: None,
         resume: Vec::new(),
+        priority: BACKGROUND_PRIORITY,
     }
 }
 

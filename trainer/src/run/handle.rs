@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
 
+use super::claim::claim;
 use super::control::Control;
-use super::open::run_id;
 use super::runner::{Runner, Surroundings};
 use super::{TrainConfig, TrainError, TrainStatus};
 use crate::log::TrajectoryLog;
@@ -47,13 +47,13 @@ impl TrainerHandle {
     /// [`TrainError::Config`], [`TrainError::State`], [`TrainError::Run`].
     pub fn start(&self, config: TrainConfig, resume: bool) -> Result<TrainStatus, TrainError> {
         config.validate()?;
-        let run_id = run_id(&self.surroundings.runs, &config, resume)?;
-        self.control.claim(&run_id, config.steps)?;
+        let named = claim(&self.surroundings.runs, &config, resume)?;
+        self.control.claim(&named.0, config.steps)?;
         let opened = Runner::open(
             Arc::clone(&self.surroundings),
             Arc::clone(&self.control),
             config,
-            run_id,
+            named,
             resume,
         );
         let runner = opened.inspect_err(|error| self.control.end(Err(error.clone())))?;

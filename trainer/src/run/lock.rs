@@ -15,20 +15,27 @@ const CLIENTS_LOCK: &str = "trajectories.lock";
 /// What keeps other processes off a run while it lives.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _files: Vec<File>,
+    files: Vec<File>,
 }
 
 impl RunLock {
-    /// Locks the run in `folder`; with `clients`, also the trajectories of all runs beside it.
+    /// Locks the run in `folder`.
     ///
     /// # Errors
     /// [`TrainError::State`] if another process has the lock, [`TrainError::Run`] if the file cannot be made.
-    pub(super) fn take(runs: &Path, folder: &Path, clients: bool) -> Result<Self, TrainError> {
-        let mut files = vec![lock(&folder.join(RUN_LOCK), "the run")?];
-        if clients {
-            files.push(lock(&runs.join(CLIENTS_LOCK), "training on clients' trajectories")?);
-        }
-        Ok(Self { _files: files })
+    pub(super) fn take(folder: &Path) -> Result<Self, TrainError> {
+        let files = vec![lock(&folder.join(RUN_LOCK), "the run")?];
+        Ok(Self { files: files })
+    }
+
+    /// Locks the trajectories of all runs in `runs` too.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) fn take_clients(&mut self, runs: &Path) -> Result<(), TrainError> {
+        self.files
+            .push(lock(&runs.join(CLIENTS_LOCK), "training on clients' trajectories")?);
+        Ok(())
     }
 }
 
@@ -57,7 +64,13 @@ mod tests {
         folders
             .iter()
             .for_each(|folder| std::fs::create_dir(folder).expect("made"));
-        let take = |at: usize, clients| RunLock::take(runs.path(), &folders[at], clients);
+        let take = |at: usize, clients: bool| {
+            let mut lock = RunLock::take(&folders[at])?;
+            if clients {
+                lock.take_clients(runs.path())?;
+            }
+            Ok::<_, TrainError>(lock)
+        };
         let first = take(0, true).expect("free");
         assert!(matches!(take(0, false), Err(TrainError::State(_))));
         assert!(matches!(take(1, true), Err(TrainError::State(_))));

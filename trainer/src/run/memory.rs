@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use svs_engine::Precision;
 
 use super::{TrainConfig, TrainError};
 use crate::svs::band::Score;
@@ -26,6 +27,12 @@ pub struct Memory {
     pub step: u64,
     /// The configuration the run was started with.
     pub config: TrainConfig,
+    /// Storage of the serving weights, which the run samples and computes gradients with.
+    #[serde(default)]
+    pub weights: Option<Precision>,
+    /// Storage of keys and values.
+    #[serde(default)]
+    pub kv: Option<Precision>,
     /// Groups of own rollouts trained on, with their size; members are `<group>#0` and so on.
     pub consumed_groups: Vec<(String, u32)>,
     /// Ids of client trajectories trained on.
@@ -44,6 +51,8 @@ impl Memory {
         Self {
             step: 0,
             config,
+            weights: None,
+            kv: None,
             consumed_groups,
             consumed,
             cursor: 0,
@@ -77,6 +86,26 @@ impl Memory {
             graded: score.graded,
         };
         self.visits.entry(problem.to_owned()).or_default().push(visit);
+    }
+
+    /// Notes the storage of serving weights and of keys and values, which a resumed run keeps: others sample other tokens.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming `weights` or `kv`.
+    pub fn adopt_precision(&mut self, weights: Precision, kv: Precision) -> Result<(), TrainError> {
+        for (field, kept, now) in [("weights", &mut self.weights, weights), ("kv", &mut self.kv, kv)] {
+            let before = *kept.get_or_insert(now);
+            if before != now {
+                let reason = format!(
+                    "the run was started with --{field} {}; a resumed run keeps it, and the engine has {}",
+                    before.name(),
+                    now.name()
+                );
+                let field = field.into();
+                return Err(TrainError::Config { field, reason });
+            }
+        }
+        Ok(())
     }
 
     /// Takes over `config` for the rest of the run. Only its length, its checkpoints and its evaluation may differ.
@@ -119,6 +148,28 @@ pub fn member_id(group: &str, at: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resumed_run_keeps_the_precision_of_weights_and_kv() {
+        let mut memory = Memory::new(TrainConfig::default());
+        let (half, full) = (Precision::Bf16, Precision::F32);
+        for (weights, kv, refused) in [
+            (half, full, None),
+            (half, full, None),
+            (full, full, Some("weights")),
+            (half, half, Some("kv")),
+            (half, full, None),
+        ] {
+            match (memory.adopt_precision(weights, kv), refused) {
+                (Ok(()), None) => {}
+                (Err(TrainError::Config { field, reason }), Some(expected)) => {
+                    assert_eq!(field, expected);
+                    assert!(reason.contains("bf16") && reason.contains("f32"), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 
     #[test]
     fn a_resumed_run_may_get_longer_but_not_different() {

@@ -1,6 +1,7 @@
 //! The training loop and its controls: config, thread, status.
 
 mod batch;
+mod claim;
 mod clients;
 pub mod config;
 mod control;

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use svs_engine::WeightSet;
 
+use super::claim::CONFIG_FILE;
 use super::config::ProblemSource;
 use super::control::Control;
 use super::history::History;
@@ -17,56 +18,8 @@ use super::{TrainConfig, TrainError, source};
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
 
-/// The file that makes a folder a run.
-const CONFIG_FILE: &str = "config.toml";
-
-/// The id of the run that `config` starts or resumes: its own, else the first free (or the last taken) of
-/// `<recipe>-seed<seed>`, `…-2`, `…-3`.
-///
-/// # Errors
-/// [`TrainError::State`] if it exists and shall not be resumed, or the other way round.
-pub(super) fn run_id(runs: &Path, config: &TrainConfig, resume: bool) -> Result<String, TrainError> {
-    let exists = |id: &str| runs.join(id).join(CONFIG_FILE).exists();
-    let base = config.run_name();
-    let taken: Vec<String> = match config.run_id {
-        Some(_) => std::iter::once(base.clone()).filter(|id| exists(id)).collect(),
-        None => numbered(&base).take_while(|id| exists(id)).collect(),
-    };
-    let path = runs.join(&base);
-    if path.exists() && !path.is_dir() {
-        let reason = format!("{} is a file", path.display());
-        return Err(TrainError::Config {
-            field: "run_id".into(),
-            reason,
-        });
-    }
-    match (resume, taken.last(), &config.run_id) {
-        (true, Some(last), _) => Ok(last.clone()),
-        (true, None, _) => Err(TrainError::State(format!(
-            "there is no run `{base}` in {} to resume",
-            runs.display()
-        ))),
-        (false, Some(_), Some(_)) => Err(TrainError::State(format!(
-            "run `{base}` exists in {}; resume it or choose another run_id",
-            runs.display()
-        ))),
-        (false, _, _) => Ok(numbered(&base).nth(taken.len()).expect("numbers do not run out")),
-    }
-}
-
-fn numbered(base: &str) -> impl Iterator<Item = String> {
-    let base = base.to_owned();
-    (1u32..).map(move |number| {
-        if number == 1 {
-            base.clone()
-        } else {
-            format!("{base}-{number}")
-        }
-    })
-}
-
 impl Runner {
-    /// Opens a run that [`run_id`] named.
+    /// Opens a run that [`super::claim::claim`] named and locked.
     ///
     /// # Errors
     /// Any [`TrainError`]; nothing has changed then but, perhaps, a folder with nothing but its lock.
@@ -74,7 +27,7 @@ impl Runner {
         around: Arc<Surroundings>,
         control: Arc<Control>,
         config: TrainConfig,
-        run_id: String,
+        (run_id, mut lock): (String, RunLock),
         resume: bool,
     ) -> Result<Self, TrainError> {
         let config = TrainConfig {
@@ -88,12 +41,9 @@ impl Runner {
         let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
         let held_out = source::held_out(&config)?;
         let folder = around.runs.join(&run_id);
-        fs::create_dir_all(&folder).map_err(|error| file_error(&folder, &error))?;
-        let lock = RunLock::take(
-            &around.runs,
-            &folder,
-            config.problems.source == ProblemSource::Trajectories,
-        )?;
+        if config.problems.source == ProblemSource::Trajectories {
+            lock.take_clients(&around.runs)?;
+        }
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
         let storage = around.engine.config().storage();
         let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(storage);
@@ -108,6 +58,7 @@ impl Runner {
             memory.adopt(config.clone())?;
             saved = Some(restored.step);
         }
+        memory.adopt_precision(precision, around.engine.config().kv)?;
         if resume {
             if saved.is_none() {
                 tracing::warn!("run `{run_id}` has no checkpoint: it starts from the beginning");

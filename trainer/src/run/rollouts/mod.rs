@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use svs_engine::request::Choice;
+use svs_engine::request::{BACKGROUND_PRIORITY, Choice};
 use svs_engine::text::ChatMessage;
 use svs_engine::{Completion, EngineHandle, GenerateRequest, SamplingParams};
 use svs_verifier::{MathOptions, grade_math};
@@ -100,6 +100,7 @@ impl EngineRollouts<'_> {
             weights: None,
             cache_salt: None,
             resume: Vec::new(),
+            priority: BACKGROUND_PRIORITY,
         }
     }
 

@@ -1,0 +1,51 @@
+//! Who runs and who waits, by the simulator's own accounting.
+
+use std::collections::BTreeMap;
+
+use super::world::{Flow, World};
+use crate::scheduler::{SeqId, StepPlan};
+
+/// Steps that a sequence may go without rows while it could have had some.
+const MOST_IDLE: usize = 2500;
+
+impl World {
+    /// Notes who runs since the last step, who was overtaken and who had nothing to do.
+    pub(super) fn note_places(&mut self, plan: &StepPlan) -> Result<(), String> {
+        let mut heads: BTreeMap<SeqId, SeqId> = BTreeMap::new();
+        for (id, expected) in self.alive.iter().filter(|(_, expected)| !expected.forked) {
+            heads.entry(expected.group).or_insert(*id);
+        }
+        let held = self.flow == Flow::Draining;
+        let mut admitted = Vec::new();
+        for (id, expected) in &mut self.alive {
+            let runs = self.scheduler.is_running(*id);
+            if runs && !expected.running {
+                if held && !expected.started {
+                    return Err(format!("sequence {id} starts while new ones are held back"));
+                }
+                admitted.push(*id);
+                expected.started = true;
+            }
+            expected.running = runs;
+        }
+        for (id, expected) in &mut self.alive {
+            let ready = expected.forked || heads.get(&expected.group) == Some(id);
+            let could = ready && (!held || expected.started);
+            let planned = plan.rows.iter().any(|rows| rows.id == *id);
+            if could && !expected.running {
+                let ahead = admitted.iter().filter(|other| *other > id).count();
+                expected.overtaken += u32::try_from(ahead).unwrap_or(u32::MAX);
+            }
+            expected.idle = if could && !planned { expected.idle + 1 } else { 0 };
+            self.tally.most_overtaken = self.tally.most_overtaken.max(expected.overtaken);
+            self.tally.most_idle_steps = self.tally.most_idle_steps.max(expected.idle);
+            if expected.overtaken > self.limits.max_overtakes {
+                return Err(format!("sequence {id} was overtaken {} times", expected.overtaken));
+            }
+            if expected.idle > MOST_IDLE {
+                return Err(format!("sequence {id} had no rows for {MOST_IDLE} steps"));
+            }
+        }
+        Ok(())
+    }
+}

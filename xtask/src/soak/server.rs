@@ -1,0 +1,112 @@
+//! The server under test: the real binary as a child process.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+
+use super::Options;
+use crate::repo;
+
+/// Longest stop that is asked of it.
+const STOP_TIME: Duration = Duration::from_secs(60);
+
+/// A running `svs serve`; dropping it kills it.
+pub(super) struct Server {
+    child: Child,
+    url: String,
+    _runs: tempfile::TempDir,
+}
+
+impl Server {
+    /// Builds the binary unless one is given, and starts it on a free port.
+    pub(super) fn start(options: &Options) -> anyhow::Result<Self> {
+        let binary = match &options.binary {
+            Some(binary) => binary.clone(),
+            None => build()?,
+        };
+        let runs = tempfile::tempdir().context("no folder for the run")?;
+        let mut command = Command::new(&binary);
+        command
+            .args([
+                "serve",
+                "--port",
+                "0",
+                "--rehearse-swaps",
+                &options.swap_seconds.to_string(),
+            ])
+            .arg("--runs")
+            .arg(runs.path())
+            .args(options.model.iter().flat_map(|model| ["--model", model]))
+            .env("SVS_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let at = line.find("http://")?;
+            Some(line[at..].split_whitespace().next()?.to_owned())
+        });
+        // What it says later must not fill the pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+        let Some(url) = url else {
+            let _ = child.kill();
+            bail!("{} did not say where it listens", binary.display());
+        };
+        Ok(Self {
+            child,
+            url,
+            _runs: runs,
+        })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Resident memory.
+    pub(super) fn rss_bytes(&self) -> anyhow::Result<f64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| format!("{path}: the server has ended"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
+        Ok(kilobytes.with_context(|| format!("{path} has no VmRSS"))? * 1024.0)
+    }
+
+    /// Asks it to stop; whether it then ended by itself and without a complaint.
+    pub(super) fn stop(&mut self) -> anyhow::Result<bool> {
+        repo::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        let deadline = Instant::now() + STOP_TIME;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(ExitStatus::success(&status));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(["build", "--release", "--workspace", "--bin", "svs"])
+        .current_dir(repo::root());
+    repo::run(&mut command)?;
+    let binary = repo::target().join("release").join("svs");
+    ensure!(binary.is_file(), "{} was not built", binary.display());
+    Ok(binary)
+}
