@@ -54,7 +54,7 @@ fn swap(stack: &Stack) -> Result<(), svs_engine::EngineError> {
     let (model, config) = (&stack.model, stack.engine.config());
     let version = stack.engine.weights().policy().version + 1;
     let began = Instant::now();
-    let set = WeightSet::pack_as(config.weights, &model.config, &model.params, version, "rehearsed");
+    let set = WeightSet::pack_as(config.storage(), &model.config, &model.params, version, "rehearsed");
     let packed = began.elapsed();
     let report = stack.engine.publish(Arc::new(set), config.in_flight)?;
     tracing::debug!(

@@ -58,7 +58,7 @@ impl Runner {
             memory.adopt(config.clone())?;
             saved = Some(restored.step);
         }
-        memory.adopt_precision(precision, around.engine.config().kv)?;
+        memory.adopt_precision(storage.weights, storage.kv)?;
         if resume {
             if saved.is_none() {
                 tracing::warn!("run `{run_id}` has no checkpoint: it starts from the beginning");

@@ -79,7 +79,7 @@ fn an_aborting_pause_returns_what_there_is() {
     let requests = requests();
     let never = run(EngineConfig::default(), &requests);
     let mut engine = engine(EngineConfig {
-        max_num_seqs: 5,
+        max_num_seqs: 2,
         ..EngineConfig::default()
     });
     let (mut pause, observed) = Pause::new();
@@ -116,7 +116,8 @@ fn a_paused_engine_bounds_its_queue_forgets_callers_and_stops_in_time() {
             max_waiting: 4,
             ..EngineConfig::default()
         });
-        let running = handle.submit(request("abc", 1, 200)).expect("room");
+        let mut running = handle.submit(request("abc", 1, 200)).expect("room");
+        running.blocking_next().expect("it has started");
         runtime.block_on(handle.pause(mode, false)).expect("pauses");
         assert!(handle.is_paused());
         // Under `wait` it is done, under `abort` ended, under `keep` it may be somewhere between.
