@@ -115,7 +115,7 @@ mod tests {
             n: 3,
             sampling: SamplingParams {
                 seed: Some(seed),
-                max_tokens: 40,
+                max_tokens: 12,
                 ignore_eos: true,
                 ..SamplingParams::default()
             },
@@ -123,7 +123,7 @@ mod tests {
         };
         let results = |engine: &EngineHandle| {
             let mut results = Vec::new();
-            run(engine, (0..30).map(request), 8, |at, completion| {
+            run(engine, (0..8).map(request), 4, |at, completion| {
                 results.push((at, completion));
                 Ok::<(), EngineError>(())
             })
@@ -137,7 +137,7 @@ mod tests {
         let paused = std::thread::scope(|scope| {
             let running = scope.spawn(|| results(&engine));
             let mut pauses = 0;
-            while !running.is_finished() && pauses < 20 {
+            while !running.is_finished() && pauses < 4 {
                 runtime.block_on(engine.pause(PauseMode::Abort, false)).expect("pauses");
                 runtime.block_on(engine.resume()).expect("resumes");
                 pauses += 1;
