@@ -20,8 +20,8 @@ fn tokens(events: &[Value]) -> Vec<Value> {
 }
 
 fn finish_reason(events: &[Value]) -> &Value {
-    let reasons = events.iter().map(|event| &event["choices"][0]["finish_reason"]);
-    reasons.filter(|reason| reason.is_string()).next_back().unwrap()
+    let mut reasons = events.iter().map(|event| &event["choices"][0]["finish_reason"]);
+    reasons.rfind(|reason| reason.is_string()).unwrap()
 }
 
 #[test]

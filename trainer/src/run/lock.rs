@@ -25,7 +25,7 @@ impl RunLock {
     /// [`TrainError::State`] if another process has the lock, [`TrainError::Run`] if the file cannot be made.
     pub(super) fn take(folder: &Path) -> Result<Self, TrainError> {
         let files = vec![lock(&folder.join(RUN_LOCK), "the run")?];
-        Ok(Self { files: files })
+        Ok(Self { files })
     }
 
     /// Locks the trajectories of all runs in `runs` too.
