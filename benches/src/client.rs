@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Largest answer.
 const MOST_BYTES: u64 = 64 << 20;
+/// Largest share of tokens that may lack a logprob: llama-server leaves out those of tokens that end inside a character.
+const MOST_MISSING: f64 = 0.2;
 /// Environment variable with the bearer token of servers that ask for one.
 const API_KEY: &str = "OPENAI_API_KEY";
 
@@ -34,7 +36,7 @@ pub struct Sampling {
 pub struct Choice {
     /// Token ids, of servers that tell them.
     pub ids: Option<Vec<u64>>,
-    /// Of each sampled token, nats.
+    /// Of the sampled tokens, nats; a server may leave some out.
     pub logprobs: Vec<f64>,
 }
 
@@ -133,14 +135,23 @@ impl Client {
 /// The choices of an answer, each of exactly `max_tokens` tokens.
 ///
 /// # Errors
-/// A choice of another length, or logprobs that cannot be read.
+/// A choice of another length, or logprobs that cannot be read or of which more than a few are missing.
 pub fn choices(answer: &str, max_tokens: usize) -> anyhow::Result<Vec<Choice>> {
     let answer: Value = serde_json::from_str(answer).context("the answer is no JSON")?;
-    let choices = answer["choices"].as_array().context("the answer has no choices")?;
-    choices.iter().map(|entry| choice(entry, max_tokens)).collect()
+    let entries = answer["choices"].as_array().context("the answer has no choices")?;
+    // llama-server counts the tokens of the first choice only.
+    let counted = answer["usage"]["completion_tokens"].as_u64();
+    let expected = [max_tokens, max_tokens * entries.len()];
+    if let Some(counted) = counted.filter(|counted| !expected.iter().any(|tokens| *tokens as u64 == *counted)) {
+        bail!("an answer of {counted} tokens, which is neither of {expected:?}");
+    }
+    let choices = entries.iter().map(|entry| choice(entry, max_tokens));
+    choices.collect()
 }
 
 fn choice(entry: &Value, max_tokens: usize) -> anyhow::Result<Choice> {
+    let ended = &entry["finish_reason"];
+    ensure!(ended == "length", "a choice ended by {ended} instead of its length");
     let logprobs = &entry["logprobs"];
     // llama-server answers text completions with the logprobs of chat completions.
     let content = logprobs["content"].as_array();
@@ -150,10 +161,10 @@ fn choice(entry: &Value, max_tokens: usize) -> anyhow::Result<Choice> {
     };
     let logprobs: Option<Vec<f64>> = listed.into_iter().map(Value::as_f64).collect();
     let logprobs = logprobs.context("a token has no logprob")?;
+    let present = logprobs.len();
     ensure!(
-        logprobs.len() == max_tokens,
-        "an answer has {} tokens with logprobs instead of {max_tokens}",
-        logprobs.len()
+        present <= max_tokens && present as f64 >= (1.0 - MOST_MISSING) * max_tokens as f64,
+        "a choice has {present} logprobs for {max_tokens} tokens"
     );
     let told: Option<Vec<&Value>> = match content {
         Some(tokens) => tokens.iter().map(|token| token.get("id")).collect(),

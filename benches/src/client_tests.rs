@@ -1,10 +1,11 @@
 use super::*;
 
-const LEGACY: &str = r#"{"choices": [{"text": "ab", "token_ids": [5, 6],
+const LEGACY: &str = r#"{"choices": [{"text": "ab", "finish_reason": "length", "token_ids": [5, 6],
     "logprobs": {"tokens": ["a", "b"], "token_logprobs": [-0.5, -1.0]}}]}"#;
-const CHAT: &str = r#"{"choices": [{"text": "ab",
+const CHAT: &str = r#"{"choices": [{"text": "ab", "finish_reason": "length",
     "logprobs": {"content": [{"id": 5, "logprob": -0.5}, {"id": 6, "logprob": -1}]}}]}"#;
-const BARE: &str = r#"{"choices": [{"text": "ab", "logprobs": {"token_logprobs": [-0.5, -1.0]}}]}"#;
+const BARE: &str =
+    r#"{"choices": [{"text": "ab", "finish_reason": "length", "logprobs": {"token_logprobs": [-0.5, -1.0]}}]}"#;
 
 #[test]
 fn both_shapes_of_logprobs_are_read() {
@@ -19,17 +20,35 @@ fn both_shapes_of_logprobs_are_read() {
 
 #[test]
 fn an_answer_of_another_length_is_refused() {
-    for (answer, complaint) in [
-        (LEGACY, "2 tokens with logprobs instead of 3"),
-        (r#"{"choices": [{"text": "ab"}]}"#, "0 tokens with logprobs"),
-        (
-            r#"{"choices": [{"logprobs": {"token_logprobs": [null, -1, -1]}}]}"#,
-            "no logprob",
-        ),
-        (r#"{"error": {}}"#, "no choices"),
-        ("nonsense", "no JSON"),
+    let ends = |reason: &str| LEGACY.replace("length", reason);
+    let counts = |tokens: usize| {
+        LEGACY.replace(
+            "{\"choices\"",
+            &format!("{{\"usage\": {{\"completion_tokens\": {tokens}}}, \"choices\""),
+        )
+    };
+    for (answer, max_tokens, complaint) in [
+        (LEGACY.to_owned(), 3, "2 logprobs for 3 tokens"),
+        (LEGACY.to_owned(), 1, "2 logprobs for 1 tokens"),
+        (ends("stop"), 2, "ended by \"stop\""),
+        (counts(1), 2, "an answer of 1 tokens"),
+        (LEGACY.replace("-1.0", "null"), 2, "no logprob"),
+        (r#"{"error": {}}"#.to_owned(), 2, "no choices"),
+        ("nonsense".to_owned(), 2, "no JSON"),
     ] {
-        let refusal = choices(answer, 3).unwrap_err().to_string();
+        let refusal = choices(&answer, max_tokens).unwrap_err().to_string();
         assert!(refusal.contains(complaint), "{answer}: {refusal}");
     }
+    assert!(choices(&counts(2), 2).is_ok());
+}
+
+#[test]
+fn a_few_logprobs_may_be_missing() {
+    let tokens: Vec<String> = (0..9).map(|id| format!(r#"{{"id": {id}, "logprob": -1}}"#)).collect();
+    let answer = format!(
+        r#"{{"choices": [{{"finish_reason": "length", "logprobs": {{"content": [{}]}}}}]}}"#,
+        tokens.join(", ")
+    );
+    assert_eq!(choices(&answer, 10).unwrap()[0].logprobs.len(), 9);
+    assert!(choices(&answer, 12).is_err());
 }

@@ -171,8 +171,8 @@ fn start_servers(arguments: &Arguments, layout: &Layout) -> anyhow::Result<Vec<(
 fn http_heat<'a>(servers: &'a [(Server, Grouping)], prompts: &'a Prompts) -> Option<Heat<'a>> {
     let contestants = servers.iter().map(|(server, grouping)| {
         let run: Run<'a> = Box::new(move |round| {
-            let rate = rollouts::run(&server.client, *grouping, prompts, round)?;
-            Ok(vec![(Row::Http, measure::Figures::of_peer(rate))])
+            let figures = rollouts::run(&server.client, *grouping, prompts, round)?;
+            Ok(vec![(Row::Http, figures)])
         });
         (server.contestant.clone(), run)
     });

@@ -18,6 +18,8 @@ pub struct Figures {
     /// What else svs tells of its own runs.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub shares: Option<SvsShares>,
+    /// Sampled tokens that came without the logprob asked for.
+    pub missing_logprobs: usize,
 }
 
 /// Shares of the machine's limits, which `svs bench` measures beside each run.
@@ -38,6 +40,7 @@ impl Figures {
         Self {
             tokens_per_second,
             shares: Some(shares),
+            missing_logprobs: 0,
         }
     }
 
@@ -45,6 +48,7 @@ impl Figures {
         Self {
             tokens_per_second,
             shares: None,
+            missing_logprobs: 0,
         }
     }
 }

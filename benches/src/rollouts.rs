@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use serde_json::Value;
 
 use crate::client::{Choice, Client, Prompt, Sampling, choices};
+use crate::measure::Figures;
 
 /// Problems at once.
 const PROBLEMS: usize = 8;
@@ -125,7 +126,7 @@ impl Grouping {
 ///
 /// # Errors
 /// A refused request, or an answer without exactly the tokens and logprobs asked for.
-pub fn run(client: &Client, grouping: Grouping, prompts: &Prompts, round: usize) -> anyhow::Result<f64> {
+pub fn run(client: &Client, grouping: Grouping, prompts: &Prompts, round: usize) -> anyhow::Result<Figures> {
     let (requests, samples) = match grouping {
         Grouping::OneRequest => (1, SAMPLES),
         Grouping::RequestPerSample => (SAMPLES, 1),
@@ -151,6 +152,7 @@ pub fn run(client: &Client, grouping: Grouping, prompts: &Prompts, round: usize)
             .collect()
     });
     let seconds = began.elapsed().as_secs_f64();
+    let mut logprobs = 0;
     for answer in answers {
         let choices = choices(&answer?, MAX_TOKENS)?;
         ensure!(
@@ -158,8 +160,13 @@ pub fn run(client: &Client, grouping: Grouping, prompts: &Prompts, round: usize)
             "{} choices instead of {samples}",
             choices.len()
         );
+        logprobs += choices.iter().map(|choice| choice.logprobs.len()).sum::<usize>();
     }
-    Ok((SEQUENCES * MAX_TOKENS) as f64 / seconds)
+    let tokens = SEQUENCES * MAX_TOKENS;
+    Ok(Figures {
+        missing_logprobs: tokens.saturating_sub(logprobs),
+        ..Figures::of_peer(tokens as f64 / seconds)
+    })
 }
 
 #[cfg(test)]
