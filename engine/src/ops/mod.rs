@@ -7,6 +7,7 @@ pub(crate) mod attention;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod gemm;
+mod lane;
 mod limits;
 pub(crate) mod logsumexp;
 pub(crate) mod norm;
@@ -16,6 +17,7 @@ pub(crate) mod simd;
 mod team;
 
 pub use exp::exp;
+pub use lane::behind_serving;
 pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
 pub use team::Team;

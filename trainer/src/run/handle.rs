@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
+use svs_engine::ops::{Team, behind_serving};
 
 use super::claim::claim;
 use super::control::Control;
@@ -58,9 +59,10 @@ impl TrainerHandle {
         );
         let runner = opened.inspect_err(|error| self.control.end(Err(error.clone())))?;
         let control = Arc::clone(&self.control);
+        let train_share = runner.memory.config.train_share;
         let body = move || {
             // A panic is a bug, but one in the trainer must not take the server with it or leave the run "running".
-            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| runner.run()));
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run_behind(train_share, runner)));
             control.end(outcome.unwrap_or_else(|_| Err(TrainError::Run("the trainer panicked; see the log".into()))));
         };
         let spawned = std::thread::Builder::new().name("trainer".into()).spawn(body);
@@ -121,4 +123,12 @@ impl TrainerHandle {
         }
         self.status()
     }
+}
+
+/// Runs on this thread and a team of its own, both behind the threads that serve.
+fn run_behind(share: f64, runner: Runner) -> Result<(), TrainError> {
+    behind_serving(share)?;
+    let team =
+        Team::new(None).map_err(|error| TrainError::Run(format!("cannot start the trainer's threads: {error}")))?;
+    team.install(|| runner.run())
 }

@@ -116,7 +116,9 @@ impl Memory {
         let keyed = |config: &TrainConfig| serde_json::to_value(config).expect("plain values serialise");
         let (before, now) = (keyed(&self.config), keyed(&config));
         let sections = before.as_object().expect("a struct is an object").keys();
-        for section in sections.filter(|section| !["steps", "checkpoint", "eval"].contains(&section.as_str())) {
+        for section in
+            sections.filter(|section| !["steps", "train_share", "checkpoint", "eval"].contains(&section.as_str()))
+        {
             if before[section] != now[section] {
                 let reason = format!("the run was started with {}; a resumed run keeps it", before[section]);
                 return Err(TrainError::Config {

@@ -56,6 +56,9 @@ fn unknown_keys_are_refused_in_every_section() {
 fn values_out_of_range_are_named() {
     let cases = [
         ("steps = 0", "steps"),
+        ("train_share = 0.0", "train_share"),
+        ("train_share = 0.6", "train_share"),
+        ("train_share = nan", "train_share"),
         ("run_id = \"../up\"", "run_id"),
         ("run_id = \"\"", "run_id"),
         ("[rollout]\nn = 1", "rollout.n"),

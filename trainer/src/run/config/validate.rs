@@ -45,6 +45,9 @@ impl TrainConfig {
                 ));
             }
         }
+        if !(self.train_share > 0.0 && self.train_share <= 0.5) {
+            return Err(refuse("train_share", "must be above 0 and at most 0.5"));
+        }
         self.svs.validate().map_err(|(field, reason)| refuse(field, reason))?;
         if let Some(prompts) = &self.prompts {
             prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
