@@ -60,6 +60,8 @@ pub(super) struct Pause {
     mode: Option<PauseMode>,
     /// Drop all KV as soon as nothing steps.
     clear: bool,
+    /// Number of the last order obeyed.
+    order: u64,
     observed: watch::Sender<Observed>,
 }
 
@@ -69,6 +71,7 @@ impl Pause {
         let pause = Self {
             mode: None,
             clear: false,
+            order: 0,
             observed,
         };
         (pause, receiver)
@@ -81,7 +84,7 @@ impl Pause {
         if mode == Some(PauseMode::Abort) {
             engine.abort_everything();
         }
-        self.observed.send_modify(|observed| observed.order = order);
+        self.order = order;
         self.observe(engine);
     }
 
@@ -104,8 +107,13 @@ impl Pause {
         if flow == Flow::Paused && std::mem::take(&mut self.clear) {
             engine.scheduler.clear_kv();
         }
+        // Number and state change at once: the state after an order must not be taken for the one before it.
+        let now = Observed {
+            order: self.order,
+            flow,
+        };
         self.observed
-            .send_if_modified(|observed| std::mem::replace(&mut observed.flow, flow) != flow);
+            .send_if_modified(|observed| std::mem::replace(observed, now) != now);
     }
 
     pub(super) fn mark(&self, stats: EngineStats) -> EngineStats {
