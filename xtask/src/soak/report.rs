@@ -60,7 +60,7 @@ pub(super) fn conclude(samples: &[Sample], outcomes: &Outcomes, swap_seconds: u6
             format!("{swaps} of {possible:.0} possible"),
             swaps >= LEAST_SWAPS * possible,
         ),
-        ("tokens/s at the start", format!("{start:.0}"), true),
+        ("tokens/s at the start", format!("{start:.0}"), start > 0.0),
         ("tokens/s at the end", format!("{end:.0}"), true),
         (
             "end / start, relative to the multiply-add loop",

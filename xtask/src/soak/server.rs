@@ -32,6 +32,8 @@ impl Server {
         command
             .args([
                 "serve",
+                "--served-model-name",
+                "*",
                 "--port",
                 "0",
                 "--rehearse-swaps",
