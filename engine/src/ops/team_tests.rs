@@ -23,7 +23,7 @@ fn every_piece_runs_once() {
 }
 
 #[test]
-fn sleeping_helpers_come_back() {
+fn sleeping_threads_come_back() {
     let team = Team::new(Some(3)).expect("threads");
     team.install(|| {
         for pause in [0, 50, 150, 2000] {
