@@ -28,8 +28,8 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Name of the run and of its folder; `None` makes one of recipe and seed.
     pub run_id: Option<String>,
-    /// Share of each core that training keeps while requests are being served, above 0 to 0.5; it has all that serving
-    /// leaves.
+    /// Share of each core that training keeps while requests are being served, above 0 to 0.5 (as much as serving); it has
+    /// all that serving leaves.
     pub train_share: f64,
     /// Where problems come from.
     pub problems: ProblemsConfig,
@@ -58,7 +58,7 @@ impl Default for TrainConfig {
             steps: 20,
             seed: 0,
             run_id: None,
-            train_share: 0.1,
+            train_share: 0.5,
             problems: ProblemsConfig::default(),
             prompts: None,
             rollout: RolloutConfig::default(),
