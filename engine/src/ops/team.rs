@@ -191,7 +191,7 @@ impl Team {
         while shared.active.load(SeqCst) != 0 {
             turns = turns.saturating_add(1);
             // A helper that has lost its core needs ours, perhaps.
-            if turns > TURNS * TURNS {
+            if turns > 4 * TURNS {
                 std::thread::yield_now()
             } else {
                 std::hint::spin_loop()
