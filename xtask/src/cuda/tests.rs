@@ -10,7 +10,7 @@ fn the_source_of_the_kernels_is_the_engines() {
     let list = "include_str!(\"kernels/a.cu\"), include_str!(\"kernels/b.cu\"), include_str!(env!(\"X\"))";
     assert_eq!(included(list), ["kernels/a.cu", "kernels/b.cu"]);
     let source = source().unwrap();
-    for name in ["attention", "linear_f32_8", "rms_norm"] {
+    for name in ["attention_f32", "linear_f32_8", "rms_norm"] {
         assert!(source.kernels.iter().any(|kernel| kernel == name), "{name}");
     }
 }
