@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 const TIMEOUT: Duration = Duration::from_secs(600);
 /// Largest answer.
 const MOST_BYTES: u64 = 64 << 20;
-/// Largest share of tokens that may lack a logprob: llama-server leaves out those of tokens that end inside a character.
-const MOST_MISSING: f64 = 0.2;
 /// Environment variable with the bearer token of servers that ask for one.
 const API_KEY: &str = "OPENAI_API_KEY";
 
@@ -135,7 +133,7 @@ impl Client {
 /// The choices of an answer, each of exactly `max_tokens` tokens.
 ///
 /// # Errors
-/// A choice of another length, or logprobs that cannot be read or of which more than a few are missing.
+/// A choice of another length, or logprobs that cannot be read.
 pub fn choices(answer: &str, max_tokens: usize) -> anyhow::Result<Vec<Choice>> {
     let answer: Value = serde_json::from_str(answer).context("the answer is no JSON")?;
     let entries = answer["choices"].as_array().context("the answer has no choices")?;
@@ -163,7 +161,7 @@ fn choice(entry: &Value, max_tokens: usize) -> anyhow::Result<Choice> {
     let logprobs = logprobs.context("a token has no logprob")?;
     let present = logprobs.len();
     ensure!(
-        present <= max_tokens && present as f64 >= (1.0 - MOST_MISSING) * max_tokens as f64,
+        (1..=max_tokens).contains(&present),
         "a choice has {present} logprobs for {max_tokens} tokens"
     );
     let told: Option<Vec<&Value>> = match content {

@@ -28,7 +28,7 @@ fn an_answer_of_another_length_is_refused() {
         )
     };
     for (answer, max_tokens, complaint) in [
-        (LEGACY.to_owned(), 3, "2 logprobs for 3 tokens"),
+        (LEGACY.replace("-0.5, -1.0", ""), 2, "0 logprobs for 2 tokens"),
         (LEGACY.to_owned(), 1, "2 logprobs for 1 tokens"),
         (ends("stop"), 2, "ended by \"stop\""),
         (counts(1), 2, "an answer of 1 tokens"),
@@ -43,12 +43,11 @@ fn an_answer_of_another_length_is_refused() {
 }
 
 #[test]
-fn a_few_logprobs_may_be_missing() {
+fn logprobs_may_be_missing() {
     let tokens: Vec<String> = (0..9).map(|id| format!(r#"{{"id": {id}, "logprob": -1}}"#)).collect();
     let answer = format!(
         r#"{{"choices": [{{"finish_reason": "length", "logprobs": {{"content": [{}]}}}}]}}"#,
         tokens.join(", ")
     );
     assert_eq!(choices(&answer, 10).unwrap()[0].logprobs.len(), 9);
-    assert!(choices(&answer, 12).is_err());
 }
