@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::device::{CudaMode, Device};
+use crate::guide::GuideLimits;
 
 /// Decoder families that one definition covers. They differ only in biases, QK norms and sliding windows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +157,8 @@ pub struct EngineConfig {
     pub max_num_seqs: usize,
     /// Rows (tokens) of one step.
     pub max_num_batched_tokens: usize,
+    /// Rows of one step that score given tokens (`prompt_logprobs`, `score`); each takes a row of logits.
+    pub max_scored_rows: usize,
     /// Sequences that may wait; one more is refused as overloaded.
     pub max_waiting: usize,
     /// Later arrivals that may be admitted ahead of a waiting sequence because their priority is better.
@@ -186,6 +189,8 @@ pub struct EngineConfig {
     pub device: Device,
     /// How it computes there, if that is a CUDA device.
     pub cuda_mode: CudaMode,
+    /// Bounds of guided decoding.
+    pub guides: GuideLimits,
 }
 
 impl EngineConfig {
@@ -204,6 +209,7 @@ impl Default for EngineConfig {
         Self {
             max_num_seqs: 64,
             max_num_batched_tokens: 512,
+            max_scored_rows: 128,
             max_waiting: 4096,
             max_overtakes: 256,
             kv_blocks: None,
@@ -219,6 +225,7 @@ impl Default for EngineConfig {
             kv: Precision::F32,
             device: Device::Cpu,
             cuda_mode: CudaMode::Exact,
+            guides: GuideLimits::default(),
         }
     }
 }

@@ -5,10 +5,13 @@
 //! `train` is the explicit backward over the same ops. `load` reads and writes model files, `text` tokenizes.
 
 pub mod config;
+pub mod control;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod device;
 pub mod error;
+mod gathering;
+pub mod guide;
 pub mod kv;
 pub mod load;
 pub mod model;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::Control;
 use crate::error::EngineError;
+use crate::guide::{CompiledGuide, Guide};
 
 /// Most stop strings of a request.
 pub const MAX_STOPS: usize = 16;
@@ -50,6 +52,9 @@ pub struct SamplingParams {
     pub top_logprobs: u32,
     /// Score the prompt: its tokens' raw logprobs, with so many alternatives each.
     pub prompt_logprobs: Option<u32>,
+    /// What the text must be; ends of sequence come only where it accepts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guide: Option<Guide>,
 }
 
 impl Default for SamplingParams {
@@ -72,6 +77,7 @@ impl Default for SamplingParams {
             logit_bias: Vec::new(),
             top_logprobs: 0,
             prompt_logprobs: None,
+            guide: None,
         }
     }
 }
@@ -95,6 +101,13 @@ pub struct GenerateRequest {
     /// Lower is served earlier; 0 unless the caller says otherwise. [`crate::EngineConfig::max_overtakes`] bounds how
     /// often a request is passed over.
     pub priority: i32,
+    /// `sampling.guide`, compiled. [`crate::EngineHandle::submit`] sees to it; who steps an engine by hand does so.
+    pub guide: Option<CompiledGuide>,
+    /// Judges the choices while they run.
+    pub control: Option<Control>,
+    /// Score `prompt` from this position on, with entropies and at the temperature; nothing is sampled. See
+    /// [`crate::EngineHandle::score`].
+    pub score_from: Option<usize>,
 }
 
 /// Why a choice ended.
@@ -140,6 +153,9 @@ pub struct TokenEvent {
     pub version: u64,
     /// Some KV entry it attended to was written under another version.
     pub mixed_kv: bool,
+    /// A controller put it in; its logprobs are 0, since it was certain. [`crate::EngineHandle::score`] tells what the
+    /// model thinks of it.
+    pub forced: bool,
 }
 
 /// Logprobs of one prompt token.
@@ -151,6 +167,8 @@ pub struct PromptLogprob {
     pub logprob: Option<f32>,
     /// The most likely alternatives.
     pub top: Vec<TopLogprob>,
+    /// Entropy of the distribution it is from, nats; of tokens scored by [`crate::EngineHandle::score`].
+    pub entropy: Option<f32>,
 }
 
 /// What a generation emits, in order per choice.
@@ -158,8 +176,19 @@ pub struct PromptLogprob {
 pub enum Event {
     /// The scored prompt, once, before any token, when `prompt_logprobs` was asked.
     Prompt(Vec<PromptLogprob>),
-    /// A sampled token.
+    /// A sampled or forced token.
     Token(TokenEvent),
+    /// A controller forked a choice: the new one begins with `at` generated tokens of `parent`, not reported again.
+    Forked {
+        /// The new choice.
+        choice: u32,
+        /// The choice it is forked from.
+        parent: u32,
+        /// Tokens shared.
+        at: usize,
+        /// Their text, as far as it is final.
+        text: String,
+    },
     /// A choice ended; `text` is what stop-string matching had held back.
     Finished {
         /// Which choice.
@@ -170,6 +199,8 @@ pub enum Event {
         stop: Option<String>,
         /// Text held back until now.
         text: String,
+        /// Why a controller aborted it, if one did.
+        aborted: Option<String>,
     },
     /// The request failed; nothing follows.
     Failed(EngineError),
@@ -186,10 +217,23 @@ pub struct VersionSpan {
     pub end: u32,
 }
 
+/// Where a forked choice comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForkOrigin {
+    /// Choice it was forked from.
+    pub choice: u32,
+    /// Leading tokens that both share.
+    pub at: usize,
+}
+
 /// One finished choice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// Sampled tokens, a final EOS included.
+    /// Its index: below `n`, or that of a fork.
+    pub index: u32,
+    /// Where it comes from, if it is a fork.
+    pub origin: Option<ForkOrigin>,
+    /// Sampled and forced tokens, a final EOS included.
     pub tokens: Vec<u32>,
     /// Behaviour logprobs, nats, one per token.
     pub logprobs: Vec<f32>,
@@ -209,6 +253,10 @@ pub struct Choice {
     pub spans: Vec<VersionSpan>,
     /// Some token saw KV of another version.
     pub mixed_kv: bool,
+    /// For each token, whether a controller put it in.
+    pub forced: Vec<bool>,
+    /// Why a controller aborted it, if one did.
+    pub aborted: Option<String>,
 }
 
 /// A finished request.
@@ -216,7 +264,7 @@ pub struct Choice {
 pub struct Completion {
     /// The seed used.
     pub seed: u64,
-    /// The choices by index.
+    /// The choices by index, forks after the `n` asked for.
     pub choices: Vec<Choice>,
     /// The scored prompt if asked for.
     pub prompt: Option<Vec<PromptLogprob>>,

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
 use crate::flexible::{Content, Seed, TextOrList};
+use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::sampling::generation_request;
 
 generation_request! {
@@ -22,8 +23,6 @@ generation_request! {
         pub top_logprobs: Option<u32>,
         /// Most tokens to sample per choice; the newer name of `max_tokens`. Default: what the context leaves.
         pub max_completion_tokens: Option<u32>,
-        /// Only `{"type": "text"}`.
-        pub response_format: Option<ResponseFormat>,
     }
 }
 
@@ -35,15 +34,6 @@ pub struct Message {
     pub role: String,
     /// What was said.
     pub content: Content,
-}
-
-/// Shape of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResponseFormat {
-    /// Only `text` is supported.
-    #[serde(rename = "type")]
-    pub kind: String,
 }
 
 /// The answer of the model.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
 use crate::flexible::{Prompt, Seed, TextOrList};
+use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::sampling::generation_request;
 
 generation_request! {

@@ -9,8 +9,10 @@ pub mod completion;
 pub mod control;
 pub mod error;
 mod flexible;
+pub mod guide;
 pub mod models;
 mod sampling;
+pub mod score;
 pub mod train;
 
 pub use chat::{ChatCompletion, ChatCompletionChunk, ChatCompletionRequest};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::common::StreamOptions;
 use crate::flexible::{Seed, TextOrList};
+use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 
 /// Defines a request type: its own fields plus the shared ones, and `take_sampling` that moves the shared ones out.
 macro_rules! generation_request {
@@ -51,6 +52,19 @@ macro_rules! shared_fields {
             ignore_eos: Option<bool>,
             /// Token id (as a string) to a value in [-100, 100] that is added to its logit.
             logit_bias: Option<BTreeMap<String, f64>>,
+            /// What the text must be: `text` (anything), `json_object` or `json_schema`. At most one of this field,
+            /// `structured_outputs` and the `guided_` fields may rule.
+            response_format: Option<ResponseFormat>,
+            /// What the text must be: a JSON schema, a regular expression, a choice or a grammar.
+            structured_outputs: Option<StructuredOutputs>,
+            /// As `structured_outputs.json`.
+            guided_json: Option<JsonSchema>,
+            /// As `structured_outputs.regex`.
+            guided_regex: Option<String>,
+            /// As `structured_outputs.choice`.
+            guided_choice: Option<Vec<String>>,
+            /// As `structured_outputs.grammar`.
+            guided_grammar: Option<String>,
             /// Choices per prompt. Default 1.
             n: Option<u32>,
             /// Send server-sent events as tokens come.

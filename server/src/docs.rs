@@ -14,6 +14,7 @@ use crate::api;
     paths(
         api::chat::create,
         api::completions::create,
+        api::score::create,
         api::models::list,
         api::models::retrieve,
         api::train::start,

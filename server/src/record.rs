@@ -1,7 +1,8 @@
 //! Finished choices → trajectories in the log. A choice is committed before its client hears that it ended.
 
 use svs_engine::FinishReason;
-use svs_trainer::trajectory::{Kind, Segment, SegmentRole, Trajectory};
+use svs_trainer::recorded::Recorded;
+use svs_trainer::trajectory::{Kind, Trajectory};
 
 use crate::app::{App, unix_time};
 use crate::error::ApiError;
@@ -38,11 +39,7 @@ fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
     let mut sampling = session.plan.sampling.clone();
     sampling.seed = Some(session.seeds[prompt]);
     sampling.max_tokens = session.plan.prompts[prompt].max_tokens;
-    let segment = |role, tokens: &[u32]| Segment {
-        role,
-        tokens: tokens.to_vec(),
-        trainable: role == SegmentRole::Sampled,
-    };
+    let recorded = Recorded::new(&session.plan.prompts[prompt].tokens, choice);
     Some(Trajectory {
         id: format!("{own_group}-{sample}"),
         group_id: intent.group.clone().unwrap_or(own_group),
@@ -50,14 +47,11 @@ fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
         problem_id: intent.problem_id.clone(),
         parent: None,
         kind: Kind::Client,
-        segments: vec![
-            segment(SegmentRole::Prompt, &session.plan.prompts[prompt].tokens),
-            segment(SegmentRole::Sampled, &choice.tokens),
-        ],
-        logprobs: choice.logprobs.clone(),
-        raw_logprobs: choice.raw_logprobs.clone(),
-        thresholds: choice.thresholds.clone(),
-        spans: choice.spans.clone(),
+        segments: recorded.segments,
+        logprobs: recorded.logprobs,
+        raw_logprobs: recorded.raw_logprobs,
+        thresholds: recorded.thresholds,
+        spans: recorded.spans,
         mixed_kv: choice.mixed_kv,
         sampling,
         choice: u32::try_from(sample).expect("n fits u32"),

@@ -3,7 +3,7 @@
 //! Dropping a session aborts what has not finished. It knows nothing of wire shapes.
 
 use svs_engine::request::{Choice, PromptLogprob};
-use svs_engine::{Event, FinishReason, GenerateRequest, Generation, TokenEvent, VersionSpan};
+use svs_engine::{Event, GenerateRequest, Generation, TokenEvent};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -79,8 +79,8 @@ impl Session {
                 sampling,
                 weights: None,
                 cache_salt: plan.cache_salt.clone(),
-                resume: Vec::new(),
                 priority: plan.priority,
+                ..GenerateRequest::default()
             })?;
             seeds.push(generation.seed());
             pumps.spawn(pump(prompt, generation, sender.clone()));
@@ -88,13 +88,12 @@ impl Session {
         let total = plan.prompts.len() * plan.n as usize;
         let watch = app.metrics.stopwatch(&plan, total);
         let prompts = vec![None; plan.prompts.len()];
-        let choices = vec![
-            Sampled {
-                choice: empty_choice(),
-                finished: false
-            };
-            total
-        ];
+        let choices = (0..plan.prompts.len()).flat_map(|_| 0..plan.n);
+        let choices = choices.map(|index| Sampled {
+            choice: Choice::unfinished(index),
+            finished: false,
+        });
+        let choices = choices.collect();
         Ok(Self {
             plan,
             choices,
@@ -158,7 +157,7 @@ impl Session {
             Event::Token(event) => {
                 let index = first + event.choice as usize;
                 self.watch.token(index);
-                gather(&mut self.choices[index].choice, &event);
+                self.choices[index].choice.push(&event);
                 Ok(Some(Update::Token { index, event }))
             }
             Event::Finished {
@@ -166,16 +165,20 @@ impl Session {
                 reason,
                 stop,
                 text,
+                aborted,
             } => {
                 let index = first + choice as usize;
                 let sampled = &mut self.choices[index];
                 sampled.choice.text.push_str(&text);
                 sampled.choice.finish_reason = reason;
                 sampled.choice.stop = stop;
+                sampled.choice.aborted = aborted;
                 sampled.finished = true;
                 self.watch.finished(reason, sampled.choice.tokens.len());
                 Ok(Some(Update::Finished { index, text }))
             }
+            // Requests over HTTP have no controller that could fork them.
+            Event::Forked { .. } => Ok(None),
             Event::Failed(error) => Err(error.into()),
         }
     }
@@ -187,39 +190,5 @@ async fn pump(prompt: usize, mut generation: Generation, sender: mpsc::Sender<(u
         if sender.send((prompt, event)).await.is_err() {
             return;
         }
-    }
-}
-
-fn empty_choice() -> Choice {
-    Choice {
-        tokens: Vec::new(),
-        logprobs: Vec::new(),
-        raw_logprobs: Vec::new(),
-        thresholds: Vec::new(),
-        top: Vec::new(),
-        text: String::new(),
-        finish_reason: FinishReason::Abort,
-        stop: None,
-        spans: Vec::new(),
-        mixed_kv: false,
-    }
-}
-
-fn gather(choice: &mut Choice, event: &TokenEvent) {
-    let position = u32::try_from(choice.tokens.len()).expect("a sequence fits u32");
-    choice.tokens.push(event.token);
-    choice.logprobs.push(event.logprob);
-    choice.raw_logprobs.push(event.raw_logprob);
-    choice.thresholds.push(event.threshold);
-    choice.top.push(event.top.clone());
-    choice.text.push_str(&event.text);
-    choice.mixed_kv |= event.mixed_kv;
-    match choice.spans.last_mut() {
-        Some(span) if span.version == event.version => span.end = position + 1,
-        _ => choice.spans.push(VersionSpan {
-            version: event.version,
-            start: position,
-            end: position + 1,
-        }),
     }
 }

@@ -112,7 +112,7 @@ def errors(client, url):
     refused(openai.NotFoundError, "model", model="gpt-nine")
     refused(openai.BadRequestError, "temperature", temperature=-1)
     refused(openai.BadRequestError, "n", n=0)
-    refused(openai.BadRequestError, "response_format.type", response_format={"type": "json_object"})
+    refused(openai.BadRequestError, "response_format.type", response_format={"type": "xml"})
     refused(openai.BadRequestError, "surprise", extra_body={"surprise": 1})
     try:
         openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0).models.list()

@@ -10,6 +10,7 @@ pub mod objective;
 pub mod optim;
 pub mod policy;
 pub mod problems;
+pub mod recorded;
 pub mod run;
 pub mod seeds;
 pub mod sft;

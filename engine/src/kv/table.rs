@@ -138,6 +138,24 @@ impl BlockTable {
         }
     }
 
+    /// As [`Self::fork`], over the first `len` tokens only, at most.
+    #[must_use]
+    pub fn fork_at(&self, len: usize) -> Self {
+        let len = len.min(self.len);
+        // The index's cursor stands at the last indexed block; before that, the index is walked anew.
+        let (indexed, cursor) = match self.indexed * BLOCK_TOKENS <= len {
+            true => (self.indexed, self.cursor),
+            false => (0, None),
+        };
+        Self {
+            blocks: self.blocks[..blocks_for(len)].to_vec(),
+            len,
+            runs: self.runs.iter().copied().filter(|(_, first)| *first < len).collect(),
+            indexed,
+            cursor,
+        }
+    }
+
     pub(super) fn register(&mut self, index: &mut PrefixIndex, salt: Option<&Arc<str>>, tokens: &[u32]) {
         let Some((version, _)) = self.runs.last().copied() else {
             return;

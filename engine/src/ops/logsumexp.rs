@@ -49,6 +49,27 @@ multiversion! {
         }
         fold(lanes, |a, b| a + b)
     }
+
+    /// Σ p log p of a row of finite logits with its normaliser.
+    fn mean_logprob(row: &[f32], normalizer: f32) -> f32 {
+        let mut lanes = [0.0_f32; LANES];
+        let (chunks, rest) = row.as_chunks::<LANES>();
+        let term = |logit: f32| exp(logit - normalizer) * (logit - normalizer);
+        for chunk in chunks {
+            for i in 0..LANES {
+                lanes[i] += term(chunk[i]);
+            }
+        }
+        for (lane, logit) in lanes.iter_mut().zip(rest) {
+            *lane += term(*logit);
+        }
+        fold(lanes, |a, b| a + b)
+    }
+}
+
+/// Entropy of the softmax of a row of finite (scaled) logits with its normaliser, nats; of scoring and training alike.
+pub(crate) fn entropy(row: &[f32], normalizer: f32) -> f32 {
+    -mean_logprob(row, normalizer)
 }
 
 /// log Σ exp(x), nats. The logprob of token `t` at temperature `T` is `scaled[t] - logsumexp(scaled)` with

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::live::{Live, Start};
 use super::memory::{MemoryPlan, plan};
+use super::steer::Steering;
 use super::{EngineStats, PublishReport};
 use crate::config::{EngineConfig, InFlight};
 use crate::device::DeviceError;
@@ -31,14 +32,15 @@ pub struct Engine {
     pub(super) executor: Executor,
     pub(super) logits: Vec<f32>,
     pub(super) team: Arc<Team>,
-    next: SeqId,
+    pub(super) next: SeqId,
     pub(super) stats: EngineStats,
 }
 
 /// A channel that holds every event `request` can cause, so that sending never waits.
 #[must_use]
 pub fn event_channel(request: &GenerateRequest) -> (Sender<Event>, Receiver<Event>) {
-    channel(request.n as usize * (request.sampling.max_tokens as usize + 2) + 2)
+    let choices = request.n as usize * (1 + request.control.as_ref().map_or(0, |control| control.forks as usize));
+    channel(choices * (request.sampling.max_tokens as usize + 3) + 2)
 }
 
 impl Engine {
@@ -53,6 +55,7 @@ impl Engine {
         let limits = Limits {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
+            max_scored_rows: config.max_scored_rows,
             max_overtakes: config.max_overtakes,
         };
         Ok(Self {
@@ -84,6 +87,12 @@ impl Engine {
         let salt: Option<Arc<str>> = request.cache_salt.as_deref().map(Into::into);
         let tokens: Vec<u32> = request.prompt.iter().chain(&request.resume).copied().collect();
         let leader = self.next;
+        let guide = request.guide.as_ref().map(|guide| guide.start(&request.resume));
+        debug_assert_eq!(
+            request.sampling.guide.is_some(),
+            guide.is_some(),
+            "a guide must be compiled"
+        );
         for choice in 0..request.n {
             let start = Start {
                 choice,
@@ -92,6 +101,9 @@ impl Engine {
                 resume: &request.resume,
                 weights: Arc::clone(weights),
                 events: events.clone(),
+                guide: guide.clone(),
+                score_from: request.score_from,
+                steering: Steering::of(request, seed),
             };
             let live = Live::new(start, Arc::clone(&sampling), &self.tokenizer);
             let new = NewSequence {
@@ -100,7 +112,8 @@ impl Engine {
                 version: weights.version,
                 salt: salt.clone(),
                 leader: (choice > 0).then_some(leader),
-                whole_prompt: live.prompt.is_some(),
+                scored_from: live.scoring.is_some().then(|| request.score_from.unwrap_or(0)),
+                pinned: live.pinned,
                 priority: request.priority,
             };
             self.scheduler.add(self.next, new);
@@ -131,7 +144,10 @@ impl Engine {
             crossed = self
                 .scheduler
                 .set_version(old, version, in_flight == InFlight::Recompute);
-            let moved = self.live.values_mut().filter(|live| live.weights.version == old);
+            let moved = self
+                .live
+                .values_mut()
+                .filter(|live| live.weights.version == old && !live.pinned);
             moved.for_each(|live| live.weights = Arc::clone(&weights));
         }
         self.stats.publishes += 1;
@@ -213,14 +229,16 @@ impl Engine {
     fn wanted(&self, plan: &StepPlan) -> Vec<Vec<usize>> {
         let rows = plan.rows.iter().map(|rows| {
             let live = &self.live[&rows.id];
-            let scored = if live.prompt.is_some() {
-                live.prompt_len.saturating_sub(rows.start)
-            } else {
-                0
+            let scored = |row: usize| {
+                live.scoring
+                    .as_ref()
+                    .is_some_and(|scoring| scoring.wants(rows.start + row))
             };
+            // A request that samples nothing needs no logits to draw from.
+            let draws = !rows.draw.is_empty() && live.sampling.max_tokens > 0;
             let last = rows.len - 1;
             (0..rows.len)
-                .filter(|row| *row < scored || *row == last && !rows.draw.is_empty())
+                .filter(|row| scored(*row) || *row == last && draws)
                 .collect()
         });
         rows.collect()

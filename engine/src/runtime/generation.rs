@@ -3,7 +3,7 @@
 use tokio::sync::mpsc::Receiver;
 
 use crate::error::EngineError;
-use crate::request::{Choice, Completion, Event, FinishReason, PromptLogprob, TokenEvent, VersionSpan};
+use crate::request::{Choice, Completion, Event, PromptLogprob};
 
 /// A submitted request. Dropping it aborts what has not finished.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ impl Generation {
     fn noted(&mut self, event: Option<Event>) -> Option<Event> {
         match event {
             Some(Event::Finished { .. }) => self.unfinished = self.unfinished.saturating_sub(1),
+            Some(Event::Forked { .. }) => self.unfinished += 1,
             Some(Event::Failed(_)) => self.unfinished = 0,
             None if self.unfinished > 0 => {
                 self.unfinished = 0;
@@ -100,22 +101,10 @@ impl Collected {
     /// Nothing yet, of `n` choices.
     #[must_use]
     pub fn new(seed: u64, n: u32) -> Self {
-        let empty = Choice {
-            tokens: Vec::new(),
-            logprobs: Vec::new(),
-            raw_logprobs: Vec::new(),
-            thresholds: Vec::new(),
-            top: Vec::new(),
-            text: String::new(),
-            finish_reason: FinishReason::Abort,
-            stop: None,
-            spans: Vec::new(),
-            mixed_kv: false,
-        };
         Self {
             completion: Completion {
                 seed,
-                choices: vec![empty; n as usize],
+                choices: (0..n).map(Choice::unfinished).collect(),
                 prompt: None::<Vec<PromptLogprob>>,
             },
         }
@@ -128,38 +117,38 @@ impl Collected {
     pub fn push(&mut self, event: Event) -> Result<(), EngineError> {
         match event {
             Event::Prompt(prompt) => self.completion.prompt = Some(prompt),
-            Event::Token(token) => push_token(&mut self.completion.choices[token.choice as usize], token),
+            Event::Token(token) => self.choice(token.choice).push(&token),
+            Event::Forked {
+                choice,
+                parent,
+                at,
+                text,
+            } => self.fork(choice, parent, at, text),
             Event::Finished {
                 choice,
                 reason,
                 stop,
                 text,
+                aborted,
             } => {
-                let choice = &mut self.completion.choices[choice as usize];
+                let choice = self.choice(choice);
                 choice.text.push_str(&text);
-                (choice.finish_reason, choice.stop) = (reason, stop);
+                (choice.finish_reason, choice.stop, choice.aborted) = (reason, stop, aborted);
             }
             Event::Failed(error) => return Err(error),
         }
         Ok(())
     }
-}
 
-fn push_token(choice: &mut Choice, token: TokenEvent) {
-    let at = u32::try_from(choice.tokens.len()).expect("a sequence fits u32");
-    match choice.spans.last_mut() {
-        Some(span) if span.version == token.version => span.end = at + 1,
-        _ => choice.spans.push(VersionSpan {
-            version: token.version,
-            start: at,
-            end: at + 1,
-        }),
+    /// The choice with this index, which has begun.
+    fn choice(&mut self, index: u32) -> &mut Choice {
+        let at = self.completion.choices.partition_point(|choice| choice.index < index);
+        &mut self.completion.choices[at]
     }
-    choice.tokens.push(token.token);
-    choice.logprobs.push(token.logprob);
-    choice.raw_logprobs.push(token.raw_logprob);
-    choice.thresholds.push(token.threshold);
-    choice.top.push(token.top);
-    choice.text.push_str(&token.text);
-    choice.mixed_kv |= token.mixed_kv;
+
+    fn fork(&mut self, index: u32, parent: u32, at: usize, text: String) {
+        let fork = self.choice(parent).forked(index, at, text);
+        let place = self.completion.choices.partition_point(|choice| choice.index < index);
+        self.completion.choices.insert(place, fork);
+    }
 }

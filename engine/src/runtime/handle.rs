@@ -16,6 +16,7 @@ use super::validate::validate;
 use super::{Engine, EngineStats, Generation, PublishReport, memory};
 use crate::config::{EngineConfig, InFlight, ModelConfig};
 use crate::error::EngineError;
+use crate::guide::{CompiledGuide, Guide, GuideCompiler};
 use crate::request::GenerateRequest;
 use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
@@ -40,6 +41,7 @@ struct Inner {
     orders: Mutex<u64>,
     observed: watch::Receiver<Observed>,
     thread: JoinHandle<()>,
+    guides: GuideCompiler,
 }
 
 /// A running engine. Cheap to clone; the engine stops when the last handle is dropped and its requests are done.
@@ -69,6 +71,7 @@ impl EngineHandle {
             .spawn(move || run(engine, &received, &kept, (pause, sweep)))
             .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
         let seeds = AtomicU64::new(clock_seed());
+        let guides = GuideCompiler::new(tokenizer.clone(), config.guides.clone());
         let inner = Inner {
             commands,
             shared,
@@ -81,19 +84,32 @@ impl EngineHandle {
             orders: Mutex::new(0),
             observed,
             thread,
+            guides,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Queues a request. Does not block.
+    /// Queues a request. Does not block, except to compile a guide that [`Self::compile_guide`] has not seen lately.
     ///
     /// # Errors
     /// [`EngineError::InvalidParameter`], [`EngineError::ContextLengthExceeded`], [`EngineError::Overloaded`],
     /// [`EngineError::UnknownWeights`], [`EngineError::Stopped`].
     pub fn submit(&self, request: GenerateRequest) -> Result<Generation, EngineError> {
+        let weights = self.inner.store.resolve(request.weights.as_deref())?;
+        self.submit_under(request, weights)
+    }
+
+    /// As [`Self::submit`], under weights that are held.
+    pub(super) fn submit_under(
+        &self,
+        mut request: GenerateRequest,
+        weights: Arc<WeightSet>,
+    ) -> Result<Generation, EngineError> {
         let inner = &*self.inner;
         validate(&request, &inner.config, inner.model.vocab_size, inner.context_length)?;
-        let weights = inner.store.resolve(request.weights.as_deref())?;
+        if let Some(guide) = &request.sampling.guide {
+            request.guide = Some(inner.guides.compile(guide)?);
+        }
         let (n, limit) = (request.n as usize, inner.config.max_waiting);
         let queued = inner.shared.queued.fetch_add(n, Ordering::Relaxed);
         let waiting = queued + inner.shared.waiting.load(Ordering::Relaxed);
@@ -118,6 +134,14 @@ impl EngineHandle {
             }
         })?;
         Ok(generation)
+    }
+
+    /// Compiles a guide, so that `submit` finds it compiled. Takes milliseconds to tens of them.
+    ///
+    /// # Errors
+    /// [`EngineError::InvalidParameter`] on field `guide`.
+    pub fn compile_guide(&self, guide: &Guide) -> Result<CompiledGuide, EngineError> {
+        self.inner.guides.compile(guide)
     }
 
     /// Makes `weights` the policy between two steps and waits until it is so.

@@ -1,14 +1,18 @@
 //! What the step loop keeps of a choice while it is generated.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::Sender;
 
-use crate::request::{Event, FinishReason, PromptLogprob, SamplingParams, TokenEvent};
+use crate::error::EngineError;
+use crate::guide::{Allowed, GuideState};
+use crate::request::{Event, FinishReason, SamplingParams, TokenEvent};
 use crate::sampler::{Draw, History, Key};
 use crate::text::{DecodeStream, Tokenizer};
 use crate::weights::WeightSet;
 
+use super::scoring::Scoring;
+use super::steer::Steering;
 use super::stop::StopWatch;
 
 /// A choice being generated.
@@ -25,8 +29,16 @@ pub(super) struct Live {
     pub(super) ends: Vec<u32>,
     /// Sampled so far, resumed ones included.
     pub(super) sampled: usize,
-    /// The scored prompt so far, for the choice that reports it.
-    pub(super) prompt: Option<Vec<PromptLogprob>>,
+    /// Its way through the grammar it is held to, if any. Locked by the one thread that draws for it.
+    pub(super) guide: Option<Mutex<GuideState>>,
+    /// The scores of given tokens so far, for the choice that reports them.
+    pub(super) scoring: Option<Scoring>,
+    /// It keeps its weights over a swap.
+    pub(super) pinned: bool,
+    /// What it needs to be judged, if it is.
+    pub(super) steering: Option<Steering>,
+    /// Text of the tokens it was resumed with, as far as it is final.
+    pub(super) resumed_text: String,
     decoder: DecodeStream,
     stop: StopWatch,
 }
@@ -39,6 +51,9 @@ pub(super) struct Start<'a> {
     pub(super) resume: &'a [u32],
     pub(super) weights: Arc<WeightSet>,
     pub(super) events: Sender<Event>,
+    pub(super) guide: Option<GuideState>,
+    pub(super) score_from: Option<usize>,
+    pub(super) steering: Option<Steering>,
 }
 
 impl Live {
@@ -48,6 +63,7 @@ impl Live {
         } else {
             tokenizer.eos_ids()
         };
+        let scoring = scoring(&start, &sampling);
         let mut live = Self {
             choice: start.choice,
             prompt_len: start.prompt.len(),
@@ -57,8 +73,17 @@ impl Live {
             events: start.events,
             ends: eos.iter().chain(&sampling.stop_token_ids).copied().collect(),
             sampled: start.resume.len(),
-            prompt: (start.choice == 0 && sampling.prompt_logprobs.is_some()).then(Vec::new),
-            decoder: tokenizer.stream(),
+            scoring,
+            pinned: start.score_from.is_some(),
+            steering: start.steering,
+            resumed_text: String::new(),
+            guide: None,
+            // A guided text is what the grammar read, a first space included.
+            decoder: if start.guide.is_some() {
+                tokenizer.stream().verbatim()
+            } else {
+                tokenizer.stream()
+            },
             stop: StopWatch::new(&sampling.stop, sampling.include_stop_str_in_output),
             sampling,
         };
@@ -66,8 +91,10 @@ impl Live {
             live.history.push(*token);
             let text = live.decoder.push(*token);
             // Text of resumed tokens was shown before; only what they leave held back matters.
-            let _ = live.stop.push(&text, true);
+            let (text, _) = live.stop.push(&text, true);
+            live.resumed_text.push_str(&text);
         }
+        live.guide = start.guide.map(Mutex::new);
         live
     }
 
@@ -80,13 +107,59 @@ impl Live {
         }
     }
 
+    /// Tokens that its grammar lets come next, if it has one.
+    pub(super) fn allowed(&self) -> Result<Option<Allowed>, EngineError> {
+        let Some(guide) = &self.guide else { return Ok(None) };
+        let mut guide = guide.lock().unwrap_or_else(PoisonError::into_inner);
+        guide.allowed().map(Some).map_err(unguided)
+    }
+
+    /// Goes on in its grammar by a token that is no end.
+    pub(super) fn follow(&mut self, token: u32) -> Result<(), EngineError> {
+        match &mut self.guide {
+            Some(guide) if !self.ends.contains(&token) => {
+                let guide = guide.get_mut().unwrap_or_else(PoisonError::into_inner);
+                guide.push(token).map_err(unguided)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Self::follow`], for a token that nobody's mask has passed: an end must find a whole text.
+    pub(super) fn follow_forced(&mut self, token: u32) -> Result<(), EngineError> {
+        if let Some(guide) = self.guide.as_mut().filter(|_| self.ends.contains(&token)) {
+            let guide = guide.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return match guide.accepts().map_err(unguided)? {
+                true => Ok(()),
+                false => Err(unguided("an end was forced where the text is not whole".into())),
+            };
+        }
+        self.follow(token)
+    }
+
     /// The caller went away.
     pub(super) fn abandoned(&self) -> bool {
         self.events.is_closed()
     }
 
+    /// Reports a forced token; true if the choice has ended with it.
+    pub(super) fn accept_forced(&mut self, token: u32, version: u64, mixed_kv: bool) -> bool {
+        let certain = Draw {
+            token,
+            logprob: 0.0,
+            raw_logprob: 0.0,
+            threshold: None,
+            top: Vec::new(),
+        };
+        self.take(certain, version, mixed_kv, true)
+    }
+
     /// Reports a drawn token; true if the choice has ended with it.
     pub(super) fn accept(&mut self, draw: Draw, version: u64, mixed_kv: bool) -> bool {
+        self.take(draw, version, mixed_kv, false)
+    }
+
+    fn take(&mut self, draw: Draw, version: u64, mixed_kv: bool, forced: bool) -> bool {
         self.sampled += 1;
         self.history.push(draw.token);
         let ended = self.ends.contains(&draw.token);
@@ -108,6 +181,7 @@ impl Live {
             text,
             version,
             mixed_kv,
+            forced,
         }));
         let reason = match (
             ended || stop.is_some(),
@@ -123,6 +197,15 @@ impl Live {
 
     /// Reports the end of the choice.
     pub(super) fn finish(&mut self, reason: FinishReason, stop: Option<String>) {
+        self.end(reason, stop, None);
+    }
+
+    /// Reports that a controller aborted it.
+    pub(super) fn abort(&mut self, why: String) {
+        self.end(FinishReason::Abort, None, Some(why));
+    }
+
+    fn end(&mut self, reason: FinishReason, stop: Option<String>, aborted: Option<String>) {
         let mut text = String::new();
         if stop.is_none() {
             let (more, _) = self.stop.push(&self.decoder.finish(), false);
@@ -133,6 +216,7 @@ impl Live {
             reason,
             stop,
             text,
+            aborted,
         });
     }
 
@@ -142,4 +226,21 @@ impl Live {
         let sent = self.events.try_send(event);
         debug_assert!(!matches!(sent, Err(tokio::sync::mpsc::error::TrySendError::Full(_))));
     }
+}
+
+/// What the first choice scores of its prompt.
+fn scoring(start: &Start<'_>, sampling: &SamplingParams) -> Option<Scoring> {
+    if start.choice != 0 {
+        return None;
+    }
+    if let Some(from) = start.score_from {
+        return Some(Scoring::new(start.prompt, from, 0).with_entropies(sampling.temperature));
+    }
+    let alternatives = sampling.prompt_logprobs?;
+    Some(Scoring::new(start.prompt, 0, alternatives))
+}
+
+/// The failure of a sample whose grammar cannot go on within its limits.
+fn unguided(reason: String) -> EngineError {
+    EngineError::InvalidParameter { field: "guide", reason }
 }

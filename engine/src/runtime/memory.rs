@@ -23,9 +23,14 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
     let bounds = [
         ("max_num_seqs", config.max_num_seqs),
         ("max_num_batched_tokens", config.max_num_batched_tokens),
+        ("max_scored_rows", config.max_scored_rows),
         ("max_waiting", config.max_waiting),
         ("max_choices", config.max_choices),
         ("threads", config.threads.unwrap_or(1)),
+        ("guides.max_bytes", config.guides.max_bytes),
+        ("guides.max_grammar_size", config.guides.max_grammar_size),
+        ("guides.max_lexer_states", config.guides.max_lexer_states),
+        ("guides.token_items", config.guides.token_items),
         ("max_model_len", config.max_model_len.unwrap_or(1)),
     ];
     if let Some((field, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {

@@ -9,7 +9,10 @@ mod live;
 mod memory;
 mod pause;
 mod report;
+mod score;
+mod scoring;
 mod stats;
+mod steer;
 mod stop;
 mod sweep;
 #[cfg(test)]
@@ -21,4 +24,5 @@ pub use engine::{Engine, event_channel};
 pub use generation::{Collected, Generation};
 pub use handle::EngineHandle;
 pub use pause::PauseMode;
+pub use score::{ScoreRequest, ScoreRun, Scores};
 pub use stats::{EngineStats, PublishReport};

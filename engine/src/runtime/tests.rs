@@ -6,6 +6,10 @@ mod pause;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod control;
+mod guided;
+mod score;
+
 use super::*;
 use crate::EngineError;
 use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Rope};

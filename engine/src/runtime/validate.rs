@@ -79,6 +79,13 @@ pub(super) fn validate(
             format!("{} exceeds max_tokens {}", sampling.min_tokens, sampling.max_tokens),
         ));
     }
+    if sampling.guide.is_some() && sampling.ignore_eos {
+        return Err(invalid(
+            "ignore_eos",
+            "a guided text ends where its grammar does".into(),
+        ));
+    }
+    validate_control(request, config)?;
     validate_tokens(request, vocab_size)?;
     let prompt_tokens = request.prompt.len();
     let max_tokens = sampling.max_tokens as usize;
@@ -91,6 +98,24 @@ pub(super) fn validate(
     }
     if !request.resume.is_empty() && (request.n != 1 || request.resume.len() >= max_tokens) {
         return Err(invalid("resume", "needs n = 1 and fewer tokens than max_tokens".into()));
+    }
+    Ok(())
+}
+
+fn validate_control(request: &GenerateRequest, config: &EngineConfig) -> Result<(), EngineError> {
+    let Some(control) = &request.control else {
+        return Ok(());
+    };
+    if control.every == 0 {
+        return Err(invalid("control.every", "must be at least 1".into()));
+    }
+    let choices = u64::from(request.n) * (1 + u64::from(control.forks));
+    if choices > config.max_choices as u64 {
+        let reason = format!(
+            "{} choices with {} forks each are {choices}; allowed are {}",
+            request.n, control.forks, config.max_choices
+        );
+        return Err(invalid("control.forks", reason));
     }
     Ok(())
 }

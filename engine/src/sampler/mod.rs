@@ -1,10 +1,11 @@
 //! From a row of logits to a token. The draw depends on the request's seed, the choice and the position only.
 //!
-//! Order: logit bias, penalties, suppression of ends before `min_tokens`, temperature, truncation (top-k, min-p, top-p),
-//! draw. Knows no sequences and no tensors beyond its row.
+//! Order: logit bias, penalties, suppression of ends before `min_tokens`, mask of a grammar, temperature, truncation
+//! (top-k, min-p, top-p), draw. Knows no sequences and no tensors beyond its row.
 
 mod history;
 mod inverse;
+mod mask;
 mod philox;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ pub use philox::{Key, philox4x32_10};
 
 use inverse::inverse_cdf;
 
-use crate::ops::logsumexp::{logsumexp, maximum};
+use crate::ops::logsumexp::{entropy, logsumexp, maximum};
 use crate::request::{SamplingParams, TopLogprob};
 
 /// A drawn token and its probabilities.
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub history: &'a History,
     /// Tokens that must not be drawn now (ends, before `min_tokens`).
     pub suppressed: &'a [u32],
+    /// Tokens that may be drawn, one bit per id, if a grammar says so; others have probability 0.
+    pub allowed: Option<&'a [u32]>,
     /// Key of the choice.
     pub key: Key,
     /// Absolute position of the token to draw.
@@ -107,6 +110,7 @@ fn untouched(context: Context<'_>) -> bool {
         && params.presence_penalty == 0.0
         && params.frequency_penalty == 0.0
         && context.suppressed.is_empty()
+        && context.allowed.is_none()
         && !truncate::cuts(params)
 }
 
@@ -129,23 +133,57 @@ fn process(logits: &[f32], row: &mut Vec<f32>, context: Context<'_>) -> Option<f
     Some(threshold)
 }
 
-/// Raw logprobs of a known token and its alternatives, for scored prompts.
+/// What a row says of a known token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// Logprob, nats.
+    pub logprob: f32,
+    /// Entropy of the row, nats, if asked for.
+    pub entropy: Option<f32>,
+    /// Alternatives, best first.
+    pub top: Vec<TopLogprob>,
+}
+
+/// Scores a known token: at temperature 1 under the model's own logits, at another under the logits divided by it, as a
+/// draw without penalties and truncation would.
 ///
 /// # Errors
 /// [`NonFinite`].
-pub fn score(logits: &[f32], token: u32, alternatives: usize) -> Result<(f32, Vec<TopLogprob>), NonFinite> {
-    let normalizer = logsumexp(logits);
-    if normalizer.is_finite() {
-        Ok((
-            logits[token as usize] - normalizer,
-            top(logits, normalizer, alternatives),
-        ))
+pub fn score(
+    logits: &[f32],
+    scratch: &mut DrawScratch,
+    token: u32,
+    (temperature, entropies, alternatives): (f32, bool, usize),
+) -> Result<Scored, NonFinite> {
+    let row = if temperature == 1.0 {
+        logits
     } else {
-        Err(NonFinite)
-    }
+        scratch.processed.clear();
+        scratch.processed.extend(logits.iter().map(|logit| logit / temperature));
+        scratch.processed.as_slice()
+    };
+    let normalizer = finite(logsumexp(row))?;
+    Ok(Scored {
+        logprob: row[token as usize] - normalizer,
+        entropy: entropies.then(|| entropy(row, normalizer)),
+        top: top(row, normalizer, alternatives),
+    })
 }
 
-/// Bias, penalties and suppression, in place.
+/// Margin between the two best tokens and entropy of a row of logits, nats.
+///
+/// # Errors
+/// [`NonFinite`].
+pub fn observe(logits: &[f32]) -> Result<(f32, f32), NonFinite> {
+    let normalizer = finite(logsumexp(logits))?;
+    let margin = match top(logits, normalizer, 2)[..] {
+        [best, second] => best.logprob - second.logprob,
+        _ => f32::INFINITY,
+    };
+    Ok((margin, entropy(logits, normalizer)))
+}
+
+/// Bias, penalties, suppression and the mask of a grammar, in place.
 fn adjust(logits: &mut [f32], context: Context<'_>) {
     let params = context.params;
     for &(token, bias) in &params.logit_bias {
@@ -166,8 +204,16 @@ fn adjust(logits: &mut [f32], context: Context<'_>) {
             logits[token as usize] -= params.presence_penalty + params.frequency_penalty * count as f32;
         }
     }
-    for &token in context.suppressed {
+    let suppressed = match context.allowed {
+        // Where the grammar leaves nothing but an end, the end must come.
+        Some(allowed) if mask::only(allowed, context.suppressed) => &[][..],
+        _ => context.suppressed,
+    };
+    for &token in suppressed {
         logits[token as usize] = f32::NEG_INFINITY;
+    }
+    if let Some(allowed) = context.allowed {
+        mask::apply(allowed, logits);
     }
 }
 

@@ -27,6 +27,7 @@ fn draw_with(params: &SamplingParams, logits: &[f32], position: usize) -> Draw {
         params,
         history: &history,
         suppressed: &[],
+        allowed: None,
         key: Key::new(7, 0),
         position,
     };
@@ -220,6 +221,7 @@ fn penalties_bias_and_suppression() {
             params: &params,
             history: &history,
             suppressed,
+            allowed: None,
             key: Key::new(0, 0),
             position: 3,
         };
@@ -246,6 +248,7 @@ fn refuses_non_finite_rows() {
             params: &params,
             history: &history,
             suppressed: &[],
+            allowed: None,
             key: Key::new(0, 0),
             position: 0,
         };

@@ -1,20 +1,20 @@
 //! Filling a step: running sequences first (decodes before prefills), then waiting ones, until rows or blocks run out.
 
 use super::queue::{Class, Rank};
-use super::{PlannedRows, Scheduler, SeqId, StepPlan};
+use super::{Budget, PlannedRows, Scheduler, SeqId, StepPlan};
 
 impl Scheduler {
     /// Plans rows for running sequences of the step's version, preempting the last in rank when blocks run out.
-    pub(super) fn plan_running(&mut self, plan: &mut StepPlan, budget: &mut usize) {
+    pub(super) fn plan_running(&mut self, plan: &mut StepPlan, budget: &mut Budget) {
         let mut order: Vec<SeqId> = self.running.clone();
         order.retain(|id| self.sequences[id].version == plan.version);
         order.sort_by_key(|id| (self.sequences[id].pending() > 1, self.rank(*id)));
         for id in order {
-            if *budget == 0 {
+            if budget.rows == 0 {
                 return;
             }
             // It may have been preempted for one planned before it.
-            while self.is_running(id) && !self.plan_rows(id, plan, budget) {
+            while self.is_running(id) && self.fits(id, *budget) && !self.plan_rows(id, plan, budget) {
                 if !self.make_room(id, plan) {
                     break;
                 }
@@ -23,8 +23,8 @@ impl Scheduler {
     }
 
     /// Admits waiting sequences of the step's version in order of service.
-    pub(super) fn plan_waiting(&mut self, plan: &mut StepPlan, budget: &mut usize) {
-        while *budget > 0 && self.running.len() < self.limits.max_num_seqs {
+    pub(super) fn plan_waiting(&mut self, plan: &mut StepPlan, budget: &mut Budget) {
+        while budget.rows > 0 && self.running.len() < self.limits.max_num_seqs {
             let Some(id) = self.next_waiting(plan.version) else {
                 return;
             };
@@ -32,11 +32,13 @@ impl Scheduler {
             if fresh {
                 self.attach(id);
             }
-            if !self.plan_rows(id, plan, budget) {
+            // One whose scores do not fit this step keeps its place in the queue.
+            let fits = self.fits(id, *budget);
+            if !fits || !self.plan_rows(id, plan, budget) {
                 if fresh && let Some(sequence) = self.sequences.get_mut(&id) {
                     sequence.table = Default::default();
                 }
-                if !plan.rows.is_empty() || !self.release_waiting(id) {
+                if !fits || !plan.rows.is_empty() || !self.release_waiting(id) {
                     return;
                 }
                 continue;
@@ -78,10 +80,10 @@ impl Scheduler {
 
     /// Gives a sequence the cached prefix of its tokens.
     fn attach(&mut self, id: SeqId) {
-        if let Some(sequence) = self.sequences.get_mut(&id).filter(|sequence| !sequence.whole_prompt) {
+        if let Some(sequence) = self.sequences.get_mut(&id) {
             sequence.table = self
                 .kv
-                .attach(sequence.version, sequence.salt.as_ref(), &sequence.tokens);
+                .attach(sequence.version, sequence.salt.as_ref(), sequence.reusable());
         }
     }
 
@@ -92,16 +94,22 @@ impl Scheduler {
         self.prefix_hits += sequence.table.len() as u64;
     }
 
+    /// Whether the budget has room for a row of the sequence; blocks are another matter.
+    fn fits(&self, id: SeqId, budget: Budget) -> bool {
+        self.sequences[&id].rows_within(budget) > 0
+    }
+
     /// Plans as many pending rows as the budget and the blocks allow; false if not one could be had.
-    fn plan_rows(&mut self, id: SeqId, plan: &mut StepPlan, budget: &mut usize) -> bool {
+    fn plan_rows(&mut self, id: SeqId, plan: &mut StepPlan, budget: &mut Budget) -> bool {
         let Some(sequence) = self.sequences.get_mut(&id) else {
             return false;
         };
         let start = sequence.table.len();
-        let len = sequence.pending().min(*budget);
+        let len = sequence.rows_within(*budget);
         let Ok(copy) = sequence.table.reserve(start + len, &mut self.kv) else {
             return false;
         };
+        let scored = sequence.scored_rows(start + len);
         let complete = start + len == sequence.tokens.len();
         plan.copies.extend(copy);
         let mut draw = Vec::new();
@@ -110,7 +118,8 @@ impl Scheduler {
             draw.extend(&sequence.followers);
         }
         plan.rows.push(PlannedRows { id, start, len, draw });
-        *budget -= len;
+        budget.rows -= len;
+        budget.scored -= scored;
         true
     }
 

@@ -53,10 +53,10 @@ impl Scheduler {
         }
         let sequence = &self.sequences[&id];
         let rows = |written: usize| (sequence.tokens.len() - written).min(self.limits.max_num_batched_tokens);
-        let missing = if sequence.table.is_empty() && !sequence.whole_prompt {
+        let missing = if sequence.table.is_empty() {
             let found = self
                 .kv
-                .attach(sequence.version, sequence.salt.as_ref(), &sequence.tokens);
+                .attach(sequence.version, sequence.salt.as_ref(), sequence.reusable());
             // Blocks found idle become used, so they count until the attempt is dropped.
             return found.missing(found.len() + rows(found.len())) <= self.kv.available();
         } else {

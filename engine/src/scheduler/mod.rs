@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_num_seqs: usize,
     /// Rows of one step.
     pub max_num_batched_tokens: usize,
+    /// Rows of one step that score given tokens: each takes a row of logits.
+    pub max_scored_rows: usize,
     /// Later arrivals that may be admitted ahead of a waiting sequence.
     pub max_overtakes: u32,
 }
@@ -60,6 +62,13 @@ pub struct StepPlan {
     pub copies: Vec<BlockCopy>,
     /// Rows.
     pub rows: Vec<PlannedRows>,
+}
+
+/// What is left of a step.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    rows: usize,
+    scored: usize,
 }
 
 /// Sequences, waiting and running, and their blocks.
@@ -188,7 +197,10 @@ impl Scheduler {
                 version,
                 ..StepPlan::default()
             };
-            let mut budget = self.limits.max_num_batched_tokens;
+            let mut budget = Budget {
+                rows: self.limits.max_num_batched_tokens,
+                scored: self.limits.max_scored_rows,
+            };
             self.displace(version);
             self.plan_running(&mut plan, &mut budget);
             self.plan_waiting(&mut plan, &mut budget);
@@ -242,6 +254,30 @@ impl Scheduler {
         }
     }
 
+    /// Adds a sequence `child` that begins with the first `len` tokens of `parent`, which has written all but its last, and
+    /// shares the blocks. It waits for its turn as one that has started.
+    pub fn fork(&mut self, parent: SeqId, child: SeqId, len: usize) {
+        let Some(sequence) = self.sequences.get(&parent) else {
+            return;
+        };
+        let new = NewSequence {
+            tokens: sequence.tokens[..len].to_vec(),
+            prompt_len: sequence.prompt_len,
+            version: sequence.version,
+            salt: sequence.salt.clone(),
+            leader: None,
+            scored_from: None,
+            pinned: sequence.pinned,
+            priority: sequence.priority,
+        };
+        let mut forked = Sequence::new(new, None);
+        // The last token's row is computed anew: its logits are what the child draws from.
+        forked.table = sequence.table.fork_at(len.saturating_sub(1));
+        forked.started = true;
+        self.sequences.insert(child, forked);
+        self.queue.insert(self.rank(child));
+    }
+
     /// Forgets a sequence and frees its blocks. If samples waited for its prompt, the first of them takes over.
     pub fn remove(&mut self, id: SeqId) {
         let Some(sequence) = self.sequences.get(&id) else {
@@ -274,7 +310,7 @@ impl Scheduler {
     /// Moves the sequences of version `from` to version `to`; with `recompute` their KV is computed anew. Returns how
     /// many of them had started.
     pub fn set_version(&mut self, from: u64, to: u64, recompute: bool) -> usize {
-        let moving = |sequence: &Sequence| sequence.version == from;
+        let moving = |sequence: &Sequence| sequence.version == from && !sequence.pinned;
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {

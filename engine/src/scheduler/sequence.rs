@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Budget;
 use super::queue::{Class, Rank};
 use crate::kv::BlockTable;
 
@@ -21,8 +22,10 @@ pub struct NewSequence {
     pub salt: Option<Arc<str>>,
     /// First sample of the same request, whose prompt is shared.
     pub leader: Option<SeqId>,
-    /// The logits of every prompt token are wanted, so none may come from the prefix cache.
-    pub whole_prompt: bool,
+    /// Tokens of the prompt from this position on are scored, so their rows must be computed.
+    pub scored_from: Option<usize>,
+    /// Its version does not change at a publish.
+    pub pinned: bool,
     /// Lower is served earlier, until [`super::Limits::max_overtakes`] later ones went ahead.
     pub priority: i32,
 }
@@ -38,7 +41,8 @@ pub(super) struct Sequence {
     pub(super) leader: Option<SeqId>,
     /// Those that wait for its prompt, by arrival.
     pub(super) followers: Vec<SeqId>,
-    pub(super) whole_prompt: bool,
+    pub(super) scored_from: Option<usize>,
+    pub(super) pinned: bool,
     pub(super) priority: i32,
     /// Sequences that arrived later and were admitted while it was in the queue.
     pub(super) overtaken: u32,
@@ -56,7 +60,8 @@ impl Sequence {
             salt: new.salt,
             leader,
             followers: Vec::new(),
-            whole_prompt: new.whole_prompt,
+            scored_from: new.scored_from,
+            pinned: new.pinned,
             priority: new.priority,
             overtaken: 0,
             started: false,
@@ -67,6 +72,31 @@ impl Sequence {
     /// Tokens whose keys and values are not written yet.
     pub(super) fn pending(&self) -> usize {
         self.tokens.len() - self.table.len()
+    }
+
+    /// Leading tokens whose keys and values may come from the prefix cache, and one more: the row before the first scored
+    /// token is the first whose logits are wanted.
+    pub(super) fn reusable(&self) -> &[u32] {
+        let end = self.scored_from.unwrap_or(self.tokens.len());
+        &self.tokens[..end.min(self.tokens.len())]
+    }
+
+    /// Of the rows pending up to position `end`, those that score a token: the row before it does.
+    pub(super) fn scored_rows(&self, end: usize) -> usize {
+        let Some(from) = self.scored_from else { return 0 };
+        let first = self.table.len().max(from.saturating_sub(1));
+        end.min(self.prompt_len - 1).saturating_sub(first)
+    }
+
+    /// Pending rows that fit the budget.
+    pub(super) fn rows_within(&self, budget: Budget) -> usize {
+        let (start, len) = (self.table.len(), self.pending().min(budget.rows));
+        let excess = self.scored_rows(start + len).saturating_sub(budget.scored);
+        match self.scored_from {
+            // Rows after the prompt come only when all before them have.
+            Some(_) if excess > 0 => (self.prompt_len - 1).min(start + len) - start - excess,
+            _ => len,
+        }
     }
 
     /// The prompt's last row has been computed once.

@@ -6,6 +6,7 @@ fn limits(max_num_seqs: usize, max_overtakes: u32) -> Limits {
     Limits {
         max_num_seqs,
         max_num_batched_tokens: 64,
+        max_scored_rows: 64,
         max_overtakes,
     }
 }
@@ -17,7 +18,8 @@ fn sequence(prompt_len: usize, priority: i32, leader: Option<SeqId>) -> NewSeque
         version: 1,
         salt: None,
         leader,
-        whole_prompt: false,
+        scored_from: None,
+        pinned: false,
         priority,
     }
 }

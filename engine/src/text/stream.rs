@@ -26,6 +26,15 @@ impl DecodeStream {
         }
     }
 
+    /// The same decoder, keeping a first space that its vocabulary would drop.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        Self {
+            at_start: false,
+            ..self
+        }
+    }
+
     /// Appends a token; returns the text that became final. Unknown ids add nothing.
     pub fn push(&mut self, token: u32) -> String {
         if self.skip_special_tokens && self.pieces.is_special(token) {
@@ -40,6 +49,15 @@ impl DecodeStream {
         }
         self.held.extend_from_slice(bytes);
         self.take_complete()
+    }
+
+    /// Whether part of a character is held back that `token` does not continue: it will show as a replacement character
+    /// before the token's own text.
+    #[must_use]
+    pub fn is_broken_by(&self, token: u32) -> bool {
+        let skipped = self.skip_special_tokens && self.pieces.is_special(token);
+        let first = self.pieces.bytes(token).first();
+        !self.held.is_empty() && !skipped && first.is_some_and(|byte| byte & 0b1100_0000 != 0b1000_0000)
     }
 
     /// Text still held back, invalid bytes replaced.

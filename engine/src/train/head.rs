@@ -7,7 +7,7 @@ use super::pack::Target;
 use super::{TokenGrad, TokenScore};
 use crate::error::EngineError;
 use crate::ops::gemm::{Panels, View, gemm};
-use crate::ops::logsumexp::{LANES, fold};
+use crate::ops::logsumexp::entropy;
 use crate::ops::norm::{rms_norm, rms_norm_backward};
 use crate::ops::par::Par;
 use crate::ops::simd::multiversion;
@@ -49,22 +49,6 @@ fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -
 }
 
 multiversion! {
-    /// Σ p log p of a row of scaled logits with its normaliser.
-    fn mean_logprob(row: &[f32], normalizer: f32) -> f32 {
-        let mut lanes = [0.0_f32; LANES];
-        let (chunks, rest) = row.as_chunks::<LANES>();
-        let term = |logit: f32| exp(logit - normalizer) * (logit - normalizer);
-        for chunk in chunks {
-            for i in 0..LANES {
-                lanes[i] += term(chunk[i]);
-            }
-        }
-        for (lane, logit) in lanes.iter_mut().zip(rest) {
-            *lane += term(*logit);
-        }
-        fold(lanes, |a, b| a + b)
-    }
-
     /// Replaces scaled logits z by dL/dlogit but for the token's own term: with p = softmax(z), d logp/dz = 1[token] - p
     /// and dH/dz = -p (log p + H), each divided by the temperature.
     fn logit_gradient(row: &mut [f32], coefficient: TokenGrad, entropy: f32, normalizer: f32, inverse: f32) {
@@ -79,7 +63,7 @@ multiversion! {
 fn score_row(row: &[f32], target: Target) -> (TokenScore, f32) {
     let normalizer = logsumexp(row);
     let logprob = row[target.token as usize] - normalizer;
-    let entropy = -mean_logprob(row, normalizer);
+    let entropy = entropy(row, normalizer);
     (TokenScore { logprob, entropy }, normalizer)
 }
 

@@ -18,7 +18,7 @@ use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's chat API that this server does not have.
-const UNSUPPORTED: [&str; 19] = [
+const UNSUPPORTED: [&str; 17] = [
     "tools",
     "tool_choice",
     "parallel_tool_calls",
@@ -35,8 +35,6 @@ const UNSUPPORTED: [&str; 19] = [
     "use_beam_search",
     "prompt_cache_key",
     "safety_identifier",
-    "guided_json",
-    "structured_outputs",
     "echo",
 ];
 /// Fields of OpenAI's messages that may come back from an earlier answer and say nothing.
@@ -70,6 +68,8 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
             "messages[].content[]",
             "stream_options",
             "response_format",
+            "response_format.json_schema",
+            "structured_outputs",
         ],
     )?;
     let request: ChatCompletionRequest = decode(body, &UNSUPPORTED)?;

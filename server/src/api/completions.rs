@@ -12,20 +12,12 @@ use crate::error::ApiError;
 use crate::http::body::{decode, only_objects, read_json};
 use crate::lower::{off_the_runtime, plan_completion};
 use crate::record::record;
-use crate::reply::{Vocabulary, completion as reply};
+use crate::reply::{Offsets, Vocabulary, completion as reply};
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's and vLLM's completions API that this server does not have.
-const UNSUPPORTED: [&str; 7] = [
-    "suffix",
-    "response_format",
-    "use_beam_search",
-    "top_logprobs",
-    "tools",
-    "guided_json",
-    "structured_outputs",
-];
+const UNSUPPORTED: [&str; 4] = ["suffix", "use_beam_search", "top_logprobs", "tools"];
 
 /// Continues prompts given as text or token ids.
 ///
@@ -47,7 +39,15 @@ const UNSUPPORTED: [&str; 7] = [
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let body = read_json(&app.config, request).await?;
-    only_objects(&body, &["stream_options"])?;
+    only_objects(
+        &body,
+        &[
+            "stream_options",
+            "response_format",
+            "response_format.json_schema",
+            "structured_outputs",
+        ],
+    )?;
     let request: CompletionRequest = decode(body, &UNSUPPORTED)?;
     let plan = off_the_runtime(&app, move |app| plan_completion(app, request)).await?;
     let mut session = Session::start(&app, plan)?;
@@ -62,9 +62,9 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
     Ok(axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer()))).into_response())
 }
 
-/// Per choice: where its next token starts in characters, once it is opened.
+/// Per choice: where its next token starts, once it is opened.
 struct CompletionWording {
-    offsets: Vec<Option<usize>>,
+    offsets: Vec<Option<Offsets>>,
 }
 
 impl Wording for CompletionWording {
@@ -72,26 +72,20 @@ impl Wording for CompletionWording {
         let vocabulary = Vocabulary(app.engine.tokenizer());
         let (Update::Token { index, .. } | Update::Finished { index, .. }) = update;
         let mut chunks = Vec::with_capacity(2);
-        let offset = match self.offsets[*index] {
-            Some(offset) => offset,
-            None => {
-                let (chunk, offset) = reply::opening(session, vocabulary, *index);
-                chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
-                offset
-            }
-        };
-        let next = match update {
+        let offsets = self.offsets[*index].get_or_insert_with(|| {
+            let (chunk, offsets) = reply::opening(session, vocabulary, *index);
+            chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
+            offsets
+        });
+        match update {
             Update::Token { index, event } => {
-                let (chunk, next) = reply::token(session, vocabulary, *index, &event.text, offset);
+                let chunk = reply::token(session, vocabulary, *index, &event.text, offsets);
                 chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
-                next
             }
             Update::Finished { index, text } => {
                 chunks.push(stream::event(&reply::closing(session, *index, text)));
-                offset
             }
-        };
-        self.offsets[*index] = Some(next);
+        }
         chunks
     }
 

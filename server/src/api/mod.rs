@@ -5,4 +5,5 @@ pub mod completions;
 pub mod models;
 pub mod operate;
 pub mod pause;
+pub mod score;
 pub mod train;

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{chat, completions, models, operate, pause, train};
+use crate::api::{chat, completions, models, operate, pause, score, train};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -20,6 +20,7 @@ pub fn router(app: Arc<App>) -> Router {
     let guarded = Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/completions", post(completions::create))
+        .route("/v1/score", post(score::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
         .route("/pause", post(pause::pause))

@@ -2,9 +2,11 @@
 //!
 //! Every range is checked here or in the engine, and every refusal names its field; nothing has run yet.
 
+mod guide;
 mod intent;
 mod plan;
 mod sampling;
+mod score;
 
 use std::sync::Arc;
 
@@ -15,15 +17,16 @@ use crate::error::ApiError;
 
 pub use intent::Intent;
 pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
+pub use score::plan_score;
 
 /// Plans on a thread that may block: encoding a long prompt must not hold up other requests.
 ///
 /// # Errors
 /// Those of `plan`; 500 if it panicked.
-pub async fn off_the_runtime(
+pub async fn off_the_runtime<T: Send + 'static>(
     app: &Arc<App>,
-    plan: impl FnOnce(&App) -> Result<Plan, ApiError> + Send + 'static,
-) -> Result<Plan, ApiError> {
+    plan: impl FnOnce(&App) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
     let app = Arc::clone(app);
     tokio::task::spawn_blocking(move || plan(&app))
         .await

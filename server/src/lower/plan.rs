@@ -6,6 +6,7 @@ use svs_openapi::chat::Message;
 use svs_openapi::{ChatCompletionRequest, CompletionRequest, Prompt, SamplingFields};
 use uuid::Uuid;
 
+use super::guide::guide;
 use super::intent::Intent;
 use super::sampling::{alternatives, outside, sampling};
 use crate::app::{App, unix_seconds};
@@ -13,7 +14,7 @@ use crate::error::ApiError;
 
 /// Tokens sampled by a text completion that does not say how many.
 const DEFAULT_COMPLETION_TOKENS: usize = 16;
-const MAX_SALT_BYTES: usize = 1024;
+pub(super) const MAX_SALT_BYTES: usize = 1024;
 const ROLES: [&str; 4] = ["system", "developer", "user", "assistant"];
 
 /// A prompt with its own limit of sampled tokens.
@@ -76,10 +77,6 @@ pub struct Plan {
 pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, ApiError> {
     app.check_model(&request.model)?;
     let mut fields = request.take_sampling();
-    if let Some(format) = request.response_format.filter(|format| format.kind != "text") {
-        let message = format!("`{}` is not supported; only `text` is", format.kind);
-        return Err(ApiError::value("response_format.type", message));
-    }
     let limit_field = if request.max_completion_tokens.is_some() {
         "max_completion_tokens"
     } else {
@@ -160,7 +157,7 @@ pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan
     };
     let room = Room::of(app);
     let mut prompts = Vec::new();
-    for (tokens, text) in token_prompts(app, request.prompt)? {
+    for (tokens, text) in token_prompts(app, request.prompt, ("prompt", true))? {
         let max_tokens = limit.resolve("prompt", tokens.len(), room)?;
         let echo = match text {
             text if !echo => text.filter(|_| false),
@@ -196,6 +193,7 @@ fn build(
     limit_field: &str,
 ) -> Result<Plan, ApiError> {
     let mut sampling = sampling(fields, app.engine.model().vocab_size)?;
+    sampling.guide = guide(app, fields)?;
     let n = choices(app, fields.n.unwrap_or(1))?;
     if let Some(prompt) = prompts.iter().find(|prompt| sampling.min_tokens > prompt.max_tokens) {
         let message = format!(
@@ -276,54 +274,59 @@ fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
 /// Tokens of a prompt, and its text where it came as text.
 type TokenPrompt = (Vec<u32>, Option<String>);
 
-/// Every prompt as tokens, with its text where it came as text.
-fn token_prompts(app: &App, prompt: Prompt) -> Result<Vec<TokenPrompt>, ApiError> {
+/// Every prompt of `field` as tokens, with its text where it came as text. `opening` ones begin a sequence, as the model
+/// wants it.
+pub(super) fn token_prompts(
+    app: &App,
+    prompt: Prompt,
+    (field, opening): (&str, bool),
+) -> Result<Vec<TokenPrompt>, ApiError> {
     let encode = |text: String| {
-        Room::of(app).admit(app, "prompt", text.len())?;
-        Ok((app.engine.tokenizer().encode(&text, true)?, Some(text)))
+        Room::of(app).admit(app, field, text.len())?;
+        Ok((app.engine.tokenizer().encode(&text, opening)?, Some(text)))
     };
     let prompts = match prompt {
         Prompt::Text(text) => vec![encode(text)?],
         Prompt::Texts(texts) => {
-            few(app, texts.len())?;
+            few(app, field, texts.len())?;
             texts.into_iter().map(encode).collect::<Result<Vec<_>, ApiError>>()?
         }
         Prompt::Tokens(tokens) => vec![(tokens, None)],
         Prompt::TokenLists(lists) => lists.into_iter().map(|tokens| (tokens, None)).collect(),
     };
-    few(app, prompts.len())?;
+    few(app, field, prompts.len())?;
     let vocab_size = app.engine.model().vocab_size;
     for (index, (tokens, _)) in prompts.iter().enumerate() {
         if tokens.is_empty() {
             return Err(ApiError::value(
-                "prompt",
-                format!("prompt {index} has no tokens; at least one is needed"),
+                field,
+                format!("{field} {index} has no tokens; at least one is needed"),
             ));
         }
         if let Some(token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
-            return Err(ApiError::value("prompt", outside(*token, vocab_size)));
+            return Err(ApiError::value(field, outside(*token, vocab_size)));
         }
     }
     Ok(prompts)
 }
 
-fn few(app: &App, count: usize) -> Result<(), ApiError> {
+fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
     let most = app.config.max_prompts;
     if count <= most {
         return Ok(());
     }
     Err(ApiError::value(
-        "prompt",
-        format!("{count} prompts; allowed are at most {most} (server.max_prompts)"),
+        field,
+        format!("{count} {field}s; allowed are at most {most} (server.max_prompts)"),
     ))
 }
 
 /// Longest sequence served.
 #[derive(Clone, Copy)]
-struct Room(usize);
+pub(super) struct Room(pub(super) usize);
 
 impl Room {
-    fn of(app: &App) -> Self {
+    pub(super) fn of(app: &App) -> Self {
         Self(app.engine.max_model_len())
     }
 

@@ -3,7 +3,7 @@
 use svs_openapi::Completion;
 use svs_openapi::completion::{CompletionChoice, CompletionLogprobs};
 
-use super::{Vocabulary, spans, usage};
+use super::{Offsets, Vocabulary, spans, usage};
 use crate::metrics::finish_name;
 use crate::session::Session;
 
@@ -20,18 +20,17 @@ fn envelope(session: &Session, choices: Vec<CompletionChoice>) -> Completion {
 }
 
 /// A choice with what is reported of its prompt: echo, prompt tokens and logprobs. Returns where its sampled tokens
-/// start in characters.
-fn opened(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (CompletionChoice, usize) {
+/// start.
+fn opened(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (CompletionChoice, Offsets) {
     let outputs = session.plan.outputs;
     let prompt = session.prompt_of(index);
     let planned = &session.plan.prompts[prompt];
     let scored = session.prompts[prompt].as_deref();
     let mut logprobs = outputs.logprobs.map(|_| CompletionLogprobs::default());
-    let mut offset = 0;
-    if let (Some(out), Some(alternatives), Some(_), Some(scored)) =
+    if let (Some(out), Some(alternatives), Some(echo), Some(scored)) =
         (&mut logprobs, outputs.logprobs, &planned.echo, scored)
     {
-        offset = vocabulary.append_prompt(out, scored, alternatives, 0);
+        vocabulary.append_prompt(out, scored, alternatives, echo);
     }
     let choice = CompletionChoice {
         index: u32::try_from(index).expect("prompts times n fit u32"),
@@ -43,7 +42,9 @@ fn opened(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (Compl
             .and_then(|alternatives| Some(vocabulary.prompt(scored?, alternatives))),
         ..CompletionChoice::default()
     };
-    (choice, offset)
+    let verbatim = session.plan.sampling.guide.is_some();
+    let offsets = Offsets::sampled(vocabulary.0, &choice.text, verbatim);
+    (choice, offsets)
 }
 
 fn close(session: &Session, index: usize, out: &mut CompletionChoice) {
@@ -59,10 +60,10 @@ fn close(session: &Session, index: usize, out: &mut CompletionChoice) {
 pub fn response(session: &Session, vocabulary: Vocabulary<'_>) -> Completion {
     let choice = |index: usize| {
         let choice = &session.choices[index].choice;
-        let (mut out, offset) = opened(session, vocabulary, index);
+        let (mut out, mut offsets) = opened(session, vocabulary, index);
         out.text.push_str(&choice.text);
         if let Some(logprobs) = &mut out.logprobs {
-            vocabulary.append_sampled(logprobs, choice, 0..choice.tokens.len(), offset);
+            vocabulary.append_sampled(logprobs, choice, 0..choice.tokens.len(), &mut offsets);
         }
         out.token_ids = session.plan.outputs.token_ids.then(|| choice.tokens.clone());
         close(session, index, &mut out);
@@ -76,32 +77,31 @@ pub fn response(session: &Session, vocabulary: Vocabulary<'_>) -> Completion {
 }
 
 /// Opens choice `index` of a stream; `None` if there is nothing to say of its prompt.
-/// Also returns where its sampled tokens start in characters.
+/// Also returns where its sampled tokens start.
 #[must_use]
-pub fn opening(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (Option<Completion>, usize) {
-    let (choice, offset) = opened(session, vocabulary, index);
+pub fn opening(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (Option<Completion>, Offsets) {
+    let (choice, offsets) = opened(session, vocabulary, index);
     let speaks = !choice.text.is_empty() || choice.prompt_token_ids.is_some() || choice.prompt_logprobs.is_some();
-    (speaks.then(|| envelope(session, vec![choice])), offset)
+    (speaks.then(|| envelope(session, vec![choice])), offsets)
 }
 
-/// The newest token of choice `index`, which starts at character `offset`, with the `text` it made final; `None` if it
-/// would say nothing. Also returns where the next token starts.
-#[must_use]
+/// The newest token of choice `index`, the next one in `offsets`, with the `text` it made final; `None` if it would say
+/// nothing.
 pub fn token(
     session: &Session,
     vocabulary: Vocabulary<'_>,
     index: usize,
     text: &str,
-    offset: usize,
-) -> (Option<Completion>, usize) {
+    offsets: &mut Offsets,
+) -> Option<Completion> {
     let (outputs, choice) = (session.plan.outputs, &session.choices[index].choice);
     if text.is_empty() && outputs.logprobs.is_none() && !outputs.token_ids {
-        return (None, offset);
+        return None;
     }
     let newest = choice.tokens.len() - 1..choice.tokens.len();
-    let (mut logprobs, mut next) = (outputs.logprobs.map(|_| CompletionLogprobs::default()), offset);
+    let mut logprobs = outputs.logprobs.map(|_| CompletionLogprobs::default());
     if let Some(out) = &mut logprobs {
-        next = vocabulary.append_sampled(out, choice, newest.clone(), offset);
+        vocabulary.append_sampled(out, choice, newest.clone(), offsets);
     }
     let choice = CompletionChoice {
         index: u32::try_from(index).expect("prompts times n fit u32"),
@@ -110,7 +110,7 @@ pub fn token(
         token_ids: outputs.token_ids.then(|| choice.tokens[newest].to_vec()),
         ..CompletionChoice::default()
     };
-    (Some(envelope(session, vec![choice])), next)
+    Some(envelope(session, vec![choice]))
 }
 
 /// Closes choice `index` with the `text` that had been held back.

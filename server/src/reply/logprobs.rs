@@ -10,6 +10,8 @@ use svs_openapi::chat::{ChatLogprobs, TokenLogprob};
 use svs_openapi::common;
 use svs_openapi::completion::CompletionLogprobs;
 
+use super::Offsets;
+
 /// JSON has no infinity; OpenAI's API reports such tokens as this.
 const LOWEST_LOGPROB: f32 = -9999.0;
 
@@ -48,47 +50,37 @@ impl Vocabulary<'_> {
         }
     }
 
-    /// Appends tokens `range` of `choice` to completion logprobs; the first starts at character `offset`.
-    /// Returns where the next token would start.
+    /// Appends tokens `range` of `choice`, which come next in `offsets`, to completion logprobs.
     pub(super) fn append_sampled(
         self,
         out: &mut CompletionLogprobs,
         choice: &Choice,
         range: std::ops::Range<usize>,
-        mut offset: usize,
-    ) -> usize {
+        offsets: &mut Offsets,
+    ) {
         for position in range {
             let (token, logprob) = (choice.tokens[position], choice.logprobs[position]);
-            offset = self.append(out, token, Some(logprob), &choice.top[position], offset);
+            self.append(out, token, Some(logprob), &choice.top[position], offsets.next(token));
         }
-        offset
     }
 
-    /// Appends a scored prompt with at most `alternatives` per token. Returns where the next token would start.
+    /// Appends a scored prompt, whose text is `echo`, with at most `alternatives` per token.
     pub(super) fn append_prompt(
         self,
         out: &mut CompletionLogprobs,
         prompt: &[PromptLogprob],
         alternatives: u32,
-        mut offset: usize,
-    ) -> usize {
-        for scored in prompt {
+        echo: &str,
+    ) {
+        let offsets = Offsets::prompt(self.0, echo, prompt.iter().map(|scored| scored.token));
+        for (scored, offset) in prompt.iter().zip(offsets) {
             let top = &scored.top[..scored.top.len().min(alternatives as usize)];
-            offset = self.append(out, scored.token, scored.logprob, top, offset);
+            self.append(out, scored.token, scored.logprob, top, offset);
         }
-        offset
     }
 
-    fn append(
-        self,
-        out: &mut CompletionLogprobs,
-        token: u32,
-        logprob: Option<f32>,
-        top: &[TopLogprob],
-        offset: usize,
-    ) -> usize {
+    fn append(self, out: &mut CompletionLogprobs, token: u32, logprob: Option<f32>, top: &[TopLogprob], offset: usize) {
         let (text, _) = self.0.token_text(token);
-        let next = offset + text.chars().count();
         out.text_offset.push(offset);
         out.token_logprobs.push(logprob.map(finite));
         out.top_logprobs.push(logprob.map(|logprob| {
@@ -106,7 +98,6 @@ impl Vocabulary<'_> {
             alternatives
         }));
         out.tokens.push(text);
-        next
     }
 
     /// A scored prompt in vLLM's shape, at most `alternatives` per token.

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod completion;
 mod logprobs;
+mod offsets;
 
 use svs_engine::VersionSpan;
 use svs_openapi::{Usage, WeightVersionSpan};
@@ -10,6 +11,7 @@ use svs_openapi::{Usage, WeightVersionSpan};
 use crate::session::Session;
 
 pub use logprobs::Vocabulary;
+pub use offsets::Offsets;
 
 /// Token counts of what was sampled so far; a prompt counts once.
 #[must_use]

@@ -276,13 +276,6 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
             "unsupported_parameter",
         ),
         (CHAT, json!({"audio": {}}), 400, "audio", "unsupported_parameter"),
-        (
-            CHAT,
-            json!({"response_format": {"type": "json_object"}}),
-            400,
-            "response_format.type",
-            "invalid_value",
-        ),
         (CHAT, json!({"temprature": 1}), 400, "temprature", "unknown_parameter"),
         (CHAT, json!({"stream": "yes"}), 400, "stream", "invalid_type"),
         (

@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod generate;
+mod guided;
 mod harness;
+mod multibyte;
 mod operate;
 mod pause;
+mod score;
 mod stream;
 mod trajectories;

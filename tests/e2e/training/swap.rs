@@ -26,8 +26,7 @@ fn request(engine: &EngineHandle, seed: u64) -> GenerateRequest {
         sampling,
         weights: None,
         cache_salt: None,
-        resume: Vec::new(),
-        priority: 0,
+        ..GenerateRequest::default()
     }
 }
 

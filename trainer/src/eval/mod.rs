@@ -190,8 +190,8 @@ fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize)
         sampling,
         weights: config.weights.clone(),
         cache_salt: None,
-        resume: Vec::new(),
         priority: BACKGROUND_PRIORITY,
+        ..GenerateRequest::default()
     }
 }
 

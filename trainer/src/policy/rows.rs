@@ -123,7 +123,8 @@ fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -
     })
 }
 
-/// True if tokens were drawn from the model's own distribution at the temperature, with nothing cut, biased or penalised.
+/// True if tokens were drawn from the model's own distribution at the temperature, with nothing cut, biased, penalised or ruled out
+/// by a grammar.
 fn samples_plainly(sampling: &SamplingParams) -> bool {
     sampling.top_p >= 1.0
         && sampling.top_k.is_none_or(|k| k == 0)
@@ -133,4 +134,5 @@ fn samples_plainly(sampling: &SamplingParams) -> bool {
         && sampling.repetition_penalty == 1.0
         && sampling.min_tokens == 0
         && sampling.logit_bias.is_empty()
+        && sampling.guide.is_none()
 }

@@ -84,7 +84,8 @@ impl World {
             version: expected.version,
             salt: salts[expected.tenant].map(Arc::from),
             leader: leader.filter(|leader| *leader != self.next),
-            whole_prompt,
+            scored_from: whole_prompt.then_some(0),
+            pinned: false,
             priority: expected.priority,
         };
         self.scheduler.add(self.next, new);

@@ -12,9 +12,10 @@ use super::config::RolloutConfig;
 use super::tally::Tally;
 use crate::fanout;
 use crate::log::{LogError, TrajectoryLog};
+use crate::recorded::Recorded;
 use crate::seeds::derive;
 use crate::svs::{Ask, Rollouts};
-use crate::trajectory::{GraderVerdict, Group, Kind, Segment, SegmentRole, Trajectory};
+use crate::trajectory::{GraderVerdict, Group, Kind, Trajectory};
 
 /// Rows appended to the log in one go.
 const LOG_BATCH_ROWS: usize = 256;
@@ -99,8 +100,8 @@ impl EngineRollouts<'_> {
             sampling,
             weights: None,
             cache_salt: None,
-            resume: Vec::new(),
             priority: BACKGROUND_PRIORITY,
+            ..GenerateRequest::default()
         }
     }
 
@@ -136,6 +137,7 @@ impl EngineRollouts<'_> {
         verdicts: Vec<GraderVerdict>,
     ) -> Trajectory {
         let group_id = self.group_id(ask);
+        let recorded = Recorded::new(&request.prompt, &choice);
         Trajectory {
             id: format!("{group_id}#{at}"),
             group_id,
@@ -143,22 +145,11 @@ impl EngineRollouts<'_> {
             problem_id: Some(ask.problem_id.clone()),
             parent: ask.parent.clone(),
             kind: ask.kind,
-            segments: vec![
-                Segment {
-                    role: SegmentRole::Prompt,
-                    tokens: request.prompt.clone(),
-                    trainable: false,
-                },
-                Segment {
-                    role: SegmentRole::Sampled,
-                    tokens: choice.tokens,
-                    trainable: true,
-                },
-            ],
-            logprobs: choice.logprobs,
-            raw_logprobs: choice.raw_logprobs,
-            thresholds: choice.thresholds,
-            spans: choice.spans,
+            segments: recorded.segments,
+            logprobs: recorded.logprobs,
+            raw_logprobs: recorded.raw_logprobs,
+            thresholds: recorded.thresholds,
+            spans: recorded.spans,
             mixed_kv: choice.mixed_kv,
             sampling: request.sampling.clone(),
             choice: u32::try_from(at).expect("at most max_choices choices"),

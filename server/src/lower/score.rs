@@ -1,0 +1,60 @@
+//! `POST /v1/score` → requests of the engine.
+
+use svs_engine::runtime::ScoreRequest;
+use svs_openapi::score::ScoreRequest as Wire;
+
+use super::plan::{MAX_SALT_BYTES, Room, token_prompts};
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Checks a score request; one request of the engine per response.
+///
+/// # Errors
+/// The refusal of the first bad field.
+pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiError> {
+    app.check_model(&request.model)?;
+    let temperature = match request.temperature {
+        None => 1.0,
+        Some(value) if (value as f32) > 0.0 && value <= 2.0 => value as f32,
+        Some(value) => {
+            let message = format!("{value} is out of range; allowed is above 0 to 2");
+            return Err(ApiError::value("temperature", message));
+        }
+    };
+    let salt = request.cache_salt;
+    if salt
+        .as_ref()
+        .is_some_and(|salt| salt.is_empty() || salt.len() > MAX_SALT_BYTES)
+    {
+        return Err(ApiError::value(
+            "cache_salt",
+            format!("must have 1 to {MAX_SALT_BYTES} bytes"),
+        ));
+    }
+    let [(prompt, _)] = &token_prompts(app, request.prompt, ("prompt", true))?[..] else {
+        return Err(ApiError::value(
+            "prompt",
+            "several prompts; allowed is one, with several responses",
+        ));
+    };
+    let room = Room::of(app);
+    let score = |(response, _): (Vec<u32>, Option<String>)| {
+        if prompt.len() + response.len() > room.0 {
+            let message = format!(
+                "prompt and response have {} tokens, but the context length is {}",
+                prompt.len() + response.len(),
+                room.0
+            );
+            return Err(ApiError::invalid("response", "context_length_exceeded", message));
+        }
+        Ok(ScoreRequest {
+            prompt: prompt.clone(),
+            response,
+            temperature,
+            weights: request.weight_version.map(|version| version.to_string()),
+            cache_salt: salt.clone(),
+        })
+    };
+    let responses = token_prompts(app, request.response, ("response", false))?;
+    responses.into_iter().map(score).collect()
+}
