@@ -38,6 +38,9 @@ pub enum EngineError {
     /// The weight set offered does not match the model being served.
     #[error("weights do not fit the served model: {0}")]
     IncompatibleWeights(String),
+    /// No further weight set can be held.
+    #[error("no room for further weights: {0}")]
+    NoRoom(String),
     /// The engine thread has stopped.
     #[error("the engine has stopped: {0}")]
     Stopped(String),

@@ -3,6 +3,7 @@
 //! Shapes follow the OpenAI API; extensions keep the names that vLLM uses. Nothing here knows engine, trainer or HTTP.
 //! Ranges are checked by the server, which knows the model; here only shapes are.
 
+pub mod adapters;
 pub mod chat;
 pub mod common;
 pub mod completion;

@@ -10,12 +10,14 @@ pub struct Model {
     pub id: String,
     /// Always `model`.
     pub object: String,
-    /// When the server started, seconds since the epoch.
+    /// When the server started or the adapter was loaded, seconds since the epoch.
     pub created: u64,
     /// Always `svs`.
     pub owned_by: String,
-    /// The model behind the name.
+    /// The model behind the name; for an adapter the folder it was loaded from.
     pub root: String,
+    /// The name of the base, for an adapter.
+    pub parent: Option<String>,
     /// Longest sequence served, prompt and completion together.
     pub max_model_len: usize,
     /// Weight version that answers now.

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use svs_engine::EngineHandle;
 use svs_trainer::{TrainConfig, TrainerHandle, TrajectoryLog};
 
+use crate::adapters::{Adapter, Adapters};
 use crate::config::HttpConfig;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
@@ -15,6 +16,8 @@ use crate::metrics::Metrics;
 pub struct App {
     /// Generates.
     pub engine: EngineHandle,
+    /// LoRA adapters beside the model.
+    pub adapters: Arc<Adapters>,
     /// Trains; `None` where a server only serves.
     pub trainer: Option<TrainerHandle>,
     /// Where finished requests go.
@@ -36,6 +39,7 @@ impl App {
     #[must_use]
     pub fn new(
         engine: EngineHandle,
+        adapters: Arc<Adapters>,
         trainer: Option<TrainerHandle>,
         log: TrajectoryLog,
         config: HttpConfig,
@@ -46,6 +50,7 @@ impl App {
         let started = unix_seconds();
         Arc::new(Self {
             engine,
+            adapters,
             trainer,
             log,
             config,
@@ -73,20 +78,23 @@ impl App {
         }
     }
 
-    /// Accepts the name of a request.
+    /// What the name of a request means: an adapter, or (`None`) the policy.
     ///
     /// # Errors
     /// 404 `model_not_found`.
-    pub fn check_model(&self, name: &str) -> Result<(), ApiError> {
+    pub fn find_model(&self, name: &str) -> Result<Option<Arc<Adapter>>, ApiError> {
+        if let Some(adapter) = self.adapters.get(name) {
+            return Ok(Some(adapter));
+        }
         let any = self.config.served_model_names.iter().any(|served| served == "*");
         if any || self.names().contains(&name) {
-            Ok(())
+            Ok(None)
         } else {
             Err(ApiError::unknown_model(name))
         }
     }
 
-    /// The version that new requests are answered under.
+    /// The version that new requests to the policy are answered under.
     #[must_use]
     pub fn weight_version(&self) -> u64 {
         self.engine.weights().policy().version

@@ -1,5 +1,6 @@
 //! Configuration of `svs serve`: one TOML file, every key optional, unknown keys refused.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub struct HttpConfig {
     pub port: u16,
     /// Names that requests may use; empty takes the model's own, `*` answers to any.
     pub served_model_names: Vec<String>,
+    /// Folder inside of which requests may load LoRA adapters; without it they load and unload none.
+    pub lora_dir: Option<PathBuf>,
     /// Bearer token that routes of the API and of control ask for, if any.
     pub api_key: Option<String>,
     /// Connections held at once; further ones wait in the listener's backlog.
@@ -50,6 +53,8 @@ pub struct HttpConfig {
     pub shutdown_grace_seconds: u64,
     /// Time for which `/pause` waits until nothing runs.
     pub pause_timeout_seconds: u64,
+    /// LoRA adapters to load at start: folders by name.
+    pub lora: BTreeMap<String, PathBuf>,
 }
 
 impl Default for HttpConfig {
@@ -58,6 +63,8 @@ impl Default for HttpConfig {
             host: "127.0.0.1".into(),
             port: 8000,
             served_model_names: Vec::new(),
+            lora_dir: None,
+            lora: BTreeMap::new(),
             api_key: None,
             max_connections: 1024,
             max_body_bytes: 16 << 20,
@@ -150,6 +157,12 @@ impl HttpConfig {
             return Err(ConfigError::Value {
                 field: "server.api_key",
                 reason: "must not be empty".into(),
+            });
+        }
+        if self.lora_dir.as_ref().is_some_and(|folder| !folder.is_dir()) {
+            return Err(ConfigError::Value {
+                field: "server.lora_dir",
+                reason: "is not a folder".into(),
             });
         }
         if self.served_model_names.iter().any(String::is_empty) {

@@ -22,6 +22,8 @@ use crate::api;
         api::train::resume,
         api::train::stop,
         api::train::status,
+        api::adapters::load,
+        api::adapters::unload,
         api::pause::pause,
         api::pause::resume,
         api::pause::is_paused,
@@ -33,7 +35,7 @@ use crate::api;
     tags(
         (name = "serving", description = "Generation."),
         (name = "training", description = "Control of the in-process trainer."),
-        (name = "operation", description = "Pause and resume, health, metrics, this document."),
+        (name = "operation", description = "Adapters, pause and resume, health, metrics, this document."),
     )
 )]
 struct Document;

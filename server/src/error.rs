@@ -8,6 +8,8 @@ use svs_openapi::{ErrorBody, ErrorResponse};
 use svs_trainer::log::LogError;
 use svs_trainer::run::TrainError;
 
+use crate::adapters::AdapterError;
+
 /// Seconds after which a client that was refused for load should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
@@ -124,6 +126,7 @@ impl From<EngineError> for ApiError {
             EngineError::ContextLengthExceeded { .. } => Self::invalid("prompt", "context_length_exceeded", message),
             EngineError::Overloaded { .. } => Self::overloaded("overloaded", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
+            EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
             EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
             EngineError::NonFiniteLogits { .. } => {
@@ -165,6 +168,24 @@ impl From<TrainError> for ApiError {
             TrainError::Config { field, .. } => Self::invalid(&format!("config.{field}"), "invalid_value", message),
             TrainError::State(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
             _ => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message),
+        }
+    }
+}
+
+impl From<AdapterError> for ApiError {
+    fn from(error: AdapterError) -> Self {
+        let message = error.to_string();
+        match error {
+            AdapterError::NoFolder => Self::refused(StatusCode::FORBIDDEN, "lora_dir_not_set", message),
+            AdapterError::Name(_) => Self::invalid("lora_name", "invalid_value", message),
+            AdapterError::Unknown(_) => Self {
+                param: Some("lora_name".into()),
+                ..Self::refused(StatusCode::NOT_FOUND, "adapter_not_found", message)
+            },
+            AdapterError::Busy => Self::overloaded("adapter_loading", message),
+            AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", message),
+            AdapterError::Engine(error) => error.into(),
+            AdapterError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! `error` is the only place that maps errors to HTTP, `cli` the only one that uses `anyhow`. A request goes
 //! `http` (guards, body) → `api` (handler) → `lower` (checks) → `session` (engine) → `record` (log) → `reply` or `stream`.
 
+pub mod adapters;
 pub mod api;
 pub mod app;
 pub mod assets;

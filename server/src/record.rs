@@ -52,6 +52,7 @@ fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
         raw_logprobs: recorded.raw_logprobs,
         thresholds: recorded.thresholds,
         spans: recorded.spans,
+        adapter: session.plan.adapter.as_ref().map(|adapter| adapter.name.clone()),
         mixed_kv: choice.mixed_kv,
         sampling,
         choice: u32::try_from(sample).expect("n fits u32"),

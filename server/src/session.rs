@@ -54,7 +54,7 @@ pub struct Session {
     pub prompts: Vec<Option<Vec<PromptLogprob>>>,
     /// Seed of each prompt.
     pub seeds: Vec<u64>,
-    /// Policy version when the request began; answers without sampled tokens report it.
+    /// Version of the adapter, or of the policy when the request began; answers without sampled tokens report it.
     pub start_version: u64,
     events: mpsc::Receiver<(usize, Event)>,
     _pumps: JoinSet<()>,
@@ -67,7 +67,8 @@ impl Session {
     /// # Errors
     /// The engine's refusal; prompts already submitted are aborted.
     pub fn start(app: &App, plan: Plan) -> Result<Self, ApiError> {
-        let start_version = app.weight_version();
+        let adapter = plan.adapter.as_ref().map(|adapter| adapter.weights.version);
+        let start_version = adapter.unwrap_or_else(|| app.weight_version());
         let (sender, events) = mpsc::channel(BUFFERED_EVENTS);
         let (mut pumps, mut seeds) = (JoinSet::new(), Vec::with_capacity(plan.prompts.len()));
         for (prompt, planned) in plan.prompts.iter().enumerate() {
@@ -77,7 +78,8 @@ impl Session {
                 prompt: planned.tokens.clone(),
                 n: plan.n,
                 sampling,
-                weights: None,
+                // By version, which is never given twice; the plan holds the set.
+                weights: adapter.map(|version| version.to_string()),
                 cache_salt: plan.cache_salt.clone(),
                 priority: plan.priority,
                 ..GenerateRequest::default()

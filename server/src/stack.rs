@@ -7,6 +7,7 @@ use svs_engine::{EngineError, EngineHandle, WeightSet};
 use svs_trainer::log::LogError;
 use svs_trainer::{TrainerHandle, TrajectoryLog};
 
+use crate::adapters::{AdapterError, Adapters};
 use crate::app::App;
 use crate::assets::{NoEmbeddedPolicy, model_source};
 use crate::config::{ConfigError, ServeConfig};
@@ -27,6 +28,9 @@ pub enum StackError {
     /// The engine cannot run with these bounds.
     #[error("cannot start the engine: {0}")]
     Engine(#[from] EngineError),
+    /// An adapter that the configuration names cannot be loaded.
+    #[error("cannot load the LoRA adapters (server.lora): {0}")]
+    Adapter(#[from] AdapterError),
     /// The trajectory log cannot be opened.
     #[error("cannot open the trajectory log: {0}")]
     Log(#[from] LogError),
@@ -50,6 +54,8 @@ pub struct Stack {
     pub model: Arc<LoadedModel>,
     /// Generates.
     pub engine: EngineHandle,
+    /// Adapters beside the model.
+    pub adapters: Arc<Adapters>,
     /// Where trajectories go.
     pub log: TrajectoryLog,
     /// Trains.
@@ -86,11 +92,13 @@ impl Stack {
             "base",
         ));
         let engine = EngineHandle::start(weights, model.tokenizer.clone(), config.engine.clone())?;
+        let adapters = Adapters::open(engine.clone(), Arc::clone(&model), &config.server)?;
         let log = TrajectoryLog::open(&runs.join(LOG_FILE))?;
         let trainer = TrainerHandle::new(engine.clone(), Arc::clone(&model), log.clone(), runs);
         Ok(Self {
             model,
             engine,
+            adapters,
             log,
             trainer,
         })
@@ -101,6 +109,7 @@ impl Stack {
     pub fn app(&self, config: &ServeConfig) -> Arc<App> {
         App::new(
             self.engine.clone(),
+            Arc::clone(&self.adapters),
             Some(self.trainer.clone()),
             self.log.clone(),
             config.server.clone(),

@@ -79,6 +79,9 @@ pub struct Trajectory {
     pub thresholds: Vec<Option<f32>>,
     /// Weight versions, covering the sampled tokens.
     pub spans: Vec<VersionSpan>,
+    /// The adapter that it was sampled from; `None` is the policy itself.
+    #[serde(default)]
+    pub adapter: Option<String>,
     /// Some token saw KV of another version.
     pub mixed_kv: bool,
     /// How it was sampled (seed included).

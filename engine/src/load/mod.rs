@@ -8,6 +8,7 @@ mod files;
 mod folder;
 mod gguf;
 mod hub;
+pub mod lora;
 mod rope;
 mod safetensors_file;
 mod save;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::files::{Bytes, Files};
 use super::{LoadError, config_json};
 use crate::config::ModelConfig;
-use crate::params::{ParamEntry, ParamLayout, Params};
+use crate::params::{ParamLayout, Params};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -36,7 +36,7 @@ pub(super) fn load(files: &Files, config: &ModelConfig) -> Result<Params, LoadEr
     let layout = Arc::clone(&params.layout);
     for (entry, view) in layout.entries.iter().zip(views) {
         let target = &mut params.values[entry.offset..entry.offset + entry.len()];
-        convert(entry, &view, target)?;
+        convert(&entry.name, &view, target)?;
     }
     Ok(params)
 }
@@ -123,7 +123,8 @@ fn match_up<'data>(
     }
 }
 
-fn convert(entry: &ParamEntry, view: &TensorView<'_>, target: &mut [f32]) -> Result<(), LoadError> {
+/// Reads the elements of `view` as f32 into `target`, which is as long; each must be finite.
+pub(super) fn convert(name: &str, view: &TensorView<'_>, target: &mut [f32]) -> Result<(), LoadError> {
     let data = view.data();
     match view.dtype() {
         Dtype::F32 => fill(target, data, f32::from_le_bytes),
@@ -131,14 +132,11 @@ fn convert(entry: &ParamEntry, view: &TensorView<'_>, target: &mut [f32]) -> Res
         Dtype::F16 => fill(target, data, |bytes| f16::from_le_bytes(bytes).to_f32()),
         other => {
             let reason = format!("element type {other:?} is not supported (F32, BF16 and F16 are)");
-            return Err(LoadError::tensor(&entry.name, reason));
+            return Err(LoadError::tensor(name, reason));
         }
     }
     match target.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(LoadError::tensor(
-            &entry.name,
-            format!("element {at} is {}", target[at]),
-        )),
+        Some(at) => Err(LoadError::tensor(name, format!("element {at} is {}", target[at]))),
         None => Ok(()),
     }
 }

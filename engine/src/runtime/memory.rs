@@ -72,7 +72,7 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
 }
 
 /// Memory that can be had without swapping, where the system tells.
-fn available_bytes() -> Option<usize> {
+pub(super) fn available_bytes() -> Option<usize> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim()

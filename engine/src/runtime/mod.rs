@@ -2,6 +2,7 @@
 //!
 //! [`Engine`] is the loop's body and can be stepped by hand; [`EngineHandle`] talks to one over a bounded queue.
 
+mod adapter;
 mod engine;
 mod generation;
 mod handle;

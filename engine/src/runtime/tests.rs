@@ -1,6 +1,7 @@
 //! The step loop on a small random model: the same tokens under any load, swaps that change nothing before their
 //! boundary, nothing leaked.
 
+mod adapter;
 mod pause;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ mod score;
 
 use super::*;
 use crate::EngineError;
-use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Rope};
+use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Precision, Rope};
 use crate::params::{ParamLayout, Params};
 use crate::request::{Choice, Completion, FinishReason, GenerateRequest, SamplingParams};
 use crate::sampler::philox4x32_10;

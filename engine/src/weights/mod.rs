@@ -5,4 +5,4 @@ mod store;
 
 pub use set::WeightSet;
 pub(crate) use set::{LayerTensors, LayerWeights, tensor};
-pub use store::WeightStore;
+pub use store::{ADAPTER_VERSIONS, WeightStore};

@@ -1,9 +1,13 @@
-//! Versions held by an engine: the alias `policy`, leases of running sequences, references.
+//! Versions held by an engine: the alias `policy`, leases of running sequences, references, adapters.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::WeightSet;
 use crate::error::EngineError;
+
+/// Versions from here on belong to adapters, and those below to the policy, so that neither disturbs the other's count. A
+/// JSON number carries twice as much exactly.
+pub const ADAPTER_VERSIONS: u64 = 1 << 52;
 
 #[derive(Debug)]
 struct Held {
@@ -13,6 +17,8 @@ struct Held {
     /// Everything ever published and still leased by somebody.
     known: Vec<Weak<WeightSet>>,
     capacity: usize,
+    /// Version of the next adapter; never given twice, since KV is reused by version.
+    next_adapter: u64,
 }
 
 impl Held {
@@ -32,6 +38,9 @@ impl Held {
                 set.version, other.label
             )));
         }
+        if set.version >= ADAPTER_VERSIONS {
+            self.check_room()?;
+        }
         if alive.len() >= self.capacity {
             return Err(EngineError::IncompatibleWeights(format!(
                 "{} weight sets are in use and max_weight_sets is {}; wait for running requests to end or raise it",
@@ -41,6 +50,20 @@ impl Held {
         }
         self.known.push(Arc::downgrade(set));
         Ok(())
+    }
+
+    /// Room for an adapter, which leaves a place for the next publish.
+    fn check_room(&mut self) -> Result<(), EngineError> {
+        let (alive, capacity) = (self.alive().len(), self.capacity);
+        if alive + 2 <= capacity {
+            return Ok(());
+        }
+        Err(EngineError::NoRoom(format!(
+            "{alive} weight sets in use + 1 for the adapter + 1 kept free for the next publish = {}, and max_weight_sets is \
+             {capacity}; a set takes {} bytes; unload an adapter, wait for running requests to end, or raise it",
+            alive + 2,
+            self.policy.bytes()
+        )))
     }
 }
 
@@ -61,6 +84,7 @@ impl WeightStore {
             pinned: Vec::new(),
             known,
             capacity: capacity.max(2),
+            next_adapter: ADAPTER_VERSIONS,
         };
         Self {
             held: Arc::new(Mutex::new(held)),
@@ -132,10 +156,22 @@ impl WeightStore {
         Ok(())
     }
 
+    /// A version for an adapter, if there is room for one.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRoom`] with the arithmetic.
+    pub fn adapter_version(&self) -> Result<u64, EngineError> {
+        let mut held = self.open();
+        held.check_room()?;
+        held.next_adapter += 1;
+        Ok(held.next_adapter - 1)
+    }
+
     /// Keeps `set` until it is unpinned, so that requests can name it.
     ///
     /// # Errors
-    /// [`EngineError::IncompatibleWeights`]: another shape, a version held already by another set, or no room.
+    /// [`EngineError::IncompatibleWeights`]: another shape, a version held already by another set, or no room;
+    /// [`EngineError::NoRoom`] for an adapter.
     pub fn pin(&self, set: Arc<WeightSet>) -> Result<(), EngineError> {
         let mut held = self.open();
         if set.config != held.policy.config {

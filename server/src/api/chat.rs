@@ -11,6 +11,7 @@ use svs_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, drop_empty, only_objects, read_json};
+use crate::http::guard::answered_by;
 use crate::lower::{off_the_runtime, plan_chat};
 use crate::record::record;
 use crate::reply::{Vocabulary, chat as reply};
@@ -75,15 +76,17 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
     let request: ChatCompletionRequest = decode(body, &UNSUPPORTED)?;
     let plan = off_the_runtime(&app, move |app| plan_chat(app, request)).await?;
     let mut session = Session::start(&app, plan).map_err(|error| error.rename_param("prompt", "messages"))?;
+    let adapter = session.plan.adapter.clone();
     if session.plan.outputs.stream {
         let wording = ChatWording {
             opened: vec![false; session.choices.len()],
         };
-        return Ok(stream::respond(app, session, wording));
+        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
     }
     session.finish().await?;
     record(&app, &session, 0..session.choices.len()).await?;
-    Ok(axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer()))).into_response())
+    let answer = axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer())));
+    Ok(answered_by(adapter.as_deref(), answer.into_response()))
 }
 
 fn without_empty(mut body: Value) -> Value {

@@ -10,6 +10,7 @@ use svs_openapi::{Completion, CompletionRequest, ErrorResponse};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, only_objects, read_json};
+use crate::http::guard::answered_by;
 use crate::lower::{off_the_runtime, plan_completion};
 use crate::record::record;
 use crate::reply::{Offsets, Vocabulary, completion as reply};
@@ -51,15 +52,17 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
     let request: CompletionRequest = decode(body, &UNSUPPORTED)?;
     let plan = off_the_runtime(&app, move |app| plan_completion(app, request)).await?;
     let mut session = Session::start(&app, plan)?;
+    let adapter = session.plan.adapter.clone();
     if session.plan.outputs.stream {
         let wording = CompletionWording {
             offsets: vec![None; session.choices.len()],
         };
-        return Ok(stream::respond(app, session, wording));
+        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
     }
     session.finish().await?;
     record(&app, &session, 0..session.choices.len()).await?;
-    Ok(axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer()))).into_response())
+    let answer = axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer())));
+    Ok(answered_by(adapter.as_deref(), answer.into_response()))
 }
 
 /// Per choice: where its next token starts, once it is opened.

@@ -1,5 +1,6 @@
 //! Handlers by route.
 
+pub mod adapters;
 pub mod chat;
 pub mod completions;
 pub mod models;

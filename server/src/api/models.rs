@@ -8,25 +8,34 @@ use axum::extract::{Path, State};
 use svs_openapi::ErrorResponse;
 use svs_openapi::models::{Model, ModelList};
 
+use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
 
-fn model(app: &App, name: &str) -> Model {
+fn model(app: &App, name: &str, adapter: Option<&Adapter>) -> Model {
     Model {
         id: name.to_string(),
         object: "model".into(),
-        created: app.started,
+        created: adapter.map_or(app.started, |adapter| adapter.created),
         owned_by: "svs".into(),
-        root: app.model_name.clone(),
+        root: adapter.map_or(&app.model_name, |adapter| &adapter.path).clone(),
+        parent: adapter.and_then(|_| Some((*app.names().first()?).to_owned())),
         max_model_len: app.engine.max_model_len(),
-        weight_version: app.weight_version(),
+        weight_version: adapter.map_or_else(|| app.weight_version(), |adapter| adapter.weights.version),
     }
 }
 
-/// Lists the names that requests may use.
+/// Lists the names that requests may use: those of the policy, then adapters with their `parent`.
 #[utoipa::path(get, path = "/v1/models", tag = "serving", responses((status = 200, description = "The names.", body = ModelList)))]
 pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
-    let data = app.names().into_iter().map(|name| model(&app, name)).collect();
+    let adapters = app.adapters.all();
+    let adapters = adapters.iter().map(|adapter| model(&app, &adapter.name, Some(adapter)));
+    let data = app
+        .names()
+        .into_iter()
+        .map(|name| model(&app, name, None))
+        .chain(adapters)
+        .collect();
     Json(ModelList {
         object: "list".into(),
         data,
@@ -50,6 +59,6 @@ pub async fn retrieve(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Model>, ApiError> {
     let Path(id) = id.map_err(|error| ApiError::value("id", error.body_text()))?;
-    app.check_model(&id)?;
-    Ok(Json(model(&app, &id)))
+    let adapter = app.find_model(&id)?;
+    Ok(Json(model(&app, &id, adapter.as_deref())))
 }

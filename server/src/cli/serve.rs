@@ -1,5 +1,6 @@
 //! `svs serve`: the HTTP server with engine and trainer behind it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ Examples:
   svs serve --model ./SmolLM2-135M-Instruct     a Hugging Face folder
   svs serve --model model.gguf --port 9000      a GGUF file
   svs serve --served-model-name policy '*'      answers to `policy` and to any other name
+  svs serve --model ./base --lora math=./math-lora   a LoRA adapter as model `math`
   svs serve --config svs.toml --max-num-seqs 32 flags go before the file
 
 Try it:
@@ -45,6 +47,12 @@ pub struct Args {
     /// Names that requests may use; `*` answers to any [default: the model's own name].
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub served_model_name: Vec<String>,
+    /// Folder inside of which /v1/load_lora_adapter may load LoRA adapters [default: none, and the route refuses].
+    #[arg(long, value_name = "FOLDER")]
+    pub lora_dir: Option<PathBuf>,
+    /// A LoRA adapter to load at start, served as model NAME; may be given several times.
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = parse_lora)]
+    pub lora: Vec<(String, PathBuf)>,
     /// Bearer token that /v1 routes ask for.
     #[arg(long, value_name = "KEY", env = "SVS_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
@@ -104,6 +112,15 @@ impl Args {
         }
         config.model = self.model.or(config.model);
         config.runs = self.runs.or(config.runs);
+        config.server.lora_dir = self.lora_dir.or(config.server.lora_dir);
+        let mut lora = BTreeMap::new();
+        for (name, folder) in self.lora {
+            anyhow::ensure!(
+                lora.insert(name.clone(), folder).is_none(),
+                "--lora: `{name}` is given twice"
+            );
+        }
+        config.server.lora.extend(lora);
         config.server.api_key = self.api_key.or(config.server.api_key);
         over(&mut config.server.host, self.host);
         over(&mut config.server.port, self.port);
@@ -125,6 +142,15 @@ impl Args {
         config.server.validate()?;
         Ok(config)
     }
+}
+
+/// Reads `NAME=FOLDER`.
+fn parse_lora(text: &str) -> Result<(String, PathBuf), String> {
+    let parts = text
+        .split_once('=')
+        .filter(|(name, folder)| !name.is_empty() && !folder.is_empty());
+    let (name, folder) = parts.ok_or("must be NAME=FOLDER")?;
+    Ok((name.into(), folder.into()))
 }
 
 /// Runs the command.

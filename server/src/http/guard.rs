@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
+use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -100,7 +101,17 @@ fn is_loopback(host: &str) -> bool {
     plain && (name == "localhost" || name.ends_with(".localhost"))
 }
 
-/// Adds the weight version to every response and counts it by route and status.
+/// Says that an adapter answers, where one does.
+#[must_use]
+pub fn answered_by(adapter: Option<&Adapter>, mut response: Response) -> Response {
+    if let Some(adapter) = adapter {
+        let version = HeaderValue::from(adapter.weights.version);
+        response.headers_mut().insert(WEIGHT_VERSION_HEADER, version);
+    }
+    response
+}
+
+/// Adds the weight version to every response that has none and counts it by route and status.
 pub async fn mark(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request
         .extensions()

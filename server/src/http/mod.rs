@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{chat, completions, models, operate, pause, score, train};
+use crate::api::{adapters, chat, completions, models, operate, pause, score, train};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -23,6 +23,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/score", post(score::create))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
+        .route("/v1/load_lora_adapter", post(adapters::load))
+        .route("/v1/unload_lora_adapter", post(adapters::unload))
         .route("/pause", post(pause::pause))
         .route("/resume", post(pause::resume))
         .route("/is_paused", get(pause::is_paused))

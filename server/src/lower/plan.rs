@@ -1,5 +1,7 @@
 //! A checked request: nothing in it can be refused any more except by the engine's own bounds.
 
+use std::sync::Arc;
+
 use svs_engine::SamplingParams;
 use svs_engine::text::ChatMessage;
 use svs_openapi::chat::Message;
@@ -9,6 +11,7 @@ use uuid::Uuid;
 use super::guide::guide;
 use super::intent::Intent;
 use super::sampling::{alternatives, outside, sampling};
+use crate::adapters::Adapter;
 use crate::app::{App, unix_seconds};
 use crate::error::ApiError;
 
@@ -54,6 +57,8 @@ pub struct Plan {
     pub created: u64,
     /// Name the client used for the model.
     pub model: String,
+    /// The adapter of that name; `None` is the policy. Held from here on, so that unloading does not break the request.
+    pub adapter: Option<Arc<Adapter>>,
     /// Prompts, at least one.
     pub prompts: Vec<PromptPlan>,
     /// Choices per prompt.
@@ -75,7 +80,7 @@ pub struct Plan {
 /// # Errors
 /// The refusal of the first bad field.
 pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, ApiError> {
-    app.check_model(&request.model)?;
+    let adapter = app.find_model(&request.model)?;
     let mut fields = request.take_sampling();
     let limit_field = if request.max_completion_tokens.is_some() {
         "max_completion_tokens"
@@ -125,7 +130,7 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
     build(
         app,
         "chatcmpl-",
-        request.model,
+        (request.model, adapter),
         vec![prompt],
         &mut fields,
         logprobs,
@@ -139,7 +144,7 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
 /// # Errors
 /// The refusal of the first bad field.
 pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan, ApiError> {
-    app.check_model(&request.model)?;
+    let adapter = app.find_model(&request.model)?;
     let mut fields = request.take_sampling();
     if let Some(best_of) = request.best_of.filter(|best_of| *best_of != fields.n.unwrap_or(1)) {
         return Err(ApiError::value(
@@ -173,7 +178,7 @@ pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan
     build(
         app,
         "cmpl-",
-        request.model,
+        (request.model, adapter),
         prompts,
         &mut fields,
         logprobs,
@@ -185,7 +190,7 @@ pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan
 fn build(
     app: &App,
     prefix: &str,
-    model: String,
+    (model, adapter): (String, Option<Arc<Adapter>>),
     prompts: Vec<PromptPlan>,
     fields: &mut SamplingFields,
     logprobs: Option<u32>,
@@ -233,6 +238,7 @@ fn build(
         id: format!("{prefix}{}", Uuid::new_v4().simple()),
         created: unix_seconds(),
         model,
+        adapter,
         prompts,
         n,
         sampling,

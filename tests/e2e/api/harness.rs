@@ -105,6 +105,10 @@ impl Server {
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::with_model(tiny_model(), change)
+    }
+
+    pub(crate) fn with_model(model: LoadedModel, change: impl FnOnce(&mut ServeConfig)) -> Self {
         let runs = tempfile::tempdir().unwrap();
         let mut config = ServeConfig {
             runs: Some(runs.path().to_path_buf()),
@@ -113,7 +117,7 @@ impl Server {
         config.engine.kv_cache_bytes = 64 << 20;
         config.engine.threads = Some(1);
         change(&mut config);
-        let stack = Stack::with_model(tiny_model(), &config).unwrap();
+        let stack = Stack::with_model(model, &config).unwrap();
         let app = stack.app(&config);
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = std::sync::mpsc::channel();

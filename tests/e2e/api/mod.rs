@@ -1,5 +1,6 @@
 //! The HTTP API over a real server: a tiny random-weight model, its engine and log, real sockets.
 
+mod adapters;
 mod bad_input;
 mod generate;
 mod guided;

@@ -3,7 +3,7 @@
 mod clients;
 mod kill;
 mod learn;
-mod process;
+pub(crate) mod process;
 mod resume;
 mod swap;
 mod toy;

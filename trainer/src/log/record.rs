@@ -45,6 +45,8 @@ struct Record {
     group_size: u32,
     parent: Option<String>,
     spans: Vec<VersionSpan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    adapter: Option<String>,
     mixed_kv: bool,
     sampling: SamplingParams,
     choice: u32,
@@ -149,6 +151,7 @@ pub(super) fn encode(trajectory: &Trajectory) -> Result<Encoded, LogError> {
         group_size: trajectory.group_size,
         parent: trajectory.parent.clone(),
         spans: trajectory.spans.clone(),
+        adapter: trajectory.adapter.clone(),
         mixed_kv: trajectory.mixed_kv,
         sampling: trajectory.sampling.clone(),
         choice: trajectory.choice,
@@ -270,6 +273,7 @@ impl RawRow {
                 .map(|t| (!t.is_nan()).then_some(t))
                 .collect(),
             spans: record.spans,
+            adapter: record.adapter,
             mixed_kv: record.mixed_kv,
             sampling: record.sampling,
             choice: record.choice,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use svs_engine::train::TrainSequence;
+use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_engine::{FinishReason, SamplingParams};
 
 use super::{PolicyError, UpdateConfig, UpdateGroup};
@@ -96,6 +97,9 @@ fn unusable(
         Some("aborted")
     } else if member.scored().first().is_none_or(|first| *first == 0) {
         Some("no_tokens")
+    } else if member.adapter.is_some() || oldest >= ADAPTER_VERSIONS {
+        // Its logprobs are those of other weights, of which no version of the policy is near.
+        Some("adapter")
     } else if version.saturating_sub(oldest) > config.max_staleness {
         Some("stale")
     } else if reward.is_none() && !advantage_given {

@@ -88,6 +88,7 @@ pub(crate) fn unscored(id: &str, sampled: &[u32], version: u64, temperature: f32
             start: 0,
             end: u32::try_from(n).expect("short"),
         }],
+        adapter: None,
         mixed_kv: false,
         sampling: SamplingParams {
             temperature,

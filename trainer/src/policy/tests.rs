@@ -127,7 +127,7 @@ fn a_recorded_logprob_that_rescoring_does_not_give_stops_the_update() {
 #[test]
 fn rows_that_cannot_be_trained_on_are_masked_and_counted() {
     type Harm = fn(&mut UpdateGroup);
-    let cases: [(&str, Harm); 6] = [
+    let cases: [(&str, Harm); 8] = [
         ("no_reward", |group| group.rewards[0] = None),
         ("greedy", |group| group.group.members[0].sampling.temperature = 0.0),
         ("aborted", |group| {
@@ -143,6 +143,10 @@ fn rows_that_cannot_be_trained_on_are_masked_and_counted() {
                 start: 0,
                 end: 3,
             }]
+        }),
+        ("adapter", |group| group.group.members[0].adapter = Some("math".into())),
+        ("adapter", |group| {
+            group.group.members[0].spans[0].version = svs_engine::weights::ADAPTER_VERSIONS
         }),
     ];
     for (reason, harm) in cases {

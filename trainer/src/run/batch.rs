@@ -117,6 +117,7 @@ impl Runner {
             let counts = [
                 ("trajectories/groups", batch.groups.len()),
                 ("trajectories/rejected/no_reference", batch.without_reference),
+                ("trajectories/rejected/adapter", batch.of_adapters),
                 ("trajectories/rejected/no_contrast", batch.without_contrast),
                 ("trajectories/expired", batch.expired),
             ];

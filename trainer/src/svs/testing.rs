@@ -41,6 +41,7 @@ pub(crate) fn trajectory(id: &str, group_id: &str, size: u32, kind: Kind, text: 
             start: 0,
             end: 1,
         }],
+        adapter: None,
         mixed_kv: false,
         sampling: SamplingParams::default(),
         choice: 0,

@@ -6,6 +6,7 @@ mod gguf;
 mod gguf_fixture;
 mod gguf_text;
 mod hub;
+mod lora;
 mod save;
 mod source;
 

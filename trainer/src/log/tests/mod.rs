@@ -47,6 +47,7 @@ fn trajectory(id: &str, group: &str, size: u32) -> Trajectory {
             start: 0,
             end: n as u32,
         }],
+        adapter: None,
         mixed_kv: false,
         sampling: SamplingParams {
             seed: Some(u64::MAX),

@@ -26,6 +26,8 @@ pub(super) struct ClientBatch {
     pub(super) tally: Tally,
     /// Groups left out because no member has a reference answer.
     pub(super) without_reference: usize,
+    /// Groups with members that were sampled from an adapter instead of the policy.
+    pub(super) of_adapters: usize,
     /// Groups left out because they are all right or all wrong.
     pub(super) without_contrast: usize,
     /// Groups that closed at the timeout with fewer members than declared.
@@ -79,6 +81,10 @@ impl ClientBatch {
     fn take(&mut self, mut group: Group, closed_seq: i64, expired: bool, config: &TrainConfig) {
         self.cursor = closed_seq;
         self.expired += usize::from(expired);
+        if group.members.iter().any(|member| member.adapter.is_some()) {
+            self.of_adapters += 1;
+            return;
+        }
         if group.members.iter().all(|member| member.reference.is_none()) {
             self.without_reference += 1;
             return;

@@ -44,9 +44,12 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
     let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
     let control = Control::default();
     control.claim("run", 1).expect("idle");
+    let mut adapted = answered("adapted", 2, &["4", "5"], Some("4"));
+    adapted[0].adapter = Some("math".into());
     let mut open = answered("late", 3, &["4", "5"], Some("4"));
     let rows = [
         open.clone(),
+        adapted,
         answered("all-right", 2, &["4", "4"], Some("4")),
         answered("mixed", 2, &["4", "5"], Some("4")),
         answered("no-reference", 2, &["4", "5"], None),
@@ -58,8 +61,13 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
         .expect("two groups");
     assert_eq!(ids(&batch), ["mixed", "second"]);
     assert_eq!(
-        (batch.without_contrast, batch.without_reference, batch.expired),
-        (1, 1, 0)
+        (
+            batch.without_contrast,
+            batch.without_reference,
+            batch.of_adapters,
+            batch.expired
+        ),
+        (1, 1, 1, 0)
     );
     let verdicts: Vec<Verdict> = batch.groups[1]
         .members

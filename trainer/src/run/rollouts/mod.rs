@@ -150,6 +150,7 @@ impl EngineRollouts<'_> {
             raw_logprobs: recorded.raw_logprobs,
             thresholds: recorded.thresholds,
             spans: recorded.spans,
+            adapter: None,
             mixed_kv: choice.mixed_kv,
             sampling: request.sampling.clone(),
             choice: u32::try_from(at).expect("at most max_choices choices"),
