@@ -13,7 +13,7 @@ mod score;
 
 use super::*;
 use crate::EngineError;
-use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Precision, Rope};
+use crate::config::{EngineConfig, Family, InFlight, ModelConfig, Rope};
 use crate::params::{ParamLayout, Params};
 use crate::request::{Choice, Completion, FinishReason, GenerateRequest, SamplingParams};
 use crate::sampler::philox4x32_10;

@@ -1,6 +1,7 @@
 //! Adapters beside the policy, through the engine: the bits of a model merged by hand, versions and places of their own.
 
 use super::*;
+use crate::config::Precision;
 use crate::load::lora::{Factors, Lora};
 use crate::runtime::EngineHandle;
 use crate::weights::ADAPTER_VERSIONS;
