@@ -160,8 +160,8 @@ impl Adapters {
             Err(TryLockError::WouldBlock) => return Err(AdapterError::Busy),
         };
         self.check_name(name)?;
-        let version = self.engine.adapter_version()?;
         let folder = folder()?;
+        let version = self.engine.adapter_version()?;
         let merged = Lora::load(&folder, &self.base.params.layout)?.merge(&self.base.params)?;
         let adapter = Arc::new(Adapter {
             name: name.to_owned(),

@@ -85,7 +85,9 @@ impl Pause {
             engine.abort_everything();
         }
         self.order = order;
-        self.observe(engine);
+        if mode.is_none() {
+            self.announce(Flow::Running);
+        }
     }
 
     /// Whether nothing may step; what has started finishes under `wait`.
@@ -97,8 +99,8 @@ impl Pause {
         }
     }
 
-    /// Tells callers where the pause stands.
-    pub(super) fn observe(&mut self, engine: &mut Engine) {
+    /// Where the pause stands after what has just run. Drops the KV, if that was asked, once nothing runs any more.
+    pub(super) fn settle(&mut self, engine: &mut Engine) -> Flow {
         let flow = match (self.mode, self.blocks(engine)) {
             (None, _) => Flow::Running,
             (_, false) => Flow::Pausing,
@@ -107,6 +109,11 @@ impl Pause {
         if flow == Flow::Paused && std::mem::take(&mut self.clear) {
             engine.scheduler.clear_kv();
         }
+        flow
+    }
+
+    /// Tells callers where the pause stands. What they may ask next, the stats, must be up to date before.
+    pub(super) fn announce(&self, flow: Flow) {
         // Number and state change at once: the state after an order must not be taken for the one before it.
         let now = Observed {
             order: self.order,

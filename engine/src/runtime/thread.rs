@@ -78,9 +78,10 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
         } else {
             engine.drop_abandoned();
         }
-        state.pause.observe(&mut engine);
+        let flow = state.pause.settle(&mut engine);
         state.sweep.run(&mut engine);
         state.publish_stats(&engine, shared);
+        state.pause.announce(flow);
         let ended = engine.is_idle() && (disconnected || state.ending());
         if ended || state.overdue() || disconnected && state.pause.blocks(&engine) {
             break;

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 /// # Errors
 /// The refusal of the first bad field.
 pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiError> {
-    app.check_model(&request.model)?;
+    let weights = weights(app, &request)?;
     let temperature = match request.temperature {
         None => 1.0,
         Some(value) if (value as f32) > 0.0 && value <= 2.0 => value as f32,
@@ -51,10 +51,22 @@ pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiErro
             prompt: prompt.clone(),
             response,
             temperature,
-            weights: request.weight_version.map(|version| version.to_string()),
+            weights: weights.map(|version| version.to_string()),
             cache_salt: salt.clone(),
         })
     };
     let responses = token_prompts(app, request.response, ("response", false))?;
     responses.into_iter().map(score).collect()
+}
+
+/// The version that the request names, by its adapter or outright; `None` is the policy's newest.
+fn weights(app: &App, request: &Wire) -> Result<Option<u64>, ApiError> {
+    match (app.find_model(&request.model)?, request.weight_version) {
+        (None, version) => Ok(version),
+        (Some(adapter), None) => Ok(Some(adapter.weights.version)),
+        (Some(adapter), Some(_)) => {
+            let message = format!("`{}` is an adapter: its weights have one version", adapter.name);
+            Err(ApiError::value("weight_version", message))
+        }
+    }
 }

@@ -184,10 +184,13 @@ fn what_would_change_the_sum_is_refused_by_name() {
     }
 }
 
+/// Makes a good adapter's folder a bad one.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn files_that_are_wrong_are_errors() {
     let named = |module: &str, letter: char| format!("base_model.model.{module}.lora_{letter}.weight");
-    let cases: [(&str, &dyn Fn(&Path), &str); 7] = [
+    let cases: [(&str, Spoil, &str); 7] = [
         (
             "no config",
             &|folder| fs::remove_file(folder.join("adapter_config.json")).unwrap(),

@@ -22,7 +22,8 @@ fn tokens(streams: &Streams) -> usize {
 /// Steps as the engine's thread would; false if there was nothing to step.
 fn step(engine: &mut Engine, pause: &mut Pause, streams: &mut Streams) -> bool {
     let stepped = !pause.blocks(engine) && engine.step();
-    pause.observe(engine);
+    let flow = pause.settle(engine);
+    pause.announce(flow);
     drain(streams);
     engine.check().expect("blocks and queues agree");
     stepped
@@ -88,7 +89,7 @@ fn an_aborting_pause_returns_what_there_is() {
         step(&mut engine, &mut pause, &mut streams);
     }
     pause.obey(1, Some(PauseMode::Abort), false, &mut engine);
-    drain(&mut streams);
+    assert!(!step(&mut engine, &mut pause, &mut streams));
     assert!(engine.is_idle() && observed.borrow().flow == Flow::Paused);
     assert_eq!(engine.stats().kv_blocks_used, 0);
     let (mut partial, mut unstarted) = (0, 0);
