@@ -1,17 +1,20 @@
 //! Grades one answer: extraction, reading of both sides, comparison, and the verdict with the rule that decided.
 
+use std::borrow::Cow;
+
 use crate::algebra::evaluate::evaluate;
 use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
-use crate::compare::{as_words, same};
+use crate::compare::{as_words, lacks_unit, same, within};
 use crate::read::{Gold, Read, bare_words, is_prose};
+use crate::second::second_reading;
 use crate::text::boxes::last_boxed;
 use crate::text::choice::choice;
-use crate::text::extract::{Found, find};
+use crate::text::extract::{ExtractRules, Extracted, Found, find, has_prose, parts_in_boxes};
 use crate::text::lexer::{Commas, Token};
 use crate::text::parser::parse;
 use crate::text::words;
-use crate::{Grade, MathOptions, Verdict};
+use crate::{Grade, MathOptions, Units, Verdict};
 
 /// Bytes of a response that are scanned for one step.
 const BYTES_PER_STEP: usize = 64;
@@ -20,20 +23,22 @@ const BYTES_PER_STEP: usize = 64;
 #[must_use]
 pub fn grade_math(prediction: &str, gold: &str, options: &MathOptions) -> Grade {
     let mut budget = Budget::new(options.max_steps);
-    let (verdict, extracted, rule) = decide(prediction, gold, options, &mut budget);
+    let (verdict, found, rule) = decide(prediction, gold, options, &mut budget);
+    let (extracted, found_by) = found.map(|f| (shortened(f.answer), f.rule.to_owned())).unzip();
     Grade {
         verdict,
         extracted,
         steps: budget.used(),
         rule: rule.to_owned(),
+        found_by,
     }
 }
 
-type Decision = (Verdict, Option<String>, &'static str);
+type Decision = (Verdict, Option<Extracted>, &'static str);
 
 fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budget) -> Decision {
-    let gold = without_line_break(last_boxed(gold).unwrap_or(gold));
-    let gold = Gold::read(gold, budget);
+    let gold = gold_answer(gold);
+    let gold = Gold::read(without_line_break(&gold), options.units, budget);
     match gold.value {
         Err(Stop::OverBudget) => return (Verdict::Infrastructure, None, "gold_over_budget"),
         Err(Stop::Undefined) => return (Verdict::Infrastructure, None, "gold_unparseable"),
@@ -42,9 +47,21 @@ fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budg
     if budget.charge((prediction.len() / BYTES_PER_STEP) as u64).is_err() {
         return (Verdict::OverBudget, None, "response_too_long");
     }
-    let found = find(prediction, options.strict);
+    let found = find(prediction, options.extract, options.strict);
     let (verdict, rule) = match (&found, &gold.value) {
-        (Found::Answer(found), Ok(value)) => judge(without_line_break(&found.answer), value, &gold, budget),
+        (Found::Answer(found), Ok(value)) => {
+            let answer = without_line_break(&found.answer);
+            match judge(answer, value, &gold, options, budget) {
+                first @ (Verdict::Wrong | Verdict::Unparseable, _) => {
+                    match second_reading(prediction, found, value, &gold, options, budget) {
+                        Some(second) => second,
+                        None if value.is_unevaluated() => (Verdict::Infrastructure, "gold_unevaluated"),
+                        None => first,
+                    }
+                }
+                first => first,
+            }
+        }
         (Found::Answer(found), Err(_)) if gold.is_identical(without_line_break(&found.answer), budget) => {
             (Verdict::Correct, "identical")
         }
@@ -52,11 +69,28 @@ fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budg
         (Found::Nothing, Ok(_)) => (Verdict::NoAnswer, "no_answer"),
         (Found::Several, Ok(_)) => (Verdict::Wrong, "several_boxes"),
     };
-    let extracted = match found {
-        Found::Answer(found) => Some(shortened(found.answer)),
+    let found = match found {
+        Found::Answer(found) => Some(found),
         Found::Nothing | Found::Several => None,
     };
-    (verdict, extracted, rule)
+    (verdict, found, rule)
+}
+
+/// The answer in a gold: its box or boxes, what a worked solution announces, else all of it.
+fn gold_answer(gold: &str) -> Cow<'_, str> {
+    if let Some(parts) = parts_in_boxes(gold) {
+        return parts.join(", ").into();
+    }
+    if let Some(boxed) = last_boxed(gold) {
+        return boxed.into();
+    }
+    if !has_prose(gold) && !gold.contains("####") {
+        return gold.into();
+    }
+    match find(gold, ExtractRules::announcements(), false) {
+        Found::Answer(found) if found.answer.contains(|c: char| c.is_ascii_digit() || c == '\\') => found.answer.into(),
+        _ => gold.into(),
+    }
 }
 
 /// An answer without the `\\\\` of the line that it was cut from.
@@ -64,12 +98,18 @@ fn without_line_break(answer: &str) -> &str {
     answer.trim().trim_end_matches('\\').trim_end()
 }
 
-fn judge(answer: &str, gold_value: &Value, gold: &Gold, budget: &mut Budget) -> (Verdict, &'static str) {
+pub(crate) fn judge(
+    answer: &str,
+    gold_value: &Value,
+    gold: &Gold,
+    options: &MathOptions,
+    budget: &mut Budget,
+) -> (Verdict, &'static str) {
     let letter = as_words(gold_value).filter(|w| w.len() == 1);
     if letter.is_some_and(|letter| choice(answer).is_some_and(|c| is_letter(&c, &letter, gold.text))) {
         return (Verdict::Correct, "choice");
     }
-    let read = Read::new(answer, Commas::Group, budget);
+    let read = Read::new(answer, Commas::Group, options.units, budget);
     let value = match read.value {
         Err(Stop::OverBudget) => return (Verdict::OverBudget, "answer_over_budget"),
         _ if gold.has_tokens(read.tokens.as_deref()) => return (Verdict::Correct, "identical"),
@@ -78,27 +118,37 @@ fn judge(answer: &str, gold_value: &Value, gold: &Gold, budget: &mut Budget) -> 
         Err(Stop::Malformed) => return (Verdict::Unparseable, "answer_unparseable"),
         Ok(value) => value,
     };
-    match same(gold_value, &value, budget) {
-        Ok(true) => (Verdict::Correct, "equal"),
-        Ok(false) if matches!(gold_value, Value::Words(words) if *words == bare_words(answer)) => {
-            (Verdict::Correct, "words")
-        }
+    let equal = match same(gold_value, &value, budget) {
+        Ok(true) => "equal",
+        Ok(false) if matches!(gold_value, Value::Words(words) if *words == bare_words(answer)) => "words",
+        Ok(false) if is_same_text(gold.text, answer) => "words",
         Ok(false) if same_in_lower_case(gold.tokens.as_deref(), read.tokens.as_deref(), budget) => {
-            (Verdict::Correct, "equal_in_lower_case")
+            "equal_in_lower_case"
         }
-        Ok(false) if (gold.ambiguous || read.ambiguous) && same_as_lists(gold.text, answer, budget) => {
-            (Verdict::Correct, "equal_as_lists")
+        Ok(false) if (gold.ambiguous || read.ambiguous) && same_as_lists(gold.text, answer, options, budget) => {
+            "equal_as_lists"
         }
-        Ok(false) => (Verdict::Wrong, "different"),
-        Err(Stop::OverBudget) => (Verdict::OverBudget, "comparison_over_budget"),
-        Err(Stop::Malformed | Stop::Undefined) => (Verdict::Wrong, "incomparable"),
+        Ok(false) if within(gold_value, &value, options.tolerance_ppm) => "within_tolerance",
+        Ok(false) => return (Verdict::Wrong, "different"),
+        Err(Stop::OverBudget) => return (Verdict::OverBudget, "comparison_over_budget"),
+        Err(Stop::Malformed | Stop::Undefined) => return (Verdict::Wrong, "incomparable"),
+    };
+    if options.units == Units::Require && lacks_unit(gold_value, &value) {
+        return (Verdict::Wrong, "unit_missing");
     }
+    (Verdict::Correct, equal)
+}
+
+/// Whether both are the same words, where one side says by a command that they are text.
+fn is_same_text(gold: &str, answer: &str) -> bool {
+    let set = |text: &str| text.contains("\\text") || text.contains("\\mbox");
+    set(gold) != set(answer) && is_prose(answer) && words::bare_text(gold) == words::bare_text(answer)
 }
 
 /// Whether both are equal where every comma separates, `1,234` too.
-fn same_as_lists(gold: &str, answer: &str, budget: &mut Budget) -> bool {
-    let gold = Read::new(gold, Commas::Separate, budget).value;
-    let answer = Read::new(answer, Commas::Separate, budget).value;
+fn same_as_lists(gold: &str, answer: &str, options: &MathOptions, budget: &mut Budget) -> bool {
+    let gold = Read::new(gold, Commas::Separate, options.units, budget).value;
+    let answer = Read::new(answer, Commas::Separate, options.units, budget).value;
     match (gold, answer) {
         (Ok(gold), Ok(answer)) => same(&gold, &answer, budget).unwrap_or(false),
         _ => false,

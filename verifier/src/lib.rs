@@ -4,7 +4,9 @@ mod algebra;
 mod budget;
 mod compare;
 mod grade;
+mod options;
 mod read;
+mod second;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -12,8 +14,9 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use grade::grade_math;
+pub use options::{MathOptions, Units};
 pub use text::boxes::last_boxed;
-pub use text::extract::{Extracted, extract_answer};
+pub use text::extract::{ExtractRules, Extracted, extract_answer};
 
 /// What a grader found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,29 +59,7 @@ pub struct Grade {
     pub steps: u64,
     /// The rule that decided.
     pub rule: String,
-}
-
-/// Options of the mathematics grader.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MathOptions {
-    /// Only a boxed answer counts, and exactly one distinct candidate.
-    pub strict: bool,
-    /// Steps that one grading may take, at least 1.
-    #[serde(deserialize_with = "positive")]
-    pub max_steps: u64,
-}
-
-/// A number of steps that is not 0: with none, every gold would be an infrastructure fault.
-fn positive<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    std::num::NonZeroU64::deserialize(from).map(std::num::NonZeroU64::get)
-}
-
-impl Default for MathOptions {
-    fn default() -> Self {
-        Self {
-            strict: false,
-            max_steps: 200_000,
-        }
-    }
+    /// The rule that found the answer; absent where none was found.
+    #[serde(default)]
+    pub found_by: Option<String>,
 }

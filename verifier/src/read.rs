@@ -3,6 +3,7 @@
 use crate::algebra::evaluate::evaluate;
 use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
+use crate::options::Units;
 use crate::text::choice::set_choice;
 use crate::text::lexer::{Commas, Token, tokens};
 use crate::text::parser::parse;
@@ -46,7 +47,7 @@ pub(crate) struct Read {
 
 impl Read {
     /// Reads an answer within the bounds.
-    pub(crate) fn new(answer: &str, commas: Commas, budget: &mut Budget) -> Self {
+    pub(crate) fn new(answer: &str, commas: Commas, units: Units, budget: &mut Budget) -> Self {
         let unread = |stop| Self {
             tokens: None,
             value: Err(stop),
@@ -58,7 +59,15 @@ impl Read {
         match tokens(answer, commas, budget) {
             Err(stop) => unread(stop),
             Ok((cut, ambiguous)) => Self {
-                value: parse(&cut, budget).and_then(|expr| evaluate(&expr, budget)),
+                value: parse(&cut, budget)
+                    .and_then(|expr| evaluate(&expr, budget))
+                    .map(|value| {
+                        if units == Units::Ignore {
+                            value.without_units()
+                        } else {
+                            value
+                        }
+                    }),
                 tokens: Some(cut),
                 ambiguous,
             },
@@ -76,12 +85,12 @@ pub(crate) struct Gold<'a> {
 
 impl<'a> Gold<'a> {
     /// Reads a gold answer: words without mathematics count as words.
-    pub(crate) fn read(text: &'a str, budget: &mut Budget) -> Self {
+    pub(crate) fn read(text: &'a str, units: Units, budget: &mut Budget) -> Self {
         let Read {
             tokens,
             value,
             ambiguous,
-        } = Read::new(text, Commas::Group, budget);
+        } = Read::new(text, Commas::Group, units, budget);
         let value = match (value, set_choice(text)) {
             (Err(Stop::Malformed), Some(letter)) => Ok(Value::Words(letter.to_lowercase())),
             (Err(Stop::Malformed), None) if is_prose(text) && only_text_commands(text) => {
@@ -108,7 +117,11 @@ impl<'a> Gold<'a> {
     pub(crate) fn is_identical(&self, answer: &str, budget: &mut Budget) -> bool {
         let text = words::normalise(self.text);
         (!text.is_empty() && text == bare_words(answer))
-            || self.has_tokens(Read::new(answer, Commas::Group, budget).tokens.as_deref())
+            || self.has_tokens(
+                Read::new(answer, Commas::Group, Units::Compare, budget)
+                    .tokens
+                    .as_deref(),
+            )
     }
 }
 

@@ -71,6 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let options = MathOptions {
         strict: args.strict,
         max_steps: args.max_steps,
+        ..MathOptions::default()
     };
     let name = args.input.display().to_string();
     let bad = grade_lines(

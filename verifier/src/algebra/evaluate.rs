@@ -3,18 +3,20 @@
 use num_rational::BigRational;
 
 use super::fraction::Fraction;
-use super::functions;
 use super::poly::Atom;
-use super::power;
-use super::rational;
 use super::value::{Scalar, Value};
+use super::{bound, functions, infinite, matrix, power, rational, sets};
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::{Expr, Sign};
+use crate::text::units::Unit;
 
-/// How `±` is read in this pass.
+/// How names and signs are read in this pass.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
-    minus: bool,
+pub(super) struct Reading<'a> {
+    /// Whether `±` is `-`.
+    pub(super) minus: bool,
+    /// Values of bound variables, innermost last.
+    pub(super) bound: &'a [(String, Fraction)],
 }
 
 /// The value of an answer. An element with `±` becomes the list of its two values.
@@ -36,9 +38,23 @@ pub(crate) fn evaluate(expr: &Expr, budget: &mut Budget) -> Result<Value, Stop> 
 }
 
 fn element(expr: &Expr, budget: &mut Budget, values: &mut Vec<Value>) -> Result<(), Stop> {
-    values.push(value(expr, Reading { minus: false }, budget)?);
+    values.push(value(
+        expr,
+        Reading {
+            minus: false,
+            bound: &[],
+        },
+        budget,
+    )?);
     if has_both_signs(expr) {
-        values.push(value(expr, Reading { minus: true }, budget)?);
+        values.push(value(
+            expr,
+            Reading {
+                minus: true,
+                bound: &[],
+            },
+            budget,
+        )?);
     }
     Ok(())
 }
@@ -59,19 +75,15 @@ fn has_both_signs(expr: &Expr) -> bool {
     }
 }
 
-fn values(items: &[Expr], reading: Reading, budget: &mut Budget) -> Result<Vec<Value>, Stop> {
+pub(super) fn values(items: &[Expr], reading: Reading<'_>, budget: &mut Budget) -> Result<Vec<Value>, Stop> {
     items.iter().map(|item| value(item, reading, budget)).collect()
 }
 
-fn value(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Value, Stop> {
+pub(super) fn value(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Value, Stop> {
     budget.charge(1)?;
     Ok(match expr {
         Expr::Words(words) => Value::Words(words.clone()),
         Expr::Run(letters) if repeats(letters) => Value::Words(letters.to_lowercase()),
-        Expr::Infinity => Value::Infinity { negative: false },
-        Expr::Sum(parts) if matches!(parts.as_slice(), [(_, Expr::Infinity)]) => Value::Infinity {
-            negative: negative(parts[0].0, reading),
-        },
         Expr::Based { value, base } => Value::Based {
             value: BigRational::from_integer(value.clone()),
             base: *base,
@@ -84,7 +96,18 @@ fn value(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Value, St
         },
         Expr::List(items) => Value::List(values(items, reading, budget)?),
         Expr::Ratio(items) => Value::Ratio(values(items, reading, budget)?),
-        Expr::Union(items) => Value::Union(values(items, reading, budget)?),
+        Expr::Union(items) => sets::union(values(items, reading, budget)?, budget)?,
+        Expr::SetOperation(operator, left, right) => {
+            let (left, right) = (value(left, reading, budget)?, value(right, reading, budget)?);
+            sets::operation(*operator, left, right, budget)?
+        }
+        Expr::Residue(inner, modulus) => Value::Residue {
+            value: fraction(inner, reading, budget)?,
+            modulus: fraction(modulus, reading, budget)?,
+        }
+        .reduced(budget)?,
+        _ if matrix::holds_matrix(expr) => matrix::evaluate(expr, reading, budget)?,
+        _ if infinite::holds_infinity(expr) => infinite::evaluate(expr, reading, budget)?,
         Expr::Relation(first, rest) => {
             let first = value(first, reading, budget)?;
             let rest = rest
@@ -111,7 +134,7 @@ fn repeats(letters: &str) -> bool {
         .any(|(i, c)| letters[i + c.len_utf8()..].contains(c))
 }
 
-fn negative(sign: Sign, reading: Reading) -> bool {
+pub(super) fn negative(sign: Sign, reading: Reading<'_>) -> bool {
     match sign {
         Sign::Plus => false,
         Sign::Minus => true,
@@ -121,7 +144,7 @@ fn negative(sign: Sign, reading: Reading) -> bool {
 }
 
 /// A scalar with its percent sign, unit and decimals kept at the outside; inside a sum they only scale.
-fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, Stop> {
+fn scalar(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Scalar, Stop> {
     Ok(match expr {
         Expr::Percent(inner) => Scalar {
             percent: true,
@@ -132,7 +155,7 @@ fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, 
             ..scalar(inner, reading, budget)?
         },
         Expr::Degrees(inner) => Scalar {
-            unit: Some("degree".into()),
+            unit: Some(Unit::named("degree", 1)),
             ..scalar(inner, reading, budget)?
         },
         Expr::Number { decimals, .. } => Scalar {
@@ -176,21 +199,29 @@ fn scalar(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Scalar, 
     })
 }
 
-fn fraction(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+pub(super) fn fraction(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {
     budget.charge(1)?;
     match expr {
         Expr::Number { value, .. } => Ok(value.clone().into()),
-        Expr::Symbol(name) => Ok(Atom::Symbol(name.as_str().into()).into()),
+        Expr::Symbol(name) => Ok(reading
+            .bound
+            .iter()
+            .rev()
+            .find(|(bound, _)| bound == name)
+            .map_or_else(|| Atom::Symbol(name.as_str().into()).into(), |(_, value)| value.clone())),
         Expr::Pi => Ok(Atom::Pi.into()),
         Expr::Euler => Ok(Atom::Euler.into()),
-        Expr::Imaginary => Ok(Atom::Imaginary.into()),
+        Expr::Imaginary => match reading.bound.iter().rev().find(|(bound, _)| bound == "i") {
+            Some((_, value)) => Ok(value.clone()),
+            None => Ok(Atom::Imaginary.into()),
+        },
         Expr::Run(letters) => letters.chars().try_fold(Fraction::from(1), |product, letter| {
             let factor = match letter {
-                'e' => Atom::Euler,
-                'i' => Atom::Imaginary,
-                _ => Atom::Symbol(letter.to_string().into()),
+                'e' => Expr::Euler,
+                'i' => Expr::Imaginary,
+                _ => Expr::Symbol(letter.to_string()),
             };
-            product.mul(&factor.into(), budget)
+            product.mul(&fraction(&factor, reading, budget)?, budget)
         }),
         Expr::UnitOrVariable { product, .. } => fraction(product, reading, budget),
         Expr::Sum(parts) => sum(parts, reading, budget),
@@ -220,12 +251,19 @@ fn fraction(expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fracti
         Expr::Percent(inner) => fraction(inner, reading, budget)?.div(&Fraction::from(100), budget),
         Expr::Degrees(inner) | Expr::Measured(inner, _) => fraction(inner, reading, budget),
         Expr::Infinity => Err(Stop::Undefined),
+        Expr::Remainder(inner, modulus) => {
+            let (inner, modulus) = (fraction(inner, reading, budget)?, fraction(modulus, reading, budget)?);
+            functions::remainder(&inner, &modulus, budget)
+        }
+        Expr::Bound(bound) => bound::evaluate(bound, reading, budget),
+        // Braces as brackets of arithmetic.
+        Expr::Bracket { open: '{', items, .. } if items.len() == 1 => fraction(&items[0], reading, budget),
         _ => Err(Stop::Malformed),
     }
 }
 
 /// An argument of a function; degrees under a trigonometric function become radians.
-fn argument(name: &str, expr: &Expr, reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+fn argument(name: &str, expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {
     let value = fraction(expr, reading, budget)?;
     if !(matches!(expr, Expr::Degrees(_)) && matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc")) {
         return Ok(value);
@@ -237,7 +275,7 @@ fn argument(name: &str, expr: &Expr, reading: Reading, budget: &mut Budget) -> R
     value.mul(&degree, budget)
 }
 
-fn sum(parts: &[(Sign, Expr)], reading: Reading, budget: &mut Budget) -> Result<Fraction, Stop> {
+fn sum(parts: &[(Sign, Expr)], reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {
     let mut total = Fraction::from(0);
     for (sign, part) in parts {
         let term = fraction(part, reading, budget)?;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Signed, Zero};
+use num_traits::{One, Signed};
 
 use super::fraction::Fraction;
 use super::poly::{Atom, Monomial, Poly};
-use super::{power, rational, trigonometry};
+use super::{approximate, divisor, power, rational, trigonometry};
 use crate::budget::{Budget, Stop};
 
 /// Largest argument whose factorial or binomial coefficient is computed.
@@ -32,12 +32,18 @@ pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) ->
             Some(value) => value.ceil().into(),
             None => whole(name, arguments),
         }),
-        ("gcd" | "lcm" | "max" | "min", [_, ..]) => fold(name, arguments, budget),
+        ("gcd" | "lcm", [_, ..]) => divisor::fold(name, arguments, budget),
+        ("max" | "min", [_, ..]) => extreme(name, arguments, budget),
         ("sin" | "cos" | "tan" | "cot" | "sec" | "csc", [x]) => trigonometry::direct(name, x, budget),
         ("arcsin" | "arccos" | "arctan", [x]) => match trigonometry::angle(name, x, budget)? {
             Some(angle) => Ok(angle),
             None => Ok(whole(name, arguments)),
         },
+        ("arccsc", [x]) => call("arcsin", vec![x.inverse(budget)?], budget),
+        ("arcsec", [x]) => call("arccos", vec![x.inverse(budget)?], budget),
+        ("arccot", [x]) if x.as_rational().is_some_and(|x| x.is_positive()) => {
+            call("arctan", vec![x.inverse(budget)?], budget)
+        }
         (_, [_, ..]) => Ok(whole(name, arguments)),
         _ => Err(Stop::Malformed),
     }
@@ -161,39 +167,34 @@ fn binomial(n: &Fraction, k: &Fraction, budget: &mut Budget) -> Result<Fraction,
     Ok(BigRational::from_integer(quotient).into())
 }
 
-fn fold(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) -> Result<Fraction, Stop> {
-    let values: Option<Vec<BigRational>> = arguments.iter().map(Fraction::as_rational).collect();
-    let Some(values) = values else {
-        return Ok(whole(name, arguments));
+/// `value` mod `modulus`, with the sign of the modulus.
+pub(super) fn remainder(value: &Fraction, modulus: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
+    let (Some(x), Some(n)) = (value.as_rational(), modulus.as_rational()) else {
+        return Ok(whole("mod", vec![value.clone(), modulus.clone()]));
     };
-    let integers = matches!(name, "gcd" | "lcm");
-    if integers
-        && values
-            .iter()
-            .any(|v| !v.is_integer() || v.is_zero() || v.numer().bits() > 512)
-    {
-        return Ok(whole(name, arguments));
-    }
-    let mut values = values.into_iter();
-    let mut result = values.next().ok_or(Stop::Malformed)?;
-    for value in values {
-        budget.charge(64)?;
-        result = match name {
-            "max" => result.max(value),
-            "min" => result.min(value),
-            _ => {
-                let (a, b) = (result.numer().abs(), value.numer().abs());
-                let divisor = gcd(a.clone(), b.clone());
-                BigRational::from_integer(if name == "gcd" { divisor } else { a * b / divisor })
-            }
-        };
-    }
-    Ok(result.into())
+    let quotient = rational::div(&x, &n, budget)?.floor();
+    let multiple = rational::mul(&quotient, &n, budget)?;
+    Ok(rational::add(&x, &-multiple, budget)?.into())
 }
 
-fn gcd(mut a: BigInt, mut b: BigInt) -> BigInt {
-    while !b.is_zero() {
-        (a, b) = (b.clone(), a % b);
+/// The largest or smallest of real numbers.
+fn extreme(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) -> Result<Fraction, Stop> {
+    budget.charge(arguments.iter().map(Fraction::weight).sum())?;
+    let mut best: Option<(usize, f64)> = None;
+    for (index, argument) in arguments.iter().enumerate() {
+        let Some(value) = approximate::real(argument) else {
+            return Ok(whole(name, arguments));
+        };
+        let better = match best {
+            None => true,
+            Some((at, other)) => match argument.as_rational().zip(arguments[at].as_rational()) {
+                Some((a, b)) => (name == "max") == (a > b),
+                None => (name == "max") == (value > other),
+            },
+        };
+        if better {
+            best = Some((index, value));
+        }
     }
-    a
+    best.map(|(at, _)| arguments[at].clone()).ok_or(Stop::Malformed)
 }

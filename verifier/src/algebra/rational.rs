@@ -39,6 +39,11 @@ pub(crate) fn integer(value: i64) -> BigRational {
     BigRational::from_integer(BigInt::from(value))
 }
 
+/// `numer / denom` in lowest terms; the denominator is not 0.
+pub(crate) fn reduced(numer: BigInt, denom: BigInt) -> BigRational {
+    BigRational::new(numer, denom)
+}
+
 pub(crate) fn mul(a: &BigRational, b: &BigRational, budget: &mut Budget) -> Result<BigRational, Stop> {
     if pay(a, b, budget)? {
         return Ok(BigRational::from_integer(a.numer() * b.numer()));

@@ -4,6 +4,7 @@ mod named;
 mod relation;
 mod scalar;
 
+use crate::algebra::approximate;
 use crate::algebra::fraction::Fraction;
 use crate::algebra::poly::Atom;
 use crate::algebra::rational;
@@ -41,6 +42,12 @@ pub(crate) fn same(gold: &Value, prediction: &Value, budget: &mut Budget) -> Res
         (Value::Set(a) | Value::List(a), Value::Set(b) | Value::List(b)) | (Value::Union(a), Value::Union(b)) => {
             same_unordered(a, b, budget)
         }
+        (Value::SetOperation(operator, a, b), Value::SetOperation(other, c, d)) => {
+            Ok(operator == other && same(a, c, budget)? && same(b, d, budget)?)
+        }
+        (Value::Residue { value: a, modulus: m }, Value::Residue { value: b, modulus: n }) => {
+            Ok(a.equals(b, budget)? && m.equals(n, budget)?)
+        }
         (Value::Set(items), other) | (other, Value::Set(items)) if items.len() == 1 => same(&items[0], other, budget),
         (
             Value::Matrix { determinant, rows },
@@ -53,6 +60,35 @@ pub(crate) fn same(gold: &Value, prediction: &Value, budget: &mut Budget) -> Res
             (Some(g), Some(p)) => g == p,
             _ => false,
         }),
+    }
+}
+
+/// Whether a gold has a unit and the answer none.
+pub(crate) fn lacks_unit(gold: &Value, prediction: &Value) -> bool {
+    let unit = |value: &Value| match value {
+        Value::Scalar(scalar) => scalar.unit.is_some() || scalar.measured.is_some() || scalar.percent,
+        Value::Relation(_, rest) => {
+            matches!(rest.last(), Some((_, Value::Scalar(last))) if last.unit.is_some() || last.percent)
+        }
+        _ => false,
+    };
+    unit(gold) && !unit(prediction)
+}
+
+/// Whether two real numbers differ by no more than so many millionths of the gold.
+pub(crate) fn within(gold: &Value, prediction: &Value, tolerance_ppm: u32) -> bool {
+    let real = |value: &Value| match value {
+        Value::Scalar(scalar) => approximate::real(&scalar.value),
+        _ => None,
+    };
+    match (gold, prediction) {
+        _ if tolerance_ppm == 0 => false,
+        (Value::Tuple { items, .. } | Value::List(items), Value::Tuple { items: other, .. } | Value::List(other)) => {
+            items.len() == other.len() && items.iter().zip(other).all(|(g, p)| within(g, p, tolerance_ppm))
+        }
+        _ => real(gold)
+            .zip(real(prediction))
+            .is_some_and(|(g, p)| (g - p).abs() <= g.abs() * f64::from(tolerance_ppm) / 1e6),
     }
 }
 

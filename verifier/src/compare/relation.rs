@@ -122,7 +122,7 @@ fn normal_relations(first: &Value, rest: &[(Relate, Value)], budget: &mut Budget
             Relate::LessEqual => Normal::NotNegative(upward),
             Relate::Greater => Normal::Positive(downward),
             Relate::GreaterEqual => Normal::NotNegative(downward),
-            Relate::In => return Ok(None),
+            Relate::In | Relate::Congruent => return Ok(None),
         });
         left = right;
     }

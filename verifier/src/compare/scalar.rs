@@ -1,14 +1,15 @@
 //! Numbers and expressions: by value, with what a percent sign, a unit or cut digits leave open.
 
 use num_rational::BigRational;
-use num_traits::{Pow, Signed, ToPrimitive};
+use num_traits::{One, Pow, Signed, ToPrimitive};
 
 use crate::algebra::approximate;
 use crate::algebra::fraction::Fraction;
+use crate::algebra::poly::Atom;
 use crate::algebra::rational;
 use crate::algebra::value::Scalar;
 use crate::budget::{Budget, Stop};
-use crate::text::words;
+use crate::text::units::Unit;
 
 /// Significant digits from which a decimal may stand for an exact value that it approximates.
 const MIN_DIGITS: u32 = 6;
@@ -21,15 +22,12 @@ pub(super) fn same_scalar(gold: &Scalar, prediction: &Scalar, budget: &mut Budge
     if let (Some(g), Some(p)) = (&gold.word, &prediction.word) {
         return Ok(g == p);
     }
-    if gold
-        .unit
-        .as_deref()
-        .zip(prediction.unit.as_deref())
-        .is_some_and(|(g, p)| words::units_conflict(g, p))
+    if let (Some(g), Some(p)) = (&gold.unit, &prediction.unit)
+        && g != p
     {
-        return Ok(false);
+        return in_other_unit(gold, g, prediction, p, budget);
     }
-    if same_number(gold, prediction, budget)? {
+    if same_number(gold, prediction, budget)? || same_angle(gold, prediction, budget)? {
         return Ok(true);
     }
     match (as_measured(gold, prediction), as_measured(prediction, gold)) {
@@ -37,6 +35,36 @@ pub(super) fn same_scalar(gold: &Scalar, prediction: &Scalar, budget: &mut Budge
         (None, Some(prediction)) => same_scalar(gold, &prediction, budget),
         _ => Ok(false),
     }
+}
+
+/// Numbers in two units: after conversion, where the units measure the same.
+fn in_other_unit(gold: &Scalar, g: &Unit, prediction: &Scalar, p: &Unit, budget: &mut Budget) -> Result<bool, Stop> {
+    let Some(factor) = p.factor_to(g) else {
+        return Ok(false);
+    };
+    if factor.is_one() {
+        return same_number(gold, prediction, budget);
+    }
+    let converted = prediction.value.mul(&factor.into(), budget)?;
+    Ok(!gold.unfinished && !prediction.unfinished && gold.value.equals(&converted, budget)?)
+}
+
+/// An angle in degrees against the same one in radians, which is a multiple of π.
+fn same_angle(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    let (degrees, radians) = match (&gold.unit, &prediction.unit) {
+        (Some(unit), None) if unit.is_degree() => (gold, prediction),
+        (None, Some(unit)) if unit.is_degree() => (prediction, gold),
+        _ => return Ok(false),
+    };
+    let half_turn = Fraction::from(Atom::Pi);
+    if degrees.unfinished || radians.value.div(&half_turn, budget)?.as_rational().is_none() {
+        return Ok(false);
+    }
+    let converted = degrees
+        .value
+        .mul(&half_turn, budget)?
+        .div(&Fraction::from(180), budget)?;
+    converted.equals(&radians.value, budget)
 }
 
 /// `5 m` with m read as a unit, where the other side is a number.

@@ -93,7 +93,7 @@ fn repeating_decimals_are_exact_and_approximations_right_to_the_last_digit() {
         ("2.500...", "2.5", C),
         ("0.333...4", "1/3", U),
         (r"2\cdot 0.333...", "2/3", U),
-        (r"1,2,\ldots", "1,2", U),
+        (r"1,2,\ldots", "1,2", W),
         ("(0.333..., 0.666...)", "(1/3,2/3)", C),
         (r"33.333...\%", "1/3", C),
         ("7...", "7", C),

@@ -1,7 +1,7 @@
 //! Where the answer of a whole response is found.
 
 use super::grade;
-use crate::{MathOptions, Verdict, extract_answer, grade_math, last_boxed};
+use crate::{ExtractRules, MathOptions, Verdict, extract_answer, grade_math, last_boxed};
 
 #[test]
 fn the_last_balanced_box_is_taken() {
@@ -40,6 +40,18 @@ fn answers_are_found_by_rule() {
         ("The answer is 42 or 41.", "42 or 41.", "announced"),
         ("Answer: $x=3$. I hope it is correct.", "$x=3$", "announced"),
         ("Answer: 42 (see page 17)", "42", "announced"),
+        ("The answer is 5. No wait, 6.", "6.", "corrected"),
+        ("The answer is 5. Actually, it should be $6$", "$6$", "corrected"),
+        ("The answer is 5. Wait, is that right? Yes.", "5", "announced"),
+        (r"\boxed{255} so the final answer is $10,455$.", "$10,455$", "final"),
+        (r"\boxed{255}. The final answer is above.", "255", "box"),
+        (r"答案：每份应该是 (\frac{2}{5}) 吨。", r"(\frac{2}{5})", "announced"),
+        (r"La réponse est 42.", "42.", "announced"),
+        (
+            r"we add them and get \frac{2}{5} + 1 as wanted",
+            r"\frac{2}{5} + 1",
+            "mathematics",
+        ),
         ("A is tempting but wrong; so is C. Answer: B", "B", "announced"),
         (r"\frac{1}{2}", r"\frac{1}{2}", "whole"),
         ("12, 13, 34", "12, 13, 34", "whole"),
@@ -88,6 +100,86 @@ fn strict_wants_one_boxed_answer() {
     ];
     for (text, verdict) in cases {
         assert_eq!(grade_math(text, "42", &strict).verdict, verdict, "{text}");
+    }
+}
+
+#[test]
+fn each_rule_can_be_switched_off() {
+    let all = ExtractRules::default();
+    let cases = [
+        (ExtractRules { boxed: false, ..all }, r"\boxed{7}. Answer: 8", "8"),
+        (ExtractRules { tag: false, ..all }, "<answer>7</answer>\n#### 8", "8"),
+        (ExtractRules { hash: false, ..all }, "#### 7\nAnswer: 8", "8"),
+        (
+            ExtractRules {
+                announced: false,
+                ..all
+            },
+            "The answer is 7. We check this with number 8",
+            "8",
+        ),
+        (ExtractRules { whole: false, ..all }, "7, then 8", "8"),
+        (
+            ExtractRules {
+                final_answer: false,
+                ..all
+            },
+            r"\boxed{8}. The final answer is 7",
+            "8",
+        ),
+        (
+            ExtractRules {
+                expression: false,
+                ..all
+            },
+            "we conclude with the number 8",
+            "",
+        ),
+    ];
+    for (extract, text, answer) in cases {
+        let options = MathOptions {
+            extract,
+            ..MathOptions::default()
+        };
+        let grade = grade_math(text, "8", &options);
+        assert_eq!(
+            grade.extracted.unwrap_or_default().trim_end_matches('.'),
+            answer,
+            "{text}"
+        );
+    }
+    let switched = serde_json::from_str::<MathOptions>(r#"{"extract": {"boxed": false}}"#).expect("a switch");
+    assert!(!switched.extract.boxed && switched.extract.tag);
+}
+
+#[test]
+fn several_boxes_answer_a_gold_of_several_parts() {
+    let cases = [
+        (
+            r"\boxed{(3, 3)} \text{ for part (a) and } \boxed{(1, 1)}",
+            "(3,3), (1,1)",
+            Verdict::Correct,
+        ),
+        (r"\boxed{3} apples and \boxed{1} pear", "1, 3", Verdict::Correct),
+        (r"\boxed{3} apples, no wait \boxed{1} pear", "1, 3", Verdict::Wrong),
+        (r"\boxed{3} apples. Then \boxed{1} pear", "1, 3", Verdict::Wrong),
+        (r"\boxed{3} and \boxed{1}", "1", Verdict::Wrong),
+        (
+            r"$\boxed{1,2}$",
+            r"\boxed{1} papers and \boxed{2} bins",
+            Verdict::Correct,
+        ),
+        (r"$\boxed{2}$", r"\boxed{1} papers and \boxed{2} bins", Verdict::Wrong),
+        ("42", "She has 21 and 21.\n#### 42", Verdict::Correct),
+        (
+            "28%",
+            r"It loses $20\%$. The final answer is $28 \%$. I hope it is correct.",
+            Verdict::Correct,
+        ),
+    ];
+    for (text, gold, verdict) in cases {
+        let found = grade(text, gold);
+        assert_eq!(found.verdict, verdict, "{text} / {gold}: {found:?}");
     }
 }
 

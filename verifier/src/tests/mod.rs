@@ -1,12 +1,15 @@
 //! Tests of the whole grader: golden tables and properties on any input.
 
+mod choices;
 mod decimals;
 mod extraction;
 mod functions;
 mod golden;
 mod names;
+mod notation;
 mod properties;
 mod readings;
+mod units;
 mod unread;
 mod words;
 

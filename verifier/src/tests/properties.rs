@@ -106,7 +106,7 @@ proptest! {
 
     #[test]
     fn latex_soup_is_graded_within_the_budget(prediction in soup(), gold in soup(), max_steps in 1u64..20_000) {
-        let options = MathOptions { strict: false, max_steps };
+        let options = MathOptions { max_steps, ..MathOptions::default() };
         for text in [prediction.clone(), format!("\\boxed{{{prediction}}}")] {
             let grade = grade_math(&text, &gold, &options);
             prop_assert!(grade.steps <= max_steps);

@@ -3,7 +3,7 @@
 use super::lexer::Token;
 use super::parser::Parser;
 use super::primary::is_minus_one;
-use super::syntax::Expr;
+use super::syntax::{Binder, Expr};
 use crate::budget::Stop;
 
 /// Tokens of the numerator of a derivative.
@@ -44,6 +44,10 @@ impl Parser<'_> {
             }),
             "lfloor" => self.delimited("floor", "rfloor"),
             "lceil" => self.delimited("ceil", "rceil"),
+            "sum" => self.bound(Binder::Sum),
+            "prod" => self.bound(Binder::Product),
+            "int" => self.bound(Binder::Integral),
+            "lim" => self.bound(Binder::Limit),
             "log" | "ln" | "lg" | "exp" | "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "arcsin" | "arccos"
             | "arctan" | "arccot" | "arcsec" | "arccsc" | "sinh" | "cosh" | "tanh" | "floor" | "ceil" | "max"
             | "min" | "gcd" | "lcm" => self.function(name),
@@ -98,7 +102,7 @@ impl Parser<'_> {
     }
 
     /// A braced argument or a single token; `\frac12` takes one digit each.
-    fn argument(&mut self) -> Result<Expr, Stop> {
+    pub(super) fn argument(&mut self) -> Result<Expr, Stop> {
         self.nested(|p| {
             if p.eat('{') {
                 let inner = p.sum()?;

@@ -9,11 +9,22 @@ const MAX_DEPTH: u32 = 60;
 
 /// Reads a whole answer from its tokens.
 pub(crate) fn parse(tokens: &[Token], budget: &mut Budget) -> Result<Expr, Stop> {
+    match parse_with(tokens, false, budget) {
+        Err(Stop::Malformed) if tokens.iter().filter(|t| **t == Token::Symbol('|')).count() > 3 => {
+            parse_with(tokens, true, budget)
+        }
+        other => other,
+    }
+}
+
+fn parse_with(tokens: &[Token], nested_bars: bool, budget: &mut Budget) -> Result<Expr, Stop> {
     let mut parser = Parser {
         tokens,
         at: 0,
         depth: 0,
         bars: 0,
+        nested_bars,
+        congruence: false,
         budget,
     };
     parser.skip_announcement();
@@ -31,6 +42,10 @@ pub(super) struct Parser<'a> {
     pub(super) depth: u32,
     /// Open absolute-value bars: inside them a bar closes.
     pub(super) bars: u32,
+    /// Whether a bar that could close opens, if enough bars are left to close all.
+    pub(super) nested_bars: bool,
+    /// Whether the relation read last is `≡`.
+    pub(super) congruence: bool,
     pub(super) budget: &'a mut Budget,
 }
 
@@ -86,27 +101,53 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// The items of a list. Semicolons between items with commas make tuples of them: `1,2;3,4`.
     pub(super) fn items(&mut self) -> Result<Vec<Expr>, Stop> {
-        let mut items = vec![self.relation()?];
-        while matches!(self.peek(), Some(Token::Symbol(',') | Token::Separator)) {
-            while matches!(self.peek(), Some(Token::Symbol(',') | Token::Separator)) {
+        let mut groups = vec![vec![self.relation()?]];
+        let mut semicolons = false;
+        while separates(self.peek()) {
+            let mut new_group = false;
+            while let Some(token) = self.peek().filter(|t| separates(Some(t))) {
+                semicolons |= *token == Token::Symbol(';');
+                new_group |= *token != Token::Symbol(',');
                 self.at += 1;
             }
             if self.peek().is_none() {
                 break;
             }
-            items.push(self.relation()?);
+            if new_group {
+                groups.push(Vec::new());
+            }
+            let item = self.relation()?;
+            groups.last_mut().ok_or(Stop::Malformed)?.push(item);
         }
-        Ok(items)
+        let length = groups[0].len();
+        let tuples = groups.len() > 1 && length > 1 && groups.iter().all(|g| g.len() == length);
+        let related = || groups.iter().flatten().all(|i| matches!(i, Expr::Relation(..)));
+        if !(tuples && (semicolons || related())) {
+            return Ok(groups.into_iter().flatten().collect());
+        }
+        Ok(groups
+            .into_iter()
+            .map(|items| Expr::Bracket {
+                open: '(',
+                close: ')',
+                items,
+            })
+            .collect())
     }
 
     fn relation(&mut self) -> Result<Expr, Stop> {
+        let outer = std::mem::take(&mut self.congruence);
         let first = self.union()?;
         let mut rest = Vec::new();
         while let Some(Token::Relate(relate)) = self.peek() {
             self.at += 1;
-            rest.push((*relate, self.union()?));
+            self.congruence = *relate == Relate::Congruent;
+            let relate = if self.congruence { Relate::Equal } else { *relate };
+            rest.push((relate, self.union()?));
         }
+        self.congruence = outer;
         Ok(if rest.is_empty() {
             first
         } else {
@@ -114,16 +155,20 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// Sets joined from left to right.
     fn union(&mut self) -> Result<Expr, Stop> {
         let mut parts = vec![self.ratio()?];
-        while self.eat('U') {
-            parts.push(self.ratio()?);
+        while let Some(Token::Symbol(operator @ ('U' | '∩' | '∖'))) = self.peek() {
+            self.at += 1;
+            let right = self.ratio()?;
+            if *operator == 'U' {
+                parts.push(right);
+                continue;
+            }
+            let left = joined(parts)?;
+            parts = vec![Expr::SetOperation(*operator, Box::new(left), Box::new(right))];
         }
-        if parts.len() == 1 {
-            parts.pop().ok_or(Stop::Malformed)
-        } else {
-            Ok(Expr::Union(parts))
-        }
+        joined(parts)
     }
 
     fn ratio(&mut self) -> Result<Expr, Stop> {
@@ -147,18 +192,49 @@ impl<'a> Parser<'a> {
                 p.at += 1;
             }
             loop {
-                parts.push((sign, p.product()?));
+                let term = p.product()?;
+                let term = p.remainder(&mut sign, term)?;
+                parts.push((sign, term));
                 match p.peek() {
                     Some(Token::Sign(next)) => sign = *next,
                     _ => break,
                 }
                 p.at += 1;
             }
-            Ok(match parts.as_slice() {
+            let sum = match parts.as_slice() {
                 [(Sign::Plus, _)] => parts.pop().ok_or(Stop::Malformed)?.1,
                 _ => Expr::Sum(parts),
-            })
+            };
+            p.residue(sum)
         })
+    }
+
+    /// `a \bmod n`: the sign before `a` belongs to it.
+    fn remainder(&mut self, sign: &mut Sign, term: Expr) -> Result<Expr, Stop> {
+        if self.congruence || !self.eat_command("mod") {
+            return Ok(term);
+        }
+        let modulus = self.product()?;
+        let signed = match std::mem::replace(sign, Sign::Plus) {
+            Sign::Plus => term,
+            other => Expr::Sum(vec![(other, term)]),
+        };
+        Ok(Expr::Remainder(Box::new(signed), Box::new(modulus)))
+    }
+
+    /// `a \pmod n`, and `\mod` after `≡`.
+    fn residue(&mut self, sum: Expr) -> Result<Expr, Stop> {
+        if !(self.eat_command("pmod") || self.congruence && self.eat_command("mod")) {
+            return Ok(sum);
+        }
+        let modulus = self.product()?;
+        Ok(Expr::Residue(Box::new(sum), Box::new(modulus)))
+    }
+
+    pub(super) fn eat_command(&mut self, name: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Command(command)) if command == name);
+        self.at += usize::from(found);
+        found
     }
 
     /// The words that start here, joined.
@@ -169,5 +245,18 @@ impl<'a> Parser<'a> {
             self.at += 1;
         }
         joined.join(" ")
+    }
+}
+
+fn separates(token: Option<&Token>) -> bool {
+    matches!(token, Some(Token::Symbol(',' | ';') | Token::Separator))
+}
+
+/// The only part, or the union of several.
+fn joined(mut parts: Vec<Expr>) -> Result<Expr, Stop> {
+    if parts.len() == 1 {
+        parts.pop().ok_or(Stop::Malformed)
+    } else {
+        Ok(Expr::Union(parts))
     }
 }

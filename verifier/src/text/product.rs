@@ -3,7 +3,9 @@
 use super::lexer::Token;
 use super::parser::Parser;
 use super::syntax::{Expr, Sign};
+use super::units::Unit;
 use super::words;
+use crate::algebra::rational;
 use crate::budget::Stop;
 
 impl Parser<'_> {
@@ -11,6 +13,10 @@ impl Parser<'_> {
     pub(super) fn product(&mut self) -> Result<Expr, Stop> {
         if let Some(run) = self.run() {
             return Ok(Expr::Run(run));
+        }
+        if let Some(Token::Currency(name)) = self.peek() {
+            self.at += 1;
+            return self.nested(|p| p.product()).map(|amount| in_currency(amount, name));
         }
         let mut factors = vec![(false, self.signed_factor()?)];
         let mut unit = None;
@@ -25,23 +31,29 @@ impl Parser<'_> {
                     if self.is_derivative() {
                         return Err(Stop::Malformed);
                     }
-                    self.at += 1;
-                    if let Some(Token::Words(unit)) = self.peek() {
-                        // "5 miles / hour"
-                        let unit = unit.clone();
-                        self.at += 1;
-                        return self.measured(factors, &format!("per {unit}"));
+                    if let Some((unit, end)) = self.per_unit() {
+                        self.at = end;
+                        return Ok(Expr::Measured(Box::new(joined(factors)?), unit));
                     }
+                    self.at += 1;
                     factors.push((true, self.signed_factor()?));
                 }
-                Some(Token::Words(_)) if !matches!(factors.last(), Some((_, Expr::Words(_)))) => {
-                    let unit = self.words();
-                    if let Some(multiplier) = words::magnitude(&unit) {
-                        let value = crate::algebra::rational::integer(multiplier);
+                Some(Token::Currency(_)) => return self.measured(factors),
+                Some(Token::Words(word)) if !matches!(factors.last(), Some((_, Expr::Words(_)))) => {
+                    if let Some((numer, denom)) = words::magnitude(word) {
+                        self.at += 1;
+                        let value = rational::div(&rational::integer(numer), &rational::integer(denom), self.budget)?;
                         factors.push((false, Expr::Number { value, decimals: None }));
                         continue;
                     }
-                    return self.measured(factors, &unit);
+                    if words::is_quarters(word) {
+                        self.at += 1;
+                        unit = Some((Unit::named(word, 1), self.at, factors.len()));
+                        let value = rational::div(&rational::integer(1), &rational::integer(4), self.budget)?;
+                        factors.push((false, Expr::Number { value, decimals: None }));
+                        continue;
+                    }
+                    return self.measured(factors);
                 }
                 Some(Token::Percent) => {
                     self.at += 1;
@@ -51,21 +63,24 @@ impl Parser<'_> {
                 Some(token) if self.starts_operand(token) => {
                     let start = self.at;
                     let factor = self.factor()?;
+                    let before = factors.len();
                     self.push_adjacent(&mut factors, factor, start)?;
-                    unit = self.spaced_unit(start).map(|name| (name, factors.len()));
+                    if let Some((name, end)) = self.spaced_unit(start) {
+                        unit = Some((name, end, before));
+                    }
                 }
                 _ => break,
             }
         }
-        let Some((unit, _)) = unit.filter(|(_, length)| *length == factors.len()) else {
+        let Some((unit, _, length)) = unit.filter(|(_, end, length)| *end == self.at && *length > 0) else {
             return joined(factors);
         };
         let product = Box::new(Expr::Product(factors.clone()));
-        factors.pop();
+        factors.truncate(length);
         Ok(Expr::UnitOrVariable {
             product,
             value: Box::new(joined(factors)?),
-            unit: unit.to_owned(),
+            unit,
         })
     }
 
@@ -80,7 +95,7 @@ impl Parser<'_> {
         }
         let ended = match self.tokens.get(self.at + run.len()) {
             None | Some(Token::Relate(_) | Token::Sign(_) | Token::Separator | Token::RowEnd | Token::End(_)) => true,
-            Some(Token::Symbol(c)) => matches!(c, ',' | ')' | ']' | '}' | ':' | '&' | 'U'),
+            Some(Token::Symbol(c)) => matches!(c, ',' | ';' | ')' | ']' | '}' | ':' | '&' | 'U' | '∩' | '∖'),
             Some(token) => *token == Token::SetBrace('}'),
         };
         if run.len() < 2 || !ended || self.budget.charge(run.len() as u64).is_err() {
@@ -99,28 +114,6 @@ impl Parser<'_> {
         self.at >= 2 && differential(self.at - 2) && differential(self.at + 1)
     }
 
-    /// The unit that the factor read since `start` may be: one letter set apart from what stands before it.
-    fn spaced_unit(&self, start: usize) -> Option<&'static str> {
-        let letter = match &self.tokens[start..self.at] {
-            [Token::Letter { name, spaced: true }] => name,
-            [
-                Token::Letter { name, spaced: true },
-                Token::Symbol('^'),
-                Token::Number { .. },
-            ] => name,
-            _ => return None,
-        };
-        words::known_unit(letter)
-    }
-
-    fn measured(&mut self, factors: Vec<(bool, Expr)>, unit: &str) -> Result<Expr, Stop> {
-        let unit = words::unit_name(unit).ok_or(Stop::Malformed)?;
-        if self.eat('^') {
-            self.factor()?;
-        }
-        Ok(Expr::Measured(Box::new(joined(factors)?), unit))
-    }
-
     /// A factor after `·` or `/`, where a sign may stand.
     fn signed_factor(&mut self) -> Result<Expr, Stop> {
         if let Some(Token::Sign(sign @ (Sign::Plus | Sign::Minus))) = self.peek() {
@@ -133,12 +126,26 @@ impl Parser<'_> {
 
     fn starts_operand(&self, token: &Token) -> bool {
         match token {
-            Token::Command(name) => !matches!(name.as_str(), "rfloor" | "rceil"),
+            Token::Command(name) => !matches!(name.as_str(), "rfloor" | "rceil" | "mod" | "pmod" | "to" | "rightarrow"),
             Token::Number { .. } | Token::Letter { .. } | Token::Begin(_) => true,
             Token::Symbol('(' | '[' | '{') | Token::SetBrace('{') => true,
-            Token::Symbol('|') => self.bars == 0,
+            Token::Symbol('|') => self.bars == 0 || (self.nested_bars && self.opens_bar()),
             _ => false,
         }
+    }
+
+    /// Whether a bar may open here: an operand follows, and more bars are left than close those that are open.
+    fn opens_bar(&self) -> bool {
+        let left = self.tokens[self.at..]
+            .iter()
+            .filter(|t| **t == Token::Symbol('|'))
+            .count();
+        let follows = self.tokens.get(self.at + 1);
+        let operand = matches!(
+            follows,
+            Some(Token::Number { .. } | Token::Letter { .. } | Token::Command(_))
+        );
+        operand && left > self.bars as usize + 1
     }
 
     /// Appends a factor written directly after another: a mixed number if both are numbers, else a product.
@@ -214,7 +221,20 @@ fn percent(factors: &mut Vec<(bool, Expr)>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn joined(mut factors: Vec<(bool, Expr)>) -> Result<Expr, Stop> {
+/// An amount with a sign of currency before it.
+fn in_currency(amount: Expr, name: &str) -> Expr {
+    let mut unit = Unit::named(name, 1);
+    match amount {
+        Expr::Measured(value, other) if other == unit => Expr::Measured(value, unit),
+        Expr::Measured(value, other) => {
+            unit.multiply(&other, 1);
+            Expr::Measured(value, unit)
+        }
+        other => Expr::Measured(Box::new(other), unit),
+    }
+}
+
+pub(super) fn joined(mut factors: Vec<(bool, Expr)>) -> Result<Expr, Stop> {
     match factors.as_slice() {
         [(false, _)] => Ok(factors.pop().ok_or(Stop::Malformed)?.1),
         _ => Ok(Expr::Product(factors)),

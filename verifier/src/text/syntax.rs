@@ -3,6 +3,8 @@
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
+use super::units::Unit;
+
 /// How two sides of a relation compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Relate {
@@ -20,6 +22,8 @@ pub(crate) enum Relate {
     GreaterEqual,
     /// `∈`
     In,
+    /// `≡`, which the parser keeps as `Equal`.
+    Congruent,
 }
 
 /// The sign of a summand.
@@ -69,12 +73,12 @@ pub(crate) enum Expr {
     /// An angle in degrees.
     Degrees(Box<Expr>),
     /// A value with a unit.
-    Measured(Box<Expr>, String),
+    Measured(Box<Expr>, Unit),
     /// A product that ends in a letter such as `m`, and what stands before it if that is a unit.
     UnitOrVariable {
         product: Box<Expr>,
         value: Box<Expr>,
-        unit: String,
+        unit: Unit,
     },
     /// Words.
     Words(String),
@@ -88,6 +92,37 @@ pub(crate) enum Expr {
     Union(Vec<Expr>),
     /// A chain of relations.
     Relation(Box<Expr>, Vec<(Relate, Expr)>),
+    /// Sets joined by `∩` or `∖`.
+    SetOperation(char, Box<Expr>, Box<Expr>),
+    /// The remainder of a division.
+    Remainder(Box<Expr>, Box<Expr>),
+    /// The numbers that leave the same remainder: value and modulus.
+    Residue(Box<Expr>, Box<Expr>),
+    /// A sum, product, integral or limit with its bound variable.
+    Bound(Box<Bound>),
     /// Rows of a matrix; `true` for a determinant.
     Matrix { determinant: bool, rows: Vec<Vec<Expr>> },
+}
+
+/// Which operator binds a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Binder {
+    /// `\sum`
+    Sum,
+    /// `\prod`
+    Product,
+    /// `\int`
+    Integral,
+    /// `\lim`
+    Limit,
+}
+
+/// An operator that binds a variable in its body. A limit has the point that is approached as `from`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bound {
+    pub(crate) binder: Binder,
+    pub(crate) variable: String,
+    pub(crate) from: Option<Expr>,
+    pub(crate) to: Option<Expr>,
+    pub(crate) body: Expr,
 }

@@ -1,37 +1,4 @@
-//! Words inside answers: units that are dropped or compared, and words that are never units.
-
-/// Unit spellings; the first of a row is the name that the others are read as.
-const UNITS: &[&[&str]] = &[
-    &["cm", "centimeter", "centimeters", "centimetre", "centimetres"],
-    &["mm", "millimeter", "millimeters"],
-    &["km", "kilometer", "kilometers", "kilometre", "kilometres"],
-    &["m", "meter", "meters", "metre", "metres"],
-    &["in", "inch", "inches"],
-    &["ft", "foot", "feet"],
-    &["yd", "yard", "yards"],
-    &["mi", "mile", "miles"],
-    &["g", "gm", "gram", "grams"],
-    &["kg", "kilogram", "kilograms"],
-    &["lb", "lbs", "pound", "pounds"],
-    &["oz", "ounce", "ounces"],
-    &["s", "sec", "secs", "second", "seconds"],
-    &["min", "mins", "minute", "minutes"],
-    &["h", "hr", "hrs", "hour", "hours"],
-    &["day", "days"],
-    &["week", "weeks"],
-    &["month", "months"],
-    &["year", "years"],
-    &["dollar", "dollars", "usd"],
-    &["cent", "cents"],
-    &["mph", "miles per hour"],
-    &["L", "liter", "liters", "litre", "litres"],
-    &["mL", "ml", "milliliter", "milliliters"],
-    &["unit", "units"],
-    &["degree", "degrees", "deg"],
-    &["square units", "sq units", "units squared"],
-    &["square feet", "sq ft"],
-    &["point", "points"],
-];
+//! Words inside answers: number words, and words that are never units.
 
 /// Words that make a phrase more than a unit.
 const NOT_UNITS: &[&str] = &[
@@ -70,33 +37,55 @@ pub(crate) fn normalise(text: &str) -> String {
         .to_owned()
 }
 
-/// The name a unit is compared by, if the words can be one: a known spelling, else the words themselves.
-pub(crate) fn unit_name(words: &str) -> Option<String> {
-    let normal = normalise(words);
-    if normal.split(' ').count() > 4 || normal.split(' ').any(|w| NOT_UNITS.contains(&w)) {
-        return None;
+/// The words of a text without the commands that set it: `\text{a cat}` is `a cat`.
+pub(crate) fn bare_text(text: &str) -> String {
+    let mut bare = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        bare.push_str(&rest[..at]);
+        let name = rest[at + 1..].chars().take_while(char::is_ascii_alphabetic).count();
+        rest = &rest[at + 1 + name..];
+        if !rest.starts_with('{') {
+            bare.push(' ');
+        }
     }
-    Some(known_unit(&normal).map_or(normal, str::to_owned))
+    bare.push_str(rest);
+    bare.retain(|c| !matches!(c, '{' | '}' | '$'));
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The common name of a known unit.
-pub(crate) fn known_unit(word: &str) -> Option<&'static str> {
-    UNITS.iter().find(|row| row.contains(&word)).map(|row| row[0])
+/// Whether words after a number can be the name of what it counts or measures.
+pub(crate) fn may_be_unit(normal: &str) -> bool {
+    normal.split(' ').count() <= 4 && !normal.split(' ').any(|w| NOT_UNITS.contains(&w))
 }
 
-/// Whether both name known units, and different ones.
-pub(crate) fn units_conflict(a: &str, b: &str) -> bool {
-    a != b && known_unit(a).is_some() && known_unit(b).is_some() && a != "unit" && b != "unit"
-}
-
-/// The multiplier that a number word stands for.
-pub(crate) fn magnitude(word: &str) -> Option<i64> {
+/// What a number word multiplies by, as a quotient: `million`, `tenths`.
+pub(crate) fn magnitude(word: &str) -> Option<(i64, i64)> {
     Some(match word {
-        "hundred" => 100,
-        "thousand" => 1000,
-        "million" => 1_000_000,
-        "billion" => 1_000_000_000,
-        "trillion" => 1_000_000_000_000,
+        "hundred" => (100, 1),
+        "thousand" => (1000, 1),
+        "million" => (1_000_000, 1),
+        "billion" => (1_000_000_000, 1),
+        "trillion" => (1_000_000_000_000, 1),
+        "dozen" => (12, 1),
+        "half" | "halves" => (1, 2),
+        "third" | "thirds" => (1, 3),
+        "fourth" | "fourths" => (1, 4),
+        "fifth" | "fifths" => (1, 5),
+        "sixth" | "sixths" => (1, 6),
+        "seventh" | "sevenths" => (1, 7),
+        "eighth" | "eighths" => (1, 8),
+        "ninth" | "ninths" => (1, 9),
+        "tenth" | "tenths" => (1, 10),
+        "twelfth" | "twelfths" => (1, 12),
+        "hundredth" | "hundredths" => (1, 100),
+        "thousandth" | "thousandths" => (1, 1000),
+        "millionth" | "millionths" => (1, 1_000_000),
         _ => return None,
     })
+}
+
+/// Whether quarters are counted, which may be parts of a whole or things.
+pub(crate) fn is_quarters(word: &str) -> bool {
+    matches!(word, "quarter" | "quarters")
 }

@@ -1,9 +1,11 @@
 //! LaTeX commands: names, escaped characters, and the text groups between them.
 
-use super::{Lexer, Token};
+use super::{Lexer, Token, names};
 use crate::budget::{Budget, Stop};
-use crate::text::syntax::{Relate, Sign};
 use crate::text::words;
+
+/// Longest name of a command that is looked up after two backslashes.
+const MAX_NAME: usize = 12;
 
 impl Lexer {
     /// The text of the braced group that starts here, consumed.
@@ -48,6 +50,10 @@ impl Lexer {
         if !next.is_ascii_alphabetic() {
             self.at += 1;
             let token = match next {
+                '\\' if self.is_escaped_twice() => {
+                    self.at -= 1;
+                    return Ok(());
+                }
                 '\\' => Token::RowEnd,
                 '{' | '}' => {
                     self.set_brace(next);
@@ -55,7 +61,8 @@ impl Lexer {
                 }
                 '%' => Token::Percent,
                 '|' => Token::Symbol('|'),
-                '$' | ',' | ';' | '!' | ':' | ' ' | '>' | '(' | ')' | '[' | ']' | '\n' => return Ok(()),
+                '$' => Token::Currency("dollar"),
+                ',' | ';' | '!' | ':' | ' ' | '>' | '(' | ')' | '[' | ']' | '\n' => return Ok(()),
                 _ => return Err(Stop::Malformed),
             };
             self.out.push(token);
@@ -71,80 +78,84 @@ impl Lexer {
     }
 
     pub(super) fn named(&mut self, name: &str, budget: &mut Budget) -> Result<(), Stop> {
-        let token = match name {
-            "left" | "right" | "big" | "Big" | "bigl" | "bigr" | "Bigl" | "Bigr" | "bigg" | "Bigg" | "mleft"
-            | "mright" | "biggl" | "biggr" | "displaystyle" | "textstyle" | "limits" | "quad" | "qquad"
-            | "thinspace" | "rm" | "bf" | "it" | "nonumber" | "boldsymbol" | "bm" | "tiny" | "small" | "large"
-            | "underline" | "boxed" | "fbox" | "hfill" => return Ok(()),
-            "text" | "textbf" | "textit" | "textrm" | "textnormal" | "textsf" | "texttt" | "mbox" | "hbox"
-            | "mathrm" | "mathbf" | "mathit" | "mathsf" | "mathnormal" | "operatorname" | "emph" => {
+        if names::is_layout(name) {
+            return Ok(());
+        }
+        if let Some(token) = names::token(name) {
+            self.out.push(token);
+            return Ok(());
+        }
+        match name {
+            _ if names::is_font(name) => {
                 let content = self.group()?;
                 return self.text_group(name, &content, budget);
             }
-            "mathbb" | "mathcal" | "mathfrak" => Token::Words(format!("{name} {}", self.group()?.trim())),
+            "mathbb" | "mathcal" | "mathfrak" => {
+                let words = format!("{name} {}", self.group()?.trim());
+                self.out.push(Token::Words(words));
+            }
             "begin" => {
                 self.brackets += 1;
-                Token::Begin(self.group()?)
+                let environment = self.group()?;
+                self.out.push(Token::Begin(environment));
             }
             "end" => {
                 self.brackets = self.brackets.saturating_sub(1);
-                Token::End(self.group()?)
+                let environment = self.group()?;
+                self.out.push(Token::End(environment));
             }
             "overline" | "bar" => return self.overlined(name.len(), budget),
-            "ldots" | "dots" | "cdots" if self.after_decimal() => Token::Ellipsis,
+            "ldots" | "dots" | "cdots" => self.ellipsis(),
             "dfrac" | "tfrac" | "cfrac" | "frac" => {
                 self.out.push(Token::Command("frac".into()));
                 return self.frac_digits(budget);
             }
-            "dbinom" | "tbinom" | "binom" => Token::Command("binom".into()),
-            "cdot" | "times" | "ast" => Token::Symbol('*'),
-            "div" => Token::Symbol('/'),
-            "pm" => Token::Sign(Sign::Both),
-            "mp" => Token::Sign(Sign::BothSwapped),
-            "cup" | "bigcup" => Token::Symbol('U'),
-            "le" | "leq" | "leqslant" | "leqq" => Token::Relate(Relate::LessEqual),
-            "ge" | "geq" | "geqslant" | "geqq" => Token::Relate(Relate::GreaterEqual),
-            "lt" => Token::Relate(Relate::Less),
-            "gt" => Token::Relate(Relate::Greater),
-            "ne" | "neq" => Token::Relate(Relate::NotEqual),
-            "in" => Token::Relate(Relate::In),
-            "lbrace" | "rbrace" => {
-                self.set_brace(if name == "lbrace" { '{' } else { '}' });
-                return Ok(());
-            }
-            "lvert" | "rvert" | "vert" => Token::Symbol('|'),
-            "lparen" => Token::Symbol('('),
-            "rparen" => Token::Symbol(')'),
-            "lbrack" => Token::Symbol('['),
-            "rbrack" => Token::Symbol(']'),
-            "circ" | "degree" | "degrees" => Token::Degree,
-            "percent" => Token::Percent,
-            "colon" => Token::Symbol(':'),
-            "lor" | "vee" | "land" | "wedge" => Token::Separator,
-            "alpha" | "beta" | "gamma" | "delta" | "epsilon" | "varepsilon" | "zeta" | "eta" | "theta" | "iota"
-            | "kappa" | "lambda" | "mu" | "nu" | "xi" | "rho" | "sigma" | "tau" | "phi" | "varphi" | "chi" | "psi"
-            | "omega" | "Gamma" | "Delta" | "Theta" | "Lambda" | "Sigma" | "Phi" | "Psi" | "Omega" | "ell" => {
-                Token::Letter {
-                    name: format!("\\{name}"),
-                    spaced: true,
-                }
-            }
-            "approx" | "simeq" if !self.out.is_empty() => {
-                // What stands before is the answer, what follows approximates it.
-                self.at = self.chars.len();
-                return Ok(());
-            }
-            "approx" | "simeq" => return Ok(()),
-            _ => match name.strip_prefix("qquad").or_else(|| name.strip_prefix("quad")) {
-                Some(letters) => {
+            "lbrace" | "rbrace" => self.set_brace(if name == "lbrace" { '{' } else { '}' }),
+            // What stands before is the answer, what follows approximates it.
+            "approx" | "simeq" if !self.out.is_empty() => self.at = self.chars.len(),
+            "approx" | "simeq" => {}
+            _ => match names::glued(name) {
+                Some((command, letters)) => {
+                    self.named(command, budget)?;
                     self.push_word(letters, true);
-                    return Ok(());
                 }
-                None => Token::Command(name.into()),
+                None => self.out.push(Token::Command(name.into())),
             },
-        };
-        self.out.push(token);
+        }
         Ok(())
+    }
+
+    /// Whether the second of two backslashes starts a command: the text was escaped twice. Within an environment two
+    /// backslashes end a row, and a letter may follow them.
+    fn is_escaped_twice(&self) -> bool {
+        let name: String = (0..MAX_NAME)
+            .map_while(|i| self.peek(i).filter(char::is_ascii_alphabetic))
+            .collect();
+        let known = names::is_layout(&name)
+            || names::is_font(&name)
+            || names::token(&name).is_some()
+            || matches!(
+                name.as_str(),
+                "frac"
+                    | "dfrac"
+                    | "tfrac"
+                    | "sqrt"
+                    | "begin"
+                    | "end"
+                    | "cdots"
+                    | "ldots"
+                    | "pi"
+                    | "sin"
+                    | "cos"
+                    | "tan"
+                    | "log"
+                    | "ln"
+                    | "infty"
+                    | "overline"
+            );
+        let inside = self.out.iter().any(|t| matches!(t, Token::Begin(_)));
+        let sign = !inside && matches!(self.peek(0), Some('%' | '$'));
+        sign || (known && (!inside || name.len() > 3))
     }
 
     /// Text without letters is mathematics; a single letter in a letter font is a variable; the rest is words.
@@ -170,7 +181,19 @@ impl Lexer {
             _ if font
                 && matches!(
                     normal.as_str(),
-                    "lcm" | "gcd" | "floor" | "ceil" | "arcsin" | "sin" | "cos" | "tan"
+                    "lcm"
+                        | "gcd"
+                        | "floor"
+                        | "ceil"
+                        | "arcsin"
+                        | "sin"
+                        | "cos"
+                        | "tan"
+                        | "max"
+                        | "min"
+                        | "ln"
+                        | "log"
+                        | "mod"
                 ) =>
             {
                 self.out.push(Token::Command(normal));

@@ -1,6 +1,7 @@
 //! Tokens of LaTeX, plain and Unicode mathematics. Sizing and spacing commands vanish here.
 
 mod command;
+mod names;
 mod number;
 mod repeating;
 mod token;
@@ -92,13 +93,14 @@ impl Lexer {
                 self.at += 1;
                 Token::Relate(Relate::NotEqual)
             }
-            '/' | '^' | '_' | '{' | '}' | '|' | '!' | '&' | ':' | ',' | '\'' => Token::Symbol(c),
+            '/' | '^' | '_' | '{' | '}' | '|' | '!' | '&' | ':' | ',' | ';' | '\'' => Token::Symbol(c),
             '+' => Token::Sign(Sign::Plus),
             '-' | '−' | '–' | '‐' | '‑' => Token::Sign(Sign::Minus),
             '±' => Token::Sign(Sign::Both),
             '*' | '×' | '·' | '⋅' => Token::Symbol('*'),
             '÷' => Token::Symbol('/'),
             '=' => Token::Relate(Relate::Equal),
+            '≡' => Token::Relate(Relate::Congruent),
             '<' => Token::Relate(self.or_equal(Relate::Less, Relate::LessEqual)),
             '>' => Token::Relate(self.or_equal(Relate::Greater, Relate::GreaterEqual)),
             '≤' | '⩽' => Token::Relate(Relate::LessEqual),
@@ -106,23 +108,32 @@ impl Lexer {
             '≠' => Token::Relate(Relate::NotEqual),
             '∈' => Token::Relate(Relate::In),
             '∪' => Token::Symbol('U'),
+            '∩' | '∖' => Token::Symbol(c),
             '∞' => Token::Command("infty".into()),
             '∅' => Token::Command("emptyset".into()),
             'π' => Token::Command("pi".into()),
             '√' => Token::Command("sqrt".into()),
             '°' | '˚' | 'º' => Token::Degree,
             '%' | '％' => Token::Percent,
-            ';' => Token::Separator,
             'θ' | 'α' | 'β' | 'γ' | 'λ' | 'μ' | 'φ' | 'ω' => Token::Letter {
                 name: c.to_string(),
                 spaced: true,
             },
-            '…' if self.after_decimal() => Token::Ellipsis,
-            '.' if self.after_decimal() && self.starts_with("..") => {
-                self.at += 2;
-                Token::Ellipsis
+            '…' => {
+                self.ellipsis();
+                return Ok(());
             }
-            '$' | '~' | '.' | '€' | '£' | '\u{200b}' => return Ok(()),
+            '.' if self.starts_with("..") => {
+                self.at += 2;
+                self.ellipsis();
+                return Ok(());
+            }
+            '€' => Token::Currency("euro"),
+            '£' => Token::Currency("sterling"),
+            '¥' => Token::Currency("yen"),
+            '₹' => Token::Currency("rupee"),
+            '¢' => Token::Currency("cent"),
+            '$' | '~' | '.' | '\u{200b}' => return Ok(()),
             _ if c.is_whitespace() => return Ok(()),
             _ => return self.composed(c, budget),
         };

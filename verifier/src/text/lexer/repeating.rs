@@ -22,9 +22,14 @@ impl Lexer {
             || self.bracketed(1).is_some()
     }
 
-    /// Whether a decimal literal was read last: dots after it say that digits are left out.
-    pub(super) fn after_decimal(&self) -> bool {
-        matches!(self.out.last(), Some(Token::Number { decimals: Some(_), .. }))
+    /// Dots: digits left out after a decimal, items left out after a comma or an operator, else the end of a sentence.
+    pub(super) fn ellipsis(&mut self) {
+        let token = match self.out.last() {
+            Some(Token::Number { decimals: Some(_), .. }) => Token::Ellipsis,
+            Some(Token::Symbol(',' | '*') | Token::Separator | Token::Sign(_)) => Token::Words("…".into()),
+            _ => return,
+        };
+        self.out.push(token);
     }
 
     /// Digits under one of the marks at `ahead`, and where they end.

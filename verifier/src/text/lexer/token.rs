@@ -19,7 +19,7 @@ pub(crate) enum Token {
     Command(String),
     /// Words.
     Words(String),
-    /// `+ * / ^ _ ( ) [ ] { } | ! & : ,` and `∪` as 'U'.
+    /// `+ * / ^ _ ( ) [ ] { } | ! & : , ; ∩ ∖` and `∪` as 'U'.
     Symbol(char),
     /// `+`, `-`, `±`, `∓`
     Sign(Sign),
@@ -27,7 +27,7 @@ pub(crate) enum Token {
     SetBrace(char),
     /// `= < ≤ …`
     Relate(Relate),
-    /// `or`, `and`, `;`
+    /// `or`, `and`
     Separator,
     /// `\\`
     RowEnd,
@@ -37,6 +37,8 @@ pub(crate) enum Token {
     End(String),
     /// `…` after a decimal: digits are left out.
     Ellipsis,
+    /// A sign of currency, as the name of its unit.
+    Currency(&'static str),
     /// A percent sign or word.
     Percent,
     /// A degree sign or command.

@@ -2,7 +2,7 @@
 
 use super::{Lexer, Token};
 use crate::budget::{Budget, Stop};
-use crate::text::words;
+use crate::text::units;
 
 impl Lexer {
     /// A run of letters: a function, a word, or variables side by side.
@@ -13,6 +13,11 @@ impl Lexer {
             self.at += 1;
         }
         budget.charge(run.len() as u64)?;
+        if matches!(run.as_str(), "a" | "p") && self.starts_with(".m") {
+            // "3:45 p.m."
+            run.push('m');
+            self.at += 2;
+        }
         let before = (self.at - run.len()).checked_sub(1).map(|at| self.chars[at]);
         let spaced = before.is_none_or(|c| c.is_whitespace() || matches!(c, ',' | ';' | '~' | '!'));
         self.push_word(&run, spaced);
@@ -33,10 +38,10 @@ impl Lexer {
             "percent" | "pct" => self.out.push(Token::Percent),
             "degrees" | "degree" => self.out.push(Token::Degree),
             "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "log" | "ln" | "exp" | "sqrt" | "pi" | "gcd" | "lcm"
-            | "max" | "min" | "arcsin" | "arccos" | "arctan" => self.out.push(Token::Command(lower)),
+            | "max" | "min" | "mod" | "arcsin" | "arccos" | "arctan" => self.out.push(Token::Command(lower)),
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
             w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
-            w if after_value && w.len() > 1 && words::known_unit(w).is_some() => self.out.push(Token::Words(lower)),
+            w if after_value && w.len() > 1 && units::known_unit(w).is_some() => self.out.push(Token::Words(lower)),
             _ => self.out.extend(run.chars().enumerate().map(|(i, c)| Token::Letter {
                 name: c.to_string(),
                 spaced: spaced && i == 0,
