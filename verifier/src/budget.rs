@@ -19,6 +19,7 @@ pub(crate) enum Stop {
 pub(crate) struct Budget {
     used: u64,
     max: u64,
+    numeric: bool,
 }
 
 impl Budget {
@@ -27,6 +28,7 @@ impl Budget {
         Self {
             used: 0,
             max: max.max(1),
+            numeric: false,
         }
     }
 
@@ -42,6 +44,16 @@ impl Budget {
                 Err(Stop::OverBudget)
             }
         }
+    }
+
+    /// Notes that an equality was decided by value at points.
+    pub(crate) fn note_numeric(&mut self) {
+        self.numeric = true;
+    }
+
+    /// Whether an equality was decided by value at points since this was asked last.
+    pub(crate) fn take_numeric(&mut self) -> bool {
+        std::mem::take(&mut self.numeric)
     }
 
     pub(crate) fn used(&self) -> u64 {

@@ -119,6 +119,7 @@ pub(crate) fn judge(
         Ok(value) => value,
     };
     let equal = match same(gold_value, &value, budget) {
+        Ok(true) if budget.take_numeric() => "equal_at_points",
         Ok(true) => "equal",
         Ok(false) if matches!(gold_value, Value::Words(words) if *words == bare_words(answer)) => "words",
         Ok(false) if is_same_text(gold.text, answer) => "words",

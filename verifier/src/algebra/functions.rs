@@ -14,6 +14,9 @@ use crate::budget::{Budget, Stop};
 /// Largest argument whose factorial or binomial coefficient is computed.
 const MAX_FACTORIAL: i64 = 3_000;
 
+/// Magnitude from which the sign of a constant in floating point is certain: the terms of its sum are bounded too.
+const SURE_SIGN: f64 = 1e-4;
+
 /// The value of `name(arguments)`.
 pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) -> Result<Fraction, Stop> {
     budget.charge(1 + arguments.iter().map(Fraction::weight).sum::<u64>())?;
@@ -62,6 +65,9 @@ fn absolute(x: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
             .mul(&real, budget)?
             .add(&imaginary.mul(&imaginary, budget)?, budget)?;
         return power::root(&square.into(), 2, budget);
+    }
+    if let Some(value) = approximate::real(x).filter(|value| value.abs() > SURE_SIGN) {
+        return if value < 0.0 { x.neg(budget) } else { Ok(x.clone()) };
     }
     // |x| = |-x|: the sign of the last coefficient is dropped.
     let kept = if x.num.leading().is_negative() {

@@ -8,6 +8,7 @@ pub(crate) mod fraction;
 pub(crate) mod functions;
 mod infinite;
 mod matrix;
+pub(crate) mod numeric;
 pub(crate) mod poly;
 pub(crate) mod power;
 pub(crate) mod rational;

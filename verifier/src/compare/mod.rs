@@ -1,6 +1,7 @@
 //! When two values are the same answer. The gold answer decides which freedoms a prediction has.
 
 mod named;
+mod real_set;
 mod relation;
 mod scalar;
 
@@ -11,6 +12,7 @@ use crate::algebra::rational;
 use crate::algebra::value::{Scalar, Value};
 use crate::budget::{Budget, Stop};
 use named::same_named;
+use real_set::same_set;
 use relation::same_relation;
 use scalar::same_scalar;
 
@@ -20,6 +22,13 @@ const MAX_PAIRED: usize = 64;
 /// Whether `prediction` is the answer `gold`.
 pub(crate) fn same(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result<bool, Stop> {
     budget.charge(1)?;
+    if same_by_kind(gold, prediction, budget)? {
+        return Ok(true);
+    }
+    Ok(same_set(gold, prediction, budget)?.unwrap_or(false))
+}
+
+fn same_by_kind(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result<bool, Stop> {
     if let Some(decided) = same_named(gold, prediction, budget)? {
         return Ok(decided);
     }

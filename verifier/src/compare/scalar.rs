@@ -1,10 +1,11 @@
 //! Numbers and expressions: by value, with what a percent sign, a unit or cut digits leave open.
 
 use num_rational::BigRational;
-use num_traits::{One, Pow, Signed, ToPrimitive};
+use num_traits::{One, Pow, Signed};
 
 use crate::algebra::approximate;
 use crate::algebra::fraction::Fraction;
+use crate::algebra::numeric;
 use crate::algebra::poly::Atom;
 use crate::algebra::rational;
 use crate::algebra::value::Scalar;
@@ -15,8 +16,6 @@ use crate::text::units::Unit;
 const MIN_DIGITS: u32 = 6;
 /// Digits, after the point and significant, from which a decimal with dots may stand for a value that it starts.
 const MIN_UNFINISHED: u32 = 3;
-/// Relative error allowed where the exact value is known in floating point only.
-const FLOAT_ERROR: f64 = 1e-14;
 
 pub(super) fn same_scalar(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
     if let (Some(g), Some(p)) = (&gold.word, &prediction.word) {
@@ -77,6 +76,22 @@ fn as_measured(scalar: &Scalar, other: &Scalar) -> Option<Scalar> {
 }
 
 fn same_number(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
+    if same_written(gold, prediction, budget)? {
+        return Ok(true);
+    }
+    let exact = |scalar: &Scalar| !scalar.unfinished && scalar.word.is_none();
+    let equal = exact(gold)
+        && exact(prediction)
+        && gold.percent == prediction.percent
+        && numeric::same_value(&gold.value, &prediction.value, budget)?;
+    if equal {
+        budget.note_numeric();
+    }
+    Ok(equal)
+}
+
+/// Equal in normal form, or to the digits shown.
+fn same_written(gold: &Scalar, prediction: &Scalar, budget: &mut Budget) -> Result<bool, Stop> {
     if gold.unfinished && prediction.unfinished {
         return Ok(gold.decimals == prediction.decimals && gold.value == prediction.value);
     }
@@ -138,8 +153,10 @@ fn approximates(decimal: &Scalar, exact: &Scalar, budget: &mut Budget) -> Result
     let Some((left_out, error)) = left_out(&shown, decimals, &exact.value, budget)? else {
         return Ok(false);
     };
-    let cut = left_out >= -error && left_out < 1.0 + error;
-    let rounded = left_out.abs() <= 0.5 + error;
+    let one = rational::integer(1);
+    let half = rational::div(&one, &rational::integer(2), budget)?;
+    let cut = left_out >= -error.clone() && left_out < &one + &error;
+    let rounded = left_out.abs() <= half + error;
     Ok(cut || (rounded && !decimal.unfinished))
 }
 
@@ -150,16 +167,16 @@ fn left_out(
     decimals: u32,
     exact: &Fraction,
     budget: &mut Budget,
-) -> Result<Option<(f64, f64)>, Stop> {
-    let sign = if shown.is_negative() { -1.0 } else { 1.0 };
-    if let Some(exact) = exact.as_rational() {
-        let unit = Pow::pow(rational::integer(10), decimals);
-        let rest = rational::mul(&rational::add(&exact, &-shown.clone(), budget)?, &unit, budget)?;
-        return Ok(rest.to_f64().map(|rest| (rest * sign, 0.0)));
-    }
-    let (Some(shown), Some(value)) = (shown.to_f64(), approximate::real(exact)) else {
-        return Ok(None);
+) -> Result<Option<(BigRational, BigRational)>, Stop> {
+    let (value, error) = match exact.as_rational() {
+        Some(exact) => (exact, rational::integer(0)),
+        None => match numeric::real(exact, budget)? {
+            Some(known) => known,
+            None => return Ok(None),
+        },
     };
-    let unit = 10f64.powi(i32::try_from(decimals).unwrap_or(i32::MAX));
-    Ok(Some(((value - shown) * unit * sign, value.abs() * FLOAT_ERROR * unit)))
+    let unit = Pow::pow(rational::integer(10), decimals);
+    let rest = rational::mul(&rational::add(&value, &-shown.clone(), budget)?, &unit, budget)?;
+    let error = rational::mul(&error, &unit, budget)?;
+    Ok(Some((if shown.is_negative() { -rest } else { rest }, error)))
 }
