@@ -93,9 +93,20 @@ fn gold_answer(gold: &str) -> Cow<'_, str> {
     }
 }
 
-/// An answer without the `\\\\` of the line that it was cut from.
+/// An answer without the `\\\\` of the line that it was cut from, and without emphasis or quotes around all of it.
 fn without_line_break(answer: &str) -> &str {
-    answer.trim().trim_end_matches('\\').trim_end()
+    let answer = answer.trim().trim_end_matches('\\').trim_end();
+    let inside = |mark: &str| {
+        answer
+            .strip_prefix(mark)?
+            .strip_suffix(mark)
+            .filter(|inner| !inner.contains(mark))
+    };
+    ["**", "`", "\"", "*"]
+        .iter()
+        .find_map(|mark| inside(mark))
+        .unwrap_or(answer)
+        .trim()
 }
 
 pub(crate) fn judge(

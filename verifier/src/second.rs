@@ -1,12 +1,14 @@
 //! Second readings of an answer that is not the gold as first read: letters of options, parts in several boxes,
-//! decimals with a comma.
+//! dates, numbers in words, decimals with a comma.
 
 use crate::algebra::value::Value;
 use crate::budget::Budget;
 use crate::grade::judge;
 use crate::read::Gold;
 use crate::text::choice::{choice, chosen, option_of};
+use crate::text::date::moment;
 use crate::text::extract::{Extracted, after_reasoning, parts_in_boxes};
+use crate::text::words::spelled;
 use crate::{MathOptions, Verdict};
 
 /// The verdict by another reading, if one of them makes the answer right.
@@ -35,6 +37,18 @@ pub(crate) fn second_reading(
         if parts.is_some_and(|parts| equals(&parts.join(", "), gold, value)) {
             return Some((Verdict::Correct, "parts_in_boxes"));
         }
+    }
+    if moment(&found.answer)
+        .zip(moment(gold.text))
+        .is_some_and(|(a, b)| a.same(b))
+    {
+        return Some((Verdict::Correct, "same_moment"));
+    }
+    if spelled(&found.answer).is_some_and(|number| equals(&number.to_string(), gold, value)) {
+        return Some((Verdict::Correct, "number_in_words"));
+    }
+    if spelled(gold.text).is_some_and(|number| equals_text(&found.answer, &number.to_string(), options)) {
+        return Some((Verdict::Correct, "number_in_words"));
     }
     match (decimal_comma(&found.answer), decimal_comma(gold.text)) {
         (Some(answer), None) if is_decimal(gold.text) && equals(&answer, gold, value) => {

@@ -8,7 +8,7 @@ use super::evaluate::{Reading, fraction};
 use super::fraction::Fraction;
 use super::functions::whole;
 use super::poly::{Atom, Poly};
-use super::rational;
+use super::{derivative, rational};
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::{Binder, Bound, Expr};
 
@@ -16,7 +16,7 @@ use crate::text::syntax::{Binder, Bound, Expr};
 const MAX_TERMS: i64 = 1000;
 
 /// Names of the operators that are kept whole.
-pub(super) const NAMES: &[&str] = &["sum", "product", "integral", "limit"];
+pub(super) const NAMES: &[&str] = &["sum", "product", "integral", "limit", "derivative"];
 
 /// The value of an operator with a bound variable.
 pub(super) fn evaluate(bound: &Bound, reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {
@@ -37,6 +37,12 @@ pub(super) fn evaluate(bound: &Bound, reading: Reading<'_>, budget: &mut Budget)
         let variable = Fraction::from(Atom::Symbol(bound.variable.as_str().into()));
         return Ok(whole("integral", vec![body, variable]));
     }
+    if bound.binder == Binder::Derivative {
+        let body = fraction(&bound.body, reading, budget)?;
+        let variable = Atom::Symbol(bound.variable.as_str().into());
+        let known = derivative::of(&body, &variable, budget)?;
+        return Ok(known.unwrap_or_else(|| whole("derivative", vec![body, variable.into()])));
+    }
     let depth = reading.bound.len();
     let placeholder: Arc<str> = format!("bound {depth}").into();
     let body = body_at(bound, Atom::Symbol(placeholder.clone()).into(), reading, budget)?;
@@ -50,7 +56,7 @@ pub(super) fn evaluate(bound: &Bound, reading: Reading<'_>, budget: &mut Budget)
         Binder::Sum => "sum",
         Binder::Product => "product",
         Binder::Integral => "integral",
-        Binder::Limit => "limit",
+        Binder::Limit | Binder::Derivative => "limit",
     };
     Ok(whole(name, std::iter::once(body).chain(from).chain(to).collect()))
 }

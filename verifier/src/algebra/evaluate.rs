@@ -116,12 +116,15 @@ pub(super) fn value(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> R
                 .collect::<Result<_, Stop>>()?;
             Value::Relation(Box::new(first), rest)
         }
-        Expr::Matrix { determinant, rows } => Value::Matrix {
-            determinant: *determinant,
-            rows: rows
-                .iter()
-                .map(|row| values(row, reading, budget))
-                .collect::<Result<_, Stop>>()?,
+        Expr::Matrix { determinant, rows } => match matrix::determinant(*determinant, rows, reading, budget)? {
+            Some(number) => Value::from(number),
+            None => Value::Matrix {
+                determinant: *determinant,
+                rows: rows
+                    .iter()
+                    .map(|row| values(row, reading, budget))
+                    .collect::<Result<_, Stop>>()?,
+            },
         },
         _ => Value::Scalar(scalar(expr, reading, budget)?),
     })

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed};
 
 use super::fraction::Fraction;
 use super::poly::{Atom, Monomial, Poly};
-use super::{approximate, divisor, power, rational, trigonometry};
+use super::{approximate, combinations, divisor, power, rational, trigonometry};
 use crate::budget::{Budget, Stop};
-
-/// Largest argument whose factorial or binomial coefficient is computed.
-const MAX_FACTORIAL: i64 = 3_000;
 
 /// Magnitude from which the sign of a constant in floating point is certain: the terms of its sum are bounded too.
 const SURE_SIGN: f64 = 1e-4;
@@ -28,8 +24,11 @@ pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) ->
         ("exp", [x]) => power::power(&Fraction::from(Atom::Euler), x, budget),
         ("log" | "ln" | "lg", _) => logarithm(name, &arguments, budget),
         ("abs", [x]) => absolute(x, budget),
-        ("factorial", [n]) => factorial(n, budget),
-        ("binom", [n, k]) => binomial(n, k, budget),
+        ("factorial", [n]) => combinations::factorial(n, budget),
+        ("double_factorial", [n]) => combinations::double_factorial(n, budget),
+        ("binom", [n, k]) => combinations::binomial(n, k, budget),
+        ("sinh" | "tanh" | "arctan" | "arcsin", [x]) if x.is_zero() => Ok(0.into()),
+        ("cosh", [x]) if x.is_zero() => Ok(1.into()),
         ("floor" | "ceil", [x]) => Ok(match x.as_rational() {
             Some(value) if name == "floor" => value.floor().into(),
             Some(value) => value.ceil().into(),
@@ -135,44 +134,6 @@ fn plain_logarithm(name: &str, x: &Fraction, budget: &mut Budget) -> Result<Frac
     Ok(sum.into())
 }
 
-fn factorial(n: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
-    match n.as_rational() {
-        None => Ok(whole("factorial", vec![n.clone()])),
-        Some(value) if value.is_negative() || !value.is_integer() => Err(Stop::Undefined),
-        Some(_) => {
-            let n = n.as_i64().filter(|n| *n <= MAX_FACTORIAL).ok_or(Stop::OverBudget)?;
-            Ok(BigRational::from_integer(product(1, n, budget)?).into())
-        }
-    }
-}
-
-/// first · … · last, paid by the size of the result.
-fn product(first: i64, last: i64, budget: &mut Budget) -> Result<BigInt, Stop> {
-    let mut result = BigInt::one();
-    for factor in first..=last {
-        budget.charge(1 + result.bits() / 1024)?;
-        result *= factor;
-    }
-    Ok(result)
-}
-
-fn binomial(n: &Fraction, k: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
-    let (Some(top), Some(bottom)) = (n.as_rational(), k.as_rational()) else {
-        return Ok(whole("binom", vec![n.clone(), k.clone()]));
-    };
-    if top.is_negative() || bottom.is_negative() || !top.is_integer() || !bottom.is_integer() {
-        return Err(Stop::Undefined);
-    }
-    let top = n.as_i64().filter(|n| *n <= MAX_FACTORIAL).ok_or(Stop::OverBudget)?;
-    let bottom = k.as_i64().ok_or(Stop::OverBudget)?;
-    if bottom > top {
-        return Ok(0.into());
-    }
-    let bottom = bottom.min(top - bottom);
-    let quotient = product(top - bottom + 1, top, budget)? / product(1, bottom, budget)?;
-    Ok(BigRational::from_integer(quotient).into())
-}
-
 /// `value` mod `modulus`, with the sign of the modulus.
 pub(super) fn remainder(value: &Fraction, modulus: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
     let (Some(x), Some(n)) = (value.as_rational(), modulus.as_rational()) else {
@@ -189,7 +150,9 @@ fn extreme(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) -> Result<
     let mut best: Option<(usize, f64)> = None;
     for (index, argument) in arguments.iter().enumerate() {
         let Some(value) = approximate::real(argument) else {
-            return Ok(whole(name, arguments));
+            let mut sorted = arguments;
+            sorted.sort();
+            return Ok(whole(name, sorted));
         };
         let better = match best {
             None => true,

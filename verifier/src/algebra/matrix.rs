@@ -81,6 +81,49 @@ fn operand(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Ope
     }
 }
 
+/// Rows of the largest determinant that is multiplied out.
+const MAX_DETERMINANT: usize = 5;
+
+/// The determinant of a small square matrix of plain expressions, if it is wanted.
+pub(super) fn determinant(
+    wanted: bool,
+    rows: &[Vec<Expr>],
+    reading: Reading<'_>,
+    budget: &mut Budget,
+) -> Result<Option<Fraction>, Stop> {
+    if !wanted || rows.is_empty() || rows.len() > MAX_DETERMINANT || rows.iter().any(|row| row.len() != rows.len()) {
+        return Ok(None);
+    }
+    let cells: Result<Rows, Stop> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| fraction(cell, reading, budget)).collect())
+        .collect();
+    match cells {
+        Ok(cells) => minor(&cells, &(0..cells.len()).collect::<Vec<_>>(), budget).map(Some),
+        Err(Stop::Malformed) => Ok(None),
+        Err(stop) => Err(stop),
+    }
+}
+
+/// The determinant of the last rows in some of their columns, along the first of these rows.
+fn minor(cells: &Rows, columns: &[usize], budget: &mut Budget) -> Result<Fraction, Stop> {
+    budget.charge(1)?;
+    let Some(row) = cells.get(cells.len() - columns.len()) else {
+        return Ok(Fraction::from(1));
+    };
+    let mut sum = Fraction::from(0);
+    for (place, column) in columns.iter().enumerate() {
+        let rest: Vec<usize> = columns.iter().copied().filter(|c| c != column).collect();
+        let term = row[*column].mul(&minor(cells, &rest, budget)?, budget)?;
+        sum = if place % 2 == 0 {
+            sum.add(&term, budget)?
+        } else {
+            sum.sub(&term, budget)?
+        };
+    }
+    Ok(sum)
+}
+
 /// A whole power, or the transpose for the letter T.
 fn power(base: &Expr, exponent: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Operand, Stop> {
     let Operand::Matrix(rows) = operand(base, reading, budget)? else {

@@ -2,6 +2,8 @@
 
 pub(crate) mod approximate;
 mod bound;
+mod combinations;
+mod derivative;
 mod divisor;
 pub(crate) mod evaluate;
 pub(crate) mod fraction;

@@ -65,10 +65,65 @@ fn same_by_kind(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result
                 rows: other,
             },
         ) => Ok(determinant == d && same_rows(rows, other, budget)?),
+        (
+            Value::Matrix {
+                determinant: false,
+                rows,
+            },
+            Value::Tuple {
+                open: '(',
+                close: ')',
+                items,
+            },
+        )
+        | (
+            Value::Tuple {
+                open: '(',
+                close: ')',
+                items,
+            },
+            Value::Matrix {
+                determinant: false,
+                rows,
+            },
+        ) => match as_vector(rows) {
+            Some(cells) => same_in_order(&cells, items, budget),
+            None => Ok(false),
+        },
+        _ if is_empty(gold) && is_empty(prediction) => Ok(true),
         _ => Ok(match (as_words(gold), as_words(prediction)) {
             (Some(g), Some(p)) => g == p,
             _ => false,
         }),
+    }
+}
+
+/// The cells of a matrix with one row or one column.
+fn as_vector(rows: &[Vec<Value>]) -> Option<Vec<Value>> {
+    match rows {
+        [row] => Some(row.clone()),
+        _ => rows
+            .iter()
+            .map(|row| {
+                if let [cell] = row.as_slice() {
+                    Some(cell.clone())
+                } else {
+                    None
+                }
+            })
+            .collect(),
+    }
+}
+
+/// Whether a value is the empty set, or words that say so.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Set(items) => items.is_empty(),
+        Value::Words(words) => matches!(
+            words.as_str(),
+            "no solution" | "no solutions" | "no real solution" | "no real solutions" | "empty set" | "the empty set"
+        ),
+        _ => false,
     }
 }
 

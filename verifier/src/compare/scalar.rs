@@ -14,6 +14,8 @@ use crate::text::units::Unit;
 
 /// Significant digits from which a decimal may stand for an exact value that it approximates.
 const MIN_DIGITS: u32 = 6;
+/// Significant digits from which a decimal may be a floating-point number as programs print it.
+const FLOAT_DIGITS: u32 = 16;
 /// Digits, after the point and significant, from which a decimal with dots may stand for a value that it starts.
 const MIN_UNFINISHED: u32 = 3;
 
@@ -152,6 +154,13 @@ fn approximates(decimal: &Scalar, exact: &Scalar, budget: &mut Budget) -> Result
     }
     let Some((left_out, error)) = left_out(&shown, decimals, &exact.value, budget)? else {
         return Ok(false);
+    };
+    let error = if digits >= Pow::pow(rational::integer(10), FLOAT_DIGITS - 1) {
+        // What programs print of a floating-point number is off by up to its last bit.
+        let last_bit = rational::div(&digits, &Pow::pow(rational::integer(2), 52u32), budget)?;
+        rational::add(&error, &last_bit, budget)?
+    } else {
+        error
     };
     let one = rational::integer(1);
     let half = rational::div(&one, &rational::integer(2), budget)?;

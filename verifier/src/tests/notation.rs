@@ -105,3 +105,50 @@ fn notation_of_models_is_read() {
     ];
     check(&cases, grade_boxed);
 }
+
+#[test]
+fn further_notation_of_answers_is_read() {
+    let cases = [
+        (r"\frac{d}{dx} x^3", "3x^2", C),
+        (r"\frac{d}{dx} x^3", "x^2", W),
+        (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", "-2", C),
+        (r"\det\begin{pmatrix}1&2\\3&4\end{pmatrix}", "-2", C),
+        (r"\begin{vmatrix}1&2&0\\3&4&1\\1&0&2\end{vmatrix}", "-2", C),
+        (r"\langle 1,2\rangle", "(1,2)", C),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", "(1,2)", C),
+        (
+            r"\begin{pmatrix}1\\2\end{pmatrix}",
+            r"\begin{pmatrix}1&2\end{pmatrix}",
+            W,
+        ),
+        (r"\{x \mid x > 3\}", r"(3,\infty)", C),
+        (r"\{x \in \mathbb{R} : x > 3\}", r"(3,\infty)", C),
+        (r"\{x : 1 < x \le 3\}", "(1,3]", C),
+        (r"\{x : 1 < x \le 3\}", "[1,3]", W),
+        (r"\log 100", "2", C),
+        (r"\sinh 0", "0", C),
+        ("(n+1)!", "(n+1) n!", C),
+        ("(n-1)!", r"\frac{n!}{n}", C),
+        ("(n+1)!", "n!", W),
+        (r"\frac{n!}{k!(n-k)!}", r"\binom{n}{k}", C),
+        (r"\binom{n}{2}", r"\frac{n(n-1)}{2}", C),
+        (r"{n \choose 2}", r"\binom{n}{2}", C),
+        (r"{1 \over 2}", "0.5", C),
+        ("5!!", "15", C),
+        ("6!!", "48", C),
+        ("1.234.567", "1234567", C),
+        ("1.234", "1234", W),
+        (r"\max\{1,2,3\}", "3", C),
+        (r"\min\{x,y\}", r"\min(y,x)", C),
+        (r"\text{no solution}", r"\emptyset", C),
+        (r"\emptyset", "no solution", C),
+        (r"\angle ABC = 30^\circ", "30", C),
+        (r"m\angle A = 30^\circ", "40", W),
+        (r"\begin{cases}x=1\\y=2\end{cases}", "x=1, y=2", C),
+        (r"\begin{cases}x=1\\y=2\end{cases}", "x=2, y=1", W),
+        ("7th", "7", C),
+        ("**5**", "5", C),
+        ("`5`", "5", C),
+    ];
+    check(&cases, grade_boxed);
+}

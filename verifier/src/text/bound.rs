@@ -73,6 +73,41 @@ impl Parser<'_> {
         }
     }
 
+    /// Whether the fraction here is `\frac{d}{dx}` before an operand.
+    pub(super) fn operator_of_derivative(&self) -> bool {
+        let letter = |t: &Token, wanted: Option<&str>| matches!(t, Token::Letter { name, .. } if wanted.is_none_or(|w| name == w));
+        match self.tokens.get(self.at..self.at + 8) {
+            Some(
+                [
+                    Token::Symbol('{'),
+                    d,
+                    Token::Symbol('}'),
+                    Token::Symbol('{'),
+                    e,
+                    variable,
+                    Token::Symbol('}'),
+                    next,
+                ],
+            ) => letter(d, Some("d")) && letter(e, Some("d")) && letter(variable, None) && self.starts_operand(next),
+            _ => false,
+        }
+    }
+
+    pub(super) fn derivative_of(&mut self) -> Result<Expr, Stop> {
+        let Some(Token::Letter { name, .. }) = self.tokens.get(self.at + 5) else {
+            return Err(Stop::Malformed);
+        };
+        self.at += 7;
+        let body = self.nested(Self::product)?;
+        Ok(Expr::Bound(Box::new(Bound {
+            binder: Binder::Derivative,
+            variable: name.clone(),
+            from: None,
+            to: None,
+            body,
+        })))
+    }
+
     fn integral(&mut self) -> Result<Expr, Stop> {
         let (mut from, mut to) = (None, None);
         loop {

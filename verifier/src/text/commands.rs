@@ -14,7 +14,15 @@ impl Parser<'_> {
         match name {
             "pi" => Ok(Expr::Pi),
             "infty" => Ok(Expr::Infinity),
+            "frac" if self.operator_of_derivative() => self.derivative_of(),
             "frac" if self.differential() => self.derivative(),
+            "det" => match self.primary()? {
+                Expr::Matrix { rows, .. } => Ok(Expr::Matrix {
+                    determinant: true,
+                    rows,
+                }),
+                _ => Err(Stop::Malformed),
+            },
             "frac" => {
                 let (top, bottom) = (self.argument()?, self.argument()?);
                 Ok(Expr::Product(vec![(false, top), (true, bottom)]))
@@ -128,6 +136,15 @@ impl Parser<'_> {
                 self.expect(')')?;
                 items
             }
+            Some(Token::SetBrace('{')) if matches!(name, "max" | "min" | "gcd" | "lcm") => {
+                self.at += 1;
+                let items = self.inner_items()?;
+                if self.peek() != Some(&Token::SetBrace('}')) {
+                    return Err(Stop::Malformed);
+                }
+                self.at += 1;
+                items
+            }
             Some(Token::Symbol('{')) => vec![self.argument()?],
             _ => vec![self.open_argument()?],
         };
@@ -155,8 +172,30 @@ impl Parser<'_> {
         })
     }
 
+    /// The equations of a system, as a list.
+    fn system(&mut self, name: &str) -> Result<Expr, Stop> {
+        let mut items = Vec::new();
+        loop {
+            match self.peek().ok_or(Stop::Malformed)? {
+                Token::RowEnd | Token::Symbol(',') => self.at += 1,
+                Token::End(end) if end == name => break,
+                _ => items.push(self.nested(Self::relation)?),
+            }
+        }
+        self.at += 1;
+        let related = items.iter().all(|i| matches!(i, Expr::Relation(..)));
+        if items.is_empty() || !related {
+            Err(Stop::Malformed)
+        } else {
+            Ok(Expr::List(items))
+        }
+    }
+
     pub(super) fn matrix(&mut self, name: &str) -> Result<Expr, Stop> {
         let plain = name.trim_end_matches('*');
+        if matches!(plain, "cases" | "aligned" | "gathered") {
+            return self.system(name);
+        }
         if !matches!(
             plain,
             "pmatrix" | "bmatrix" | "Bmatrix" | "matrix" | "vmatrix" | "smallmatrix" | "array"

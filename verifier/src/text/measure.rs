@@ -56,7 +56,7 @@ impl Parser<'_> {
             Token::Currency(name) => (Unit::named(name, 1), start + 1),
             Token::Letter { name, .. } => (Unit::named(known_unit(name)?, 1), start + 1),
             Token::Words(_) => {
-                let words: Vec<&str> = self.tokens[start..]
+                let mut words: Vec<&str> = self.tokens[start..]
                     .iter()
                     .map_while(|t| {
                         if let Token::Words(w) = t {
@@ -66,6 +66,10 @@ impl Parser<'_> {
                         }
                     })
                     .collect();
+                if words.iter().all(|word| known_unit(word).is_some()) {
+                    // Units side by side: an exponent belongs to the last one before it.
+                    words.truncate(1);
+                }
                 (Unit::read(&words.join(" "))?, start + words.len())
             }
             _ => return None,

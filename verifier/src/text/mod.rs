@@ -4,6 +4,7 @@ mod bound;
 pub(crate) mod boxes;
 pub(crate) mod choice;
 mod commands;
+pub(crate) mod date;
 pub(crate) mod extract;
 pub(crate) mod lexer;
 mod measure;

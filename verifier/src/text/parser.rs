@@ -56,6 +56,9 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return;
         }
+        if self.skip_figure() {
+            return;
+        }
         let words = self.words();
         let announces = words.ends_with(" is") || words.ends_with("answer") || words == "is";
         if !announces || self.peek().is_none() {
@@ -63,6 +66,25 @@ impl<'a> Parser<'a> {
         } else if self.peek() == Some(&Token::Symbol(':')) {
             self.at += 1;
         }
+    }
+
+    /// Passes over a figure that is given a value: `m\angle ABC = `.
+    fn skip_figure(&mut self) -> bool {
+        let is_m = |t: &Token| matches!(t, Token::Letter { name, .. } if name == "m");
+        let start = usize::from(self.tokens.first().is_some_and(is_m));
+        let figure = matches!(self.tokens.get(start), Some(Token::Command(name)) if matches!(name.as_str(), "angle" | "measuredangle"));
+        let letters = self
+            .tokens
+            .iter()
+            .skip(start + 1)
+            .take_while(|t| matches!(t, Token::Letter { .. }))
+            .count();
+        let end = start + 1 + letters;
+        if !figure || letters == 0 || self.tokens.get(end) != Some(&Token::Relate(Relate::Equal)) {
+            return false;
+        }
+        self.at = end + 1;
+        true
     }
 
     pub(super) fn peek(&self) -> Option<&'a Token> {
@@ -137,7 +159,7 @@ impl<'a> Parser<'a> {
             .collect())
     }
 
-    fn relation(&mut self) -> Result<Expr, Stop> {
+    pub(super) fn relation(&mut self) -> Result<Expr, Stop> {
         let outer = std::mem::take(&mut self.congruence);
         let first = self.union()?;
         let mut rest = Vec::new();

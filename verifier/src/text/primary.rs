@@ -4,7 +4,7 @@ use num_traits::{One, ToPrimitive};
 
 use super::lexer::Token;
 use super::parser::Parser;
-use super::syntax::{Expr, Sign};
+use super::syntax::{Expr, Relate, Sign};
 use crate::budget::Stop;
 
 impl Parser<'_> {
@@ -24,10 +24,8 @@ impl Parser<'_> {
                 }
                 Some(Token::Symbol('!')) => {
                     self.at += 1;
-                    if self.peek() == Some(&Token::Symbol('!')) {
-                        return Err(Stop::Malformed);
-                    }
-                    Expr::Call("factorial".into(), vec![value])
+                    let name = if self.eat('!') { "double_factorial" } else { "factorial" };
+                    Expr::Call(name.into(), vec![value])
                 }
                 Some(Token::Degree) => {
                     self.at += 1;
@@ -115,6 +113,9 @@ impl Parser<'_> {
             }
             Token::Symbol(open @ ('(' | '[')) => self.bracket(*open),
             Token::SetBrace('{') => {
+                if let Some(condition) = self.set_builder()? {
+                    return Ok(condition);
+                }
                 let items = if self.peek() == Some(&Token::SetBrace('}')) {
                     Vec::new()
                 } else {
@@ -144,6 +145,9 @@ impl Parser<'_> {
     /// A braced group: invisible around one item, a set around several.
     fn group(&mut self) -> Result<Expr, Stop> {
         let mut items = self.inner_items()?;
+        if let Some(divided) = self.infix(&mut items)? {
+            return Ok(divided);
+        }
         self.expect('}')?;
         if items.len() == 1 {
             return items.pop().ok_or(Stop::Malformed);
@@ -153,6 +157,48 @@ impl Parser<'_> {
             close: '}',
             items,
         })
+    }
+
+    /// `{a \over b}` and `{n \choose k}`, after their first operand.
+    fn infix(&mut self, items: &mut Vec<Expr>) -> Result<Option<Expr>, Stop> {
+        let choose = self.eat_command("choose");
+        if !(choose || self.eat_command("over")) {
+            return Ok(None);
+        }
+        let first = items.pop().filter(|_| items.is_empty()).ok_or(Stop::Malformed)?;
+        let second = self.nested(Self::sum)?;
+        self.expect('}')?;
+        Ok(Some(if choose {
+            Expr::Call("binom".into(), vec![first, second])
+        } else {
+            Expr::Product(vec![(false, first), (true, second)])
+        }))
+    }
+
+    /// `x : condition` and `x ∈ ℝ : condition` in braces of a set, read as the condition.
+    fn set_builder(&mut self) -> Result<Option<Expr>, Stop> {
+        let bar = |t: Option<&Token>| matches!(t, Some(Token::Symbol(':' | '|')));
+        let skipped = match self.tokens.get(self.at..).unwrap_or_default() {
+            [Token::Letter { .. }, rest @ ..] if bar(rest.first()) => 2,
+            [
+                Token::Letter { .. },
+                Token::Relate(Relate::In),
+                Token::Words(line),
+                rest @ ..,
+            ] if line.eq_ignore_ascii_case("mathbb r") && bar(rest.first()) => 4,
+            _ => return Ok(None),
+        };
+        self.at += skipped;
+        let mut items = self.inner_items()?;
+        if self.peek() != Some(&Token::SetBrace('}')) {
+            return Err(Stop::Malformed);
+        }
+        self.at += 1;
+        match items.as_slice() {
+            [Expr::Relation(..)] => Ok(items.pop()),
+            _ if items.iter().all(|i| matches!(i, Expr::Relation(..))) => Ok(Some(Expr::List(items))),
+            _ => Err(Stop::Malformed),
+        }
     }
 
     /// Parentheses group one item; more items, or square or mixed brackets, make a tuple or an interval.

@@ -124,9 +124,12 @@ impl Parser<'_> {
         self.factor()
     }
 
-    fn starts_operand(&self, token: &Token) -> bool {
+    pub(super) fn starts_operand(&self, token: &Token) -> bool {
         match token {
-            Token::Command(name) => !matches!(name.as_str(), "rfloor" | "rceil" | "mod" | "pmod" | "to" | "rightarrow"),
+            Token::Command(name) => !matches!(
+                name.as_str(),
+                "rfloor" | "rceil" | "mod" | "pmod" | "to" | "rightarrow" | "over" | "choose"
+            ),
             Token::Number { .. } | Token::Letter { .. } | Token::Begin(_) => true,
             Token::Symbol('(' | '[' | '{') | Token::SetBrace('{') => true,
             Token::Symbol('|') => self.bars == 0 || (self.nested_bars && self.opens_bar()),

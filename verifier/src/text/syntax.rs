@@ -115,6 +115,8 @@ pub(crate) enum Binder {
     Integral,
     /// `\lim`
     Limit,
+    /// `\frac{d}{dx}`
+    Derivative,
 }
 
 /// An operator that binds a variable in its body. A limit has the point that is approached as `from`.

@@ -59,6 +59,43 @@ pub(crate) fn may_be_unit(normal: &str) -> bool {
     normal.split(' ').count() <= 4 && !normal.split(' ').any(|w| NOT_UNITS.contains(&w))
 }
 
+/// The number below a hundred that words spell: `twelve`, `twenty-one`.
+pub(crate) fn spelled(text: &str) -> Option<u32> {
+    const SMALL: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = [
+        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+    ];
+    let small = |word: &str| SMALL.iter().position(|w| *w == word);
+    let tens = |word: &str| TENS.iter().position(|w| *w == word).map(|at| 10 * at + 20);
+    let normal = normalise(&bare_text(text));
+    let value = match normal.split_once(['-', ' ']) {
+        None => small(&normal).or_else(|| tens(&normal)),
+        Some((first, second)) => Some(tens(first)? + small(second).filter(|n| (1..10).contains(n))?),
+    };
+    value.and_then(|value| u32::try_from(value).ok())
+}
+
 /// What a number word multiplies by, as a quotient: `million`, `tenths`.
 pub(crate) fn magnitude(word: &str) -> Option<(i64, i64)> {
     Some(match word {

@@ -1,7 +1,6 @@
 //! Complex numbers with an error bound, and functions on their principal branches.
 
 use num_bigint::Sign;
-use num_rational::BigRational;
 
 use super::ball::Ball;
 use super::series;
@@ -175,12 +174,7 @@ impl Complex {
         match name {
             "exp" => self.exp(),
             "ln" => self.ln(),
-            "lg" => self.ln()?.div(&Self::from(series::ln(&Ball::integer(10))?)),
-            // The base of `log` is not known: any factor keeps what holds in every base.
-            "log" => Some(self.ln()?.mul(&Self::from(Ball::ratio(&BigRational::new(
-                1_000_003.into(),
-                777_781.into(),
-            ))))),
+            "log" | "lg" => self.ln()?.div(&Self::from(series::ln(&Ball::integer(10))?)),
             "sinh" | "cosh" | "tanh" => {
                 let (up, down) = (self.exp()?, self.neg().exp()?);
                 let half = Self::from(Ball::one().shifted(-1));

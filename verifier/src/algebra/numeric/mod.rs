@@ -37,7 +37,7 @@ pub(crate) fn same_value(a: &Fraction, b: &Fraction, budget: &mut Budget) -> Res
     }
     let difference = a.sub(b, budget)?;
     if difference.num.single().is_some() {
-        // A product of powers is 0 nowhere.
+        // A product is 0 only where a factor is, and single functions are evaluated where they are exact.
         return Ok(false);
     }
     let mut symbols = BTreeMap::new();

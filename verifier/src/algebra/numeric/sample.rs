@@ -29,7 +29,7 @@ impl Sampler {
             let drawn = draw(u64::from(point) << 32 | index as u64);
             let numer = BigInt::from(drawn % 3_999_971 + 100_003);
             let magnitude = BigRational::new(numer, BigInt::from(1_000_003));
-            let negative = point % 2 == 1 && (drawn >> 40) % 2 == 0;
+            let negative = point % 2 == 1 && (drawn >> 40).is_multiple_of(2);
             let ball = Ball::ratio(&magnitude);
             (name.clone(), Complex::from(if negative { ball.neg() } else { ball }))
         };

@@ -50,10 +50,33 @@ impl Lexer {
         true
     }
 
+    /// Whether digits start here in several groups of three with dots, such as `1.234.567`.
+    fn is_dotted(&self) -> bool {
+        let digits = |at: usize| {
+            (0..4)
+                .take_while(|i| self.peek(at + i).is_some_and(|c| c.is_ascii_digit()))
+                .count()
+        };
+        let first = digits(0);
+        let group = |at: usize| self.peek(at) == Some('.') && digits(at + 1) == 3;
+        (1..=3).contains(&first) && self.peek(0) != Some('0') && group(first) && group(first + 4)
+    }
+
+    /// The ending of an ordinal directly after its digits, as in `7th`: passed over.
+    fn ordinal(&mut self) {
+        let ending: String = (0..3)
+            .map_while(|i| self.peek(i).filter(char::is_ascii_alphabetic))
+            .collect();
+        if matches!(ending.as_str(), "st" | "nd" | "rd" | "th") {
+            self.at += 2;
+        }
+    }
+
     pub(super) fn number(&mut self, budget: &mut Budget) -> Result<(), Stop> {
         if self.prefixed() {
             return Ok(());
         }
+        let dotted = self.is_dotted();
         let mut digits = String::new();
         let first_group = (0..)
             .take_while(|&i| self.peek(i).is_some_and(|c| c.is_ascii_digit()))
@@ -66,6 +89,7 @@ impl Lexer {
                     digits.push(c);
                     self.at += 1;
                 }
+                Some('.') if dotted => self.at += 1,
                 _ => match if groups { self.separator() } else { None } {
                     Some(length) => self.at += length,
                     None => break,
@@ -87,6 +111,9 @@ impl Lexer {
             decimals = Some(u32::try_from(plain).map_err(|_| Stop::OverBudget)?);
         }
         let exponent = self.scientific();
+        if decimals.is_none() && exponent.is_none() {
+            self.ordinal();
+        }
         self.push_literal(digits, decimals, exponent, budget)
     }
 
