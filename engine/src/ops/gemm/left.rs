@@ -122,35 +122,76 @@ const TRANSPOSE_TERMS: usize = 64;
 multiversion! {
     /// Rows `[height]` of `stride` to `[k, height]`, `k` from the length of `out`.
     fn transpose(rows: &[f32], stride: usize, height: usize, out: &mut [f32]) {
-        for (block, out) in out.chunks_mut(TRANSPOSE_TERMS * height).enumerate() {
-            let rows = &rows[block * TRANSPOSE_TERMS..];
-            let k = out.len() / height;
+        let k = out.len() / height;
+        assert!(rows.len() >= (height - 1) * stride + k, "a row is too short");
+        let squares = if height < 4 { 0 } else { k / 4 * 4 };
+        for first in (0..squares).step_by(TRANSPOSE_TERMS) {
+            let last = squares.min(first + TRANSPOSE_TERMS);
             // The rows may be in another core's cache.
             for r in 0..height {
                 for line in (0..TRANSPOSE_TERMS).step_by(16) {
-                    fetch(rows.as_ptr().wrapping_add(r * stride + TRANSPOSE_TERMS + line));
+                    fetch(rows.as_ptr().wrapping_add(r * stride + last + line));
                 }
             }
-            let squares = if height < 4 { 0 } else { k / 4 * 4 };
             // Four rows at a time; the last four overlap the ones before.
-            for r in (0..height).step_by(4).map(|r| r.min(height.saturating_sub(4))) {
-                let four = [0, 1, 2, 3].map(|i| &rows[(r + i).min(height - 1) * stride..]);
-                let [a, b, c, d] = four.map(|row| row[..squares].as_chunks::<4>().0);
-                let squares = a.iter().zip(b).zip(c.iter().zip(d));
-                for (((a, b), (c, d)), out) in squares.zip(out.chunks_exact_mut(4 * height)) {
-                    for j in 0..4 {
-                        out[j * height + r..][..4].copy_from_slice(&[a[j], b[j], c[j], d[j]]);
+            for r in (0..height).step_by(4).map(|r| r.min(height - 4)) {
+                for term in (first..last).step_by(4) {
+                    // SAFETY: `r + 3` is a row and `term + 3` a term, so all of it lies within what was asserted.
+                    unsafe {
+                        let from = rows.as_ptr().add(r * stride + term).cast();
+                        let to = out.as_mut_ptr().add(term * height + r).cast();
+                        transpose_square((from, stride), (to, height));
                     }
                 }
             }
-            for r in 0..height {
-                let row = &rows[r * stride..][squares..k];
-                for (out, x) in out[squares * height..].chunks_exact_mut(height).zip(row) {
-                    out[r] = *x;
-                }
+        }
+        for r in 0..height {
+            let row = &rows[r * stride..][squares..k];
+            for (out, x) in out[squares * height..].chunks_exact_mut(height).zip(row) {
+                out[r] = *x;
             }
         }
     }
+}
+
+/// Transposes four rows of four, each side with its stride in values. In registers: a vector read back from single
+/// stores would wait for them.
+///
+/// # Safety
+/// Both sides have four rows of four values.
+#[inline(always)]
+unsafe fn transpose_square((from, stride): (*const [f32; 4], usize), (to, height): (*mut [f32; 4], usize)) {
+    // SAFETY: promised by the caller; the values need no alignment beyond their own.
+    let row = |i: usize| unsafe { *from.byte_add(i * stride * size_of::<f32>()) };
+    let columns = square([row(0), row(1), row(2), row(3)]);
+    for (j, column) in columns.into_iter().enumerate() {
+        // SAFETY: as above.
+        unsafe { *to.byte_add(j * height * size_of::<f32>()) = column };
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn square(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+    // SAFETY: four values and a vector of four have the same size, and SSE is part of the architecture.
+    unsafe {
+        let [a, b, c, d] = std::mem::transmute::<[[f32; 4]; 4], [__m128; 4]>(rows);
+        let (low, low_after) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+        let (high, high_after) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+        std::mem::transmute([
+            _mm_movelh_ps(low, low_after),
+            _mm_movehl_ps(low_after, low),
+            _mm_movelh_ps(high, high_after),
+            _mm_movehl_ps(high_after, high),
+        ])
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn square([a, b, c, d]: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+    std::array::from_fn(|j| [a[j], b[j], c[j], d[j]])
 }
 
 /// All rows of a left operand, packed by row task.

@@ -67,42 +67,66 @@ impl Sink for Plain<'_> {
     }
 
     fn finish(&self, rows: Range<usize>, panel: usize, sums: &mut [Wide]) {
-        for (row, sums) in rows.zip(sums) {
-            let at = self.at(row, panel);
-            // SAFETY: only this call touches these rows and columns.
-            let out = unsafe { self.out.part(at.clone()) };
-            if self.residual.is_empty() {
-                put(sums, out);
-            } else {
-                put_onto(sums, &self.residual[at], out);
-            }
-        }
+        let at = self.at(rows.start, panel);
+        let window = Window {
+            out: &self.out,
+            columns: at.len(),
+            first: at.start,
+            stride: self.n,
+        };
+        put(sums, window, self.residual);
+    }
+}
+
+/// Columns of successive rows of an output. Only the call that it is made for touches these elements.
+struct Window<'a> {
+    out: &'a Disjoint<'a, f32>,
+    columns: usize,
+    /// Element of the first row and column.
+    first: usize,
+    /// From row to row.
+    stride: usize,
+}
+
+impl Window<'_> {
+    /// Elements of row `i`.
+    #[inline(always)]
+    fn row(&self, i: usize) -> Range<usize> {
+        let at = self.first + i * self.stride;
+        at..at + self.columns
     }
 }
 
 multiversion! {
-    /// The first columns of a row.
-    fn put(sums: &Wide, out: &mut [f32]) {
-        let sums = sums.0.as_flattened();
-        match <&mut [f32; PANEL]>::try_from(&mut *out) {
-            // Of known length: a few moves instead of a call.
-            Ok(out) => out.copy_from_slice(sums),
-            Err(_) => out.copy_from_slice(&sums[..out.len()]),
+    /// Writes the first columns of each row, and adds `residual`, shaped as the output, where there is one.
+    fn put(sums: &[Wide], window: Window<'_>, residual: &[f32]) {
+        for (i, sums) in sums.iter().enumerate() {
+            let at = window.row(i);
+            // SAFETY: as a window promises.
+            let out = unsafe { window.out.part(at.clone()) };
+            if let Some(residual) = residual.get(at) {
+                for ((out, sum), residual) in out.iter_mut().zip(sums.0.as_flattened()).zip(residual) {
+                    *out = residual + sum;
+                }
+            } else if let [low, high] = out.as_chunks_mut::<HALF>().0 {
+                // Of known length: a few moves instead of a call.
+                [*low, *high] = sums.0;
+            } else {
+                out.copy_from_slice(&sums.0.as_flattened()[..out.len()]);
+            }
         }
     }
 
-    /// The first columns of a row, added to `residual`.
-    fn put_onto(sums: &Wide, residual: &[f32], out: &mut [f32]) {
-        for ((out, sum), residual) in out.iter_mut().zip(sums.0.as_flattened()).zip(residual) {
-            *out = residual + sum;
-        }
-    }
-
-    /// The first columns of a half.
-    fn put_half(half: &[f32; HALF], out: &mut [f32]) {
-        match <&mut [f32; HALF]>::try_from(&mut *out) {
-            Ok(out) => *out = *half,
-            Err(_) => out.copy_from_slice(&half[..out.len()]),
+    /// Writes the first columns of one half of each row.
+    fn put_half(sums: &[Wide], side: usize, window: Window<'_>) {
+        for (i, sums) in sums.iter().enumerate() {
+            // SAFETY: as a window promises.
+            let out = unsafe { window.out.part(window.row(i)) };
+            let half = &sums.0[side];
+            match <&mut [f32; HALF]>::try_from(&mut *out) {
+                Ok(out) => *out = *half,
+                Err(_) => out.copy_from_slice(&half[..out.len()]),
+            }
         }
     }
 }
@@ -131,19 +155,23 @@ impl Sink for Gated<'_> {
         let first = panel * HALF;
         let columns = HALF.min(self.width - first);
         if let Some(kept) = &self.kept {
-            for (row, sums) in rows.clone().zip(&*sums) {
-                for (side, half) in sums.0.iter().enumerate() {
-                    let at = (2 * row + side) * self.width + first;
-                    // SAFETY: only this call touches these rows and columns.
-                    put_half(half, unsafe { kept.part(at..at + columns) });
-                }
+            for side in 0..2 {
+                let window = Window {
+                    out: kept,
+                    columns,
+                    first: (2 * rows.start + side) * self.width + first,
+                    stride: 2 * self.width,
+                };
+                put_half(sums, side, window);
             }
         }
         swiglu_strip(sums);
-        for (row, sums) in rows.zip(sums) {
-            let at = row * self.width + first;
-            // SAFETY: only this call touches these rows and columns.
-            put_half(&sums.0[0], unsafe { self.out.part(at..at + columns) });
-        }
+        let window = Window {
+            out: &self.out,
+            columns,
+            first: rows.start * self.width + first,
+            stride: self.width,
+        };
+        put_half(sums, 0, window);
     }
 }
