@@ -5,6 +5,7 @@
 mod conformance;
 mod cuda;
 mod fetch_smollm2;
+mod fuzz;
 mod openapi;
 mod peers;
 mod pip;
@@ -46,6 +47,8 @@ enum Task {
     SwapPause(swap_pause::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
+    /// Fuzzes the mathematics verifier, guided by coverage, for as long as it is told to.
+    Fuzz(fuzz::Options),
     /// Makes a CUDA toolkit under target/cuda from PyPI packages, enough to compile and link for CUDA without a GPU.
     CudaToolchain(cuda::toolchain::Options),
     /// Builds one binary of device tests and benches and runs it.
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
         Task::Peers(options) => peers::run(&options),
         Task::TinyPolicy(options) => tiny_policy::run(&options),
         Task::Openapi => openapi::run(),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Svamp(options) => svamp::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Soak(options) => soak::run(&options),

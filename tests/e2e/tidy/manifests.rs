@@ -7,6 +7,7 @@ use super::{Violation, violation};
 /// Which of our crates each may depend on. `svs` is the server.
 const ARROWS: &[(&str, &[&str])] = &[
     ("verifier", &[]),
+    ("verifier/fuzz", &["svs-verifier"]),
     ("openapi", &["svs-verifier"]),
     ("engine", &[]),
     ("trainer", &["svs-engine", "svs-verifier"]),

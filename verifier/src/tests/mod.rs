@@ -3,6 +3,7 @@
 mod choices;
 mod decimals;
 mod extraction;
+mod formatting;
 mod functions;
 mod golden;
 mod names;
