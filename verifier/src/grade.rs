@@ -14,7 +14,7 @@ use crate::text::extract::{ExtractRules, Extracted, Found, find, has_prose, part
 use crate::text::lexer::{Commas, Token};
 use crate::text::parser::parse;
 use crate::text::words;
-use crate::{Grade, MathOptions, Units, Verdict};
+use crate::{Grade, MathOptions, Profile, Units, Verdict, parity};
 
 /// Bytes of a response that are scanned for one step.
 const BYTES_PER_STEP: usize = 64;
@@ -23,6 +23,16 @@ const BYTES_PER_STEP: usize = 64;
 #[must_use]
 pub fn grade_math(prediction: &str, gold: &str, options: &MathOptions) -> Grade {
     let mut budget = Budget::new(options.max_steps);
+    if options.profile == Profile::SvsParity {
+        let (verdict, extracted, rule) = parity::grade(prediction, gold, options, &mut budget);
+        return Grade {
+            verdict,
+            extracted: extracted.map(shortened),
+            steps: budget.used(),
+            rule: rule.to_owned(),
+            found_by: None,
+        };
+    }
     let (verdict, found, rule) = decide(prediction, gold, options, &mut budget);
     let (extracted, found_by) = found.map(|f| (shortened(f.answer), f.rule.to_owned())).unzip();
     Grade {
@@ -77,7 +87,7 @@ fn decide(prediction: &str, gold: &str, options: &MathOptions, budget: &mut Budg
 }
 
 /// The answer in a gold: its box or boxes, what a worked solution announces, else all of it.
-fn gold_answer(gold: &str) -> Cow<'_, str> {
+pub(crate) fn gold_answer(gold: &str) -> Cow<'_, str> {
     if let Some(parts) = parts_in_boxes(gold) {
         return parts.join(", ").into();
     }
@@ -94,7 +104,7 @@ fn gold_answer(gold: &str) -> Cow<'_, str> {
 }
 
 /// An answer without the `\\\\` of the line that it was cut from, and without emphasis or quotes around all of it.
-fn without_line_break(answer: &str) -> &str {
+pub(crate) fn without_line_break(answer: &str) -> &str {
     let answer = answer.trim().trim_end_matches('\\').trim_end();
     let inside = |mark: &str| {
         answer

@@ -3,8 +3,10 @@
 mod algebra;
 mod budget;
 mod compare;
+mod explain;
 mod grade;
 mod options;
+mod parity;
 mod read;
 mod second;
 #[cfg(test)]
@@ -13,8 +15,9 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use explain::{Explanation, Reading, explain_math};
 pub use grade::grade_math;
-pub use options::{MathOptions, Units};
+pub use options::{MathOptions, Profile, Units};
 pub use text::boxes::last_boxed;
 pub use text::extract::{ExtractRules, Extracted, extract_answer};
 

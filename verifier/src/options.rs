@@ -15,12 +15,25 @@ pub struct MathOptions {
     pub max_steps: u64,
     /// Which rules may find the answer in the response.
     pub extract: ExtractRules,
+    /// Whose verdicts are given.
+    pub profile: Profile,
     /// What a unit counts for.
     pub units: Units,
     /// Relative error allowed between real numbers, in millionths; none by default.
     pub tolerance_ppm: u32,
     /// Texts of the options A, B, …, if the question has any: a letter then stands for its text and the other way round.
     pub choices: Vec<String>,
+}
+
+/// Whose verdicts are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Ours.
+    #[default]
+    Exact,
+    /// Those of the scorer that SvS was published with, to compare with its numbers. It can be fooled: not for training.
+    SvsParity,
 }
 
 /// What a unit counts for.
@@ -47,6 +60,7 @@ impl Default for MathOptions {
             strict: false,
             max_steps: 200_000,
             extract: ExtractRules::default(),
+            profile: Profile::default(),
             units: Units::default(),
             tolerance_ppm: 0,
             choices: Vec::new(),

@@ -1,14 +1,14 @@
 //! `svs verify`: grades a JSONL file of predictions, one verdict per line.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::Context;
-use serde::{Deserialize, Serialize};
-use svs_verifier::{MathOptions, Verdict, grade_math};
+use grading::Grading;
+use indicatif::{ProgressBar, ProgressStyle};
+use svs_verifier::{MathOptions, Profile};
 
 /// Arguments of `svs verify`.
 #[derive(Debug, clap::Args)]
@@ -16,11 +16,13 @@ use svs_verifier::{MathOptions, Verdict, grade_math};
 Examples:
   svs verify --input predictions.jsonl
   svs verify --input predictions.jsonl --output verdicts.jsonl
+  svs verify --input predictions.jsonl --explain
 
 An input line:   {\"id\": \"q1\", \"prediction\": \"... so \\\\boxed{42}\", \"gold\": \"42\"}
-Its output line: {\"id\":\"q1\",\"correct\":true,\"verdict\":\"correct\",\"extracted\":\"42\",\"micros\":18,\"steps\":97}
+Its output line: {\"id\":\"q1\",\"correct\":true,\"verdict\":\"correct\",\"extracted\":\"42\",\"micros\":18,\"steps\":97,\"rule\":\"equal\"}
 
-A line that does not parse is reported on stderr with its number, the others are still graded, and the exit code is 1.")]
+A line that does not parse is reported on stderr with its number, the others are still graded, and the exit code is 1.
+A summary by verdict goes to stderr.")]
 pub struct Args {
     /// Predictions, one JSON object per line: id, prediction, gold.
     #[arg(long, value_name = "FILE.jsonl")]
@@ -34,24 +36,15 @@ pub struct Args {
     /// Steps that grading one line may take.
     #[arg(long, value_name = "N", default_value_t = MathOptions::default().max_steps)]
     pub max_steps: u64,
-}
-
-/// A prediction to grade; other keys of the line are ignored.
-#[derive(Debug, Deserialize)]
-struct Line {
-    id: serde_json::Value,
-    prediction: String,
-    gold: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Graded<'a> {
-    id: &'a serde_json::Value,
-    correct: bool,
-    verdict: Verdict,
-    extracted: Option<String>,
-    micros: u64,
-    steps: u64,
+    /// Add to each line how both sides were read and what found the answer.
+    #[arg(long)]
+    pub explain: bool,
+    /// Give the verdicts of the scorer that SvS was published with, to compare with its numbers; it can be fooled.
+    #[arg(long)]
+    pub svs_parity: bool,
+    /// Threads; those of the machine by default.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// Runs the command.
@@ -70,18 +63,41 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let options = MathOptions {
         strict: args.strict,
+        profile: if args.svs_parity {
+            Profile::SvsParity
+        } else {
+            Profile::Exact
+        },
         max_steps: args.max_steps,
         ..MathOptions::default()
     };
     let name = args.input.display().to_string();
-    let bad = grade_lines(
+    let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let grading = Grading {
+        options: &options,
+        explain: args.explain,
+        threads: args.threads.unwrap_or(available).max(1),
+        progress: progress(input.metadata().map_or(0, |m| m.len())),
+    };
+    let summary = grading.run(
         BufReader::new(input),
         BufWriter::new(output),
         &mut std::io::stderr(),
         &name,
-        &options,
     )?;
-    Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    grading.progress.finish_and_clear();
+    writeln!(std::io::stderr(), "{summary}").context("cannot write to stderr")?;
+    Ok(if summary.bad == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A bar over the bytes of the input; invisible where stderr is no terminal.
+fn progress(bytes: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}");
+    ProgressBar::new(bytes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Whether creating `output` would empty `input`: through the same name, a link to it, or a second name of it.
@@ -100,48 +116,7 @@ fn is_same_file(input: &Path, output: &Path) -> bool {
     }
 }
 
-/// Grades every line of `input`; returns how many could not be read. Those are reported to `errors` with their number.
-fn grade_lines(
-    input: impl BufRead,
-    mut output: impl Write,
-    errors: &mut impl Write,
-    name: &str,
-    options: &MathOptions,
-) -> anyhow::Result<usize> {
-    let mut bad = 0;
-    for (index, bytes) in input.split(b'\n').enumerate() {
-        let bytes = bytes.with_context(|| format!("cannot read {name}"))?;
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        match serde_json::from_slice::<Line>(&bytes) {
-            Ok(line) => write_grade(&mut output, &line, options).context("cannot write the verdicts")?,
-            Err(error) => {
-                bad += 1;
-                writeln!(errors, "{name}:{}: {error}", index + 1).context("cannot write to stderr")?;
-            }
-        }
-    }
-    output.flush().context("cannot write the verdicts")?;
-    Ok(bad)
-}
-
-fn write_grade(output: &mut impl Write, line: &Line, options: &MathOptions) -> anyhow::Result<()> {
-    let started = Instant::now();
-    let grade = grade_math(&line.prediction, &line.gold, options);
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let graded = Graded {
-        id: &line.id,
-        correct: grade.verdict == Verdict::Correct,
-        verdict: grade.verdict,
-        extracted: grade.extracted,
-        micros,
-        steps: grade.steps,
-    };
-    serde_json::to_writer(&mut *output, &graded)?;
-    output.write_all(b"\n")?;
-    Ok(())
-}
+mod grading;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,13 @@ fn a_sentence_chooses_one_letter() {
         ("A", "A Peter\nCelina bum", C),
         ("B", "A Peter\nCelina bum", W),
         ("A", "A man", W),
+        (r"\boxed{(x)*(y)}", "x", W),
+        (r"\boxed{(x) + 1}", "x", W),
+        (r"\boxed{(A) + 1}", "A", W),
+        (r"\boxed{(A)*2}", "A", W),
+        (r"\boxed{(x) y}", "x", W),
+        (r"\boxed{(A) Peter}", "A", C),
+        (r"\boxed{**(A)** Peter}", "A", C),
     ];
     check(&cases, grade);
 }

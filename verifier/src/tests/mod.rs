@@ -2,12 +2,14 @@
 
 mod choices;
 mod decimals;
+mod explanations;
 mod extraction;
 mod formatting;
 mod functions;
 mod golden;
 mod names;
 mod notation;
+mod parity;
 mod points;
 mod properties;
 mod readings;

@@ -6,8 +6,20 @@ pub(crate) fn choice(answer: &str) -> Option<String> {
     let inner = answer.trim_start_matches(['(', '*', '$']);
     let letter = inner.get(..1).filter(|l| l.chars().all(|c| c.is_ascii_alphabetic()))?;
     let rest = inner[1..].trim_start_matches(['*', '$']);
-    let closed = rest.is_empty() || (rest.starts_with([')', '.', ':']) && !hedges(rest));
-    closed.then(|| letter.to_owned())
+    (rest.is_empty() || names_option(letter, rest)).then(|| letter.to_owned())
+}
+
+/// Whether text after a letter is the words of its option, not the rest of a formula such as `(x)*(y)` or `(A) + 1`.
+fn names_option(letter: &str, rest: &str) -> bool {
+    let Some(text) = rest.strip_prefix([')', '.', ':']) else {
+        return false;
+    };
+    let text = text.strip_prefix("**").unwrap_or(text);
+    let apart = text.is_empty() || text.starts_with(|c: char| c.is_whitespace() || matches!(c, '\\' | '$'));
+    let words = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '$' | '\\'));
+    let operator = words.starts_with(['+', '-', '*', '/', '^', '=', '<', '>', '(', '[', '!', '_', '|', ',']);
+    let option = is_option(letter) || text.is_empty();
+    option && apart && !operator && !hedges(rest)
 }
 
 /// The letter of a choice that a font command sets apart from its text.

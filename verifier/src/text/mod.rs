@@ -12,6 +12,7 @@ mod numbers;
 pub(crate) mod parser;
 mod primary;
 mod product;
+pub(crate) mod show;
 pub(crate) mod syntax;
 pub(crate) mod units;
 pub(crate) mod words;

@@ -110,6 +110,19 @@ pub(crate) struct Unit {
     factors: BTreeMap<String, i32>,
 }
 
+impl std::fmt::Display for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (name, exponent)) in self.factors.iter().enumerate() {
+            let blank = if index == 0 { "" } else { " " };
+            match exponent {
+                1 => write!(f, "{blank}{name}")?,
+                _ => write!(f, "{blank}{name}^{exponent}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn row(name: &str) -> Option<&'static Row> {
     UNITS.iter().find(|(_, _, spellings)| spellings.contains(&name))
 }

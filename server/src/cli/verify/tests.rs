@@ -10,15 +10,16 @@ fn bad_lines_are_reported_and_the_others_graded() {
         "{\"id\": \"b\", \"prediction\": \"\\\\boxed{5}\", \"gold\": \"4\"}",
     );
     let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let bad = grade_lines(
-        input.as_bytes(),
-        &mut output,
-        &mut errors,
-        "in.jsonl",
-        &MathOptions::default(),
-    )
-    .unwrap();
-    assert_eq!(bad, 2);
+    let grading = Grading {
+        options: &MathOptions::default(),
+        explain: false,
+        threads: 2,
+        progress: ProgressBar::hidden(),
+    };
+    let summary = grading
+        .run(input.as_bytes(), &mut output, &mut errors, "in.jsonl")
+        .unwrap();
+    assert_eq!(summary.to_string(), "2 graded, 1 correct, 1 wrong; 2 lines not read");
     let errors = String::from_utf8(errors).unwrap();
     assert!(
         errors.contains("in.jsonl:2: ") && errors.contains("in.jsonl:4: "),
@@ -36,5 +37,26 @@ fn bad_lines_are_reported_and_the_others_graded() {
     );
     assert_eq!((&rows[1]["id"], &rows[1]["verdict"]), (&"b".into(), &"wrong".into()));
     let keys: Vec<&str> = rows[0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["id", "correct", "verdict", "extracted", "micros", "steps"]);
+    assert_eq!(
+        keys,
+        ["id", "correct", "verdict", "extracted", "micros", "steps", "rule"]
+    );
+}
+
+#[test]
+fn explanations_show_both_readings() {
+    let input = "{\"id\": 1, \"prediction\": \"it is \\\\boxed{2+2}\", \"gold\": \"4\"}";
+    let mut output = Vec::new();
+    let grading = Grading {
+        options: &MathOptions::default(),
+        explain: true,
+        threads: 1,
+        progress: ProgressBar::hidden(),
+    };
+    grading
+        .run(input.as_bytes(), &mut output, &mut Vec::new(), "in.jsonl")
+        .unwrap();
+    let row: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!(row["explanation"]["answer"]["parse"], "(+ 2 2)");
+    assert_eq!(row["explanation"]["found_by"], "box");
 }
