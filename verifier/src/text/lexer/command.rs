@@ -59,6 +59,11 @@ impl Lexer {
                     self.set_brace(next);
                     return Ok(());
                 }
+                // The second backslash of a row's end was lost.
+                '-' | '0'..='9' if self.out.iter().any(|t| matches!(t, Token::Begin(_))) => {
+                    self.at -= 1;
+                    Token::RowEnd
+                }
                 '%' => Token::Percent,
                 '|' => Token::Symbol('|'),
                 '$' => Token::Currency("dollar"),

@@ -63,7 +63,8 @@ const FONTS: &[&str] = &[
 
 /// Commands of which the letter after them may be part of the name as written: `\vertx`.
 const GLUED: &[&str] = &[
-    "lvert", "rvert", "vert", "qquad", "quad", "cdot", "times", "infty", "pi",
+    "lvert", "rvert", "vert", "qquad", "quad", "cdot", "times", "infty", "pi", "arcsin", "arccos", "arctan", "sin",
+    "cos", "tan", "cot", "sec", "csc", "ln", "log",
 ];
 
 pub(super) fn is_layout(name: &str) -> bool {
@@ -78,7 +79,8 @@ pub(super) fn is_font(name: &str) -> bool {
 pub(super) fn glued(name: &str) -> Option<(&'static str, &str)> {
     GLUED.iter().find_map(|command| {
         let letters = name.strip_prefix(command)?;
-        (letters.len() == 1 || command.ends_with("quad")).then_some((*command, letters))
+        // `\sinh` is a name of its own.
+        ((letters.len() == 1 && letters != "h") || command.ends_with("quad")).then_some((*command, letters))
     })
 }
 
