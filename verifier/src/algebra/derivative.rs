@@ -22,6 +22,11 @@ pub(super) fn of(value: &Fraction, variable: &Atom, budget: &mut Budget) -> Resu
 
 fn of_poly(poly: &Poly, variable: &Atom, budget: &mut Budget) -> Result<Option<Fraction>, Stop> {
     let mut total = Poly::zero();
+    // Other letters may depend on the variable: without it nothing says that they do not.
+    let atoms = || poly.terms.keys().flat_map(|monomial| monomial.keys());
+    if !atoms().any(|atom| atom == variable) && atoms().any(|atom| matches!(atom, Atom::Symbol(_))) {
+        return Ok(None);
+    }
     for (monomial, coefficient) in &poly.terms {
         if monomial
             .keys()

@@ -172,6 +172,11 @@ fn line() -> RealSet {
 }
 
 fn interval(open: char, close: char, low: &Value, high: &Value) -> Option<RealSet> {
+    // No set of reals holds infinity.
+    let infinite = |end: &Value| matches!(end, Value::Infinity { .. });
+    if (open == '[' && infinite(low)) || (close == ']' && infinite(high)) {
+        return None;
+    }
     let (low, high) = (Cut::at(low, open == '(')?, Cut::at(high, close == ']')?);
     (low.order(&high) == Ordering::Less).then(|| RealSet::new(vec![(low, high)]))
 }

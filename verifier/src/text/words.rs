@@ -44,6 +44,11 @@ pub(crate) fn bare_text(text: &str) -> String {
     while let Some(at) = rest.find('\\') {
         bare.push_str(&rest[..at]);
         let name = rest[at + 1..].chars().take_while(char::is_ascii_alphabetic).count();
+        let command = &rest[at + 1..at + 1 + name];
+        if name > 0 && !(command.starts_with("text") || matches!(command, "mbox" | "hbox" | "mathrm" | "operatorname"))
+        {
+            bare.push_str(&rest[at..at + 1 + name]);
+        }
         rest = &rest[at + 1 + name..];
         if !rest.starts_with('{') {
             bare.push(' ');
