@@ -28,8 +28,8 @@ pub(crate) struct Options {
     /// Longest input in bytes.
     #[arg(long, default_value_t = 2048)]
     max_len: u32,
-    /// Seconds after which one input counts as a hang.
-    #[arg(long, default_value_t = 5)]
+    /// Seconds after which one input counts as a hang; many, for a machine that is busy otherwise.
+    #[arg(long, default_value_t = 30)]
     timeout: u32,
 }
 
