@@ -32,13 +32,26 @@ pub fn save(folder: &Path, model: &LoadedModel, params: &Params) -> Result<(), L
             "the parameters do not have the layout of the model",
         ));
     }
-    check_replaceable(folder)?;
+    let ours = [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE];
+    let ours: Vec<&str> = ours.into_iter().chain(super::folder::EXTRAS).collect();
+    replace_folder(folder, &ours, |folder| write_all(folder, model, params))
+}
+
+/// Writes a folder by `write_all` under another name and renames it when it is complete. An existing folder is replaced
+/// if it holds nothing but files called as one of `ours`.
+pub(super) fn replace_folder(
+    folder: &Path,
+    ours: &[&str],
+    write_all: impl FnOnce(&Path) -> Result<(), LoadError>,
+) -> Result<(), LoadError> {
+    check_replaceable(folder, ours)?;
     let temporary = beside(folder, "part")?;
     let parent = temporary.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(|error| LoadError::file(parent, error))?;
     let written = fs::create_dir(&temporary)
         .map_err(|error| LoadError::file(&temporary, error))
-        .and_then(|()| write_all(&temporary, model, params))
+        .and_then(|()| write_all(&temporary))
+        .and_then(|()| sync_folder(&temporary))
         .and_then(|()| swap_in(&temporary, folder));
     if written.is_err() {
         // The first error is the one to report; a leftover is harmless and carries our name.
@@ -63,11 +76,11 @@ fn write_all(folder: &Path, model: &LoadedModel, params: &Params) -> Result<(), 
     for (name, bytes) in &model.extras {
         write(folder, name, bytes)?;
     }
-    write_weights(&folder.join(WEIGHTS), params)?;
-    sync_folder(folder)
+    write_tensors(&folder.join(WEIGHTS), params)
 }
 
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), LoadError> {
+/// Writes a file that is not there yet.
+pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), LoadError> {
     let path = folder.join(name);
     let written = File::create_new(&path).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -76,7 +89,8 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), LoadError> {
     written.map_err(|error| LoadError::file(&path, error))
 }
 
-fn write_weights(path: &Path, params: &Params) -> Result<(), LoadError> {
+/// Writes all parameters as safetensors.
+pub(super) fn write_tensors(path: &Path, params: &Params) -> Result<(), LoadError> {
     let layout = &params.layout;
     let tensors = layout.entries.iter().map(|entry| {
         let values = &params.values[entry.offset..entry.offset + entry.len()];
@@ -114,17 +128,16 @@ impl View for Tensor<'_> {
 }
 
 /// Refuses to replace anything but a model folder: no stranger's file is ever deleted.
-fn check_replaceable(folder: &Path) -> Result<(), LoadError> {
+fn check_replaceable(folder: &Path, ours: &[&str]) -> Result<(), LoadError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LoadError::file(folder, error)),
     };
-    let ours = [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE];
     for entry in entries {
         let entry = entry.map_err(|error| LoadError::file(folder, error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !ours.contains(&name.as_str()) && !super::folder::EXTRAS.contains(&name.as_str()) {
+        if !ours.contains(&name.as_str()) {
             let reason =
                 format!("exists and holds `{name}`, which is not part of a saved model; choose another folder");
             return Err(LoadError::file(folder, reason));

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use svs_trainer::run::config::Recipe;
+use svs_trainer::TrainConfig;
+use svs_trainer::run::config::{LoraSection, Recipe};
 use svs_trainer::run::{RunState, TrainError, history};
 
 use super::toy::{Parts, config};
 
 /// Weights as saved, and the metrics that do not measure time.
-fn outcome(run: &Path) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
-    let weights = std::fs::read(run.join("model/model.safetensors")).unwrap();
+fn outcome(run: &Path, adapter: bool) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
+    let mut weights = std::fs::read(run.join("model/model.safetensors")).unwrap();
+    let path = run.join("adapter/adapter_model.safetensors");
+    assert_eq!(path.exists(), adapter);
+    if adapter {
+        weights.extend(std::fs::read(path).unwrap());
+    }
     let timeless = |record: history::Record| {
         let timed = |name: &String| {
             ["timing_s/", "perf/", "publish/"]
@@ -27,8 +33,18 @@ fn outcome(run: &Path) -> (Vec<u8>, Vec<(u64, BTreeMap<String, f64>)>) {
 
 #[test]
 fn stop_and_resume_is_bit_equal_to_going_on() {
+    for lora in [None, Some(LoraSection::default())] {
+        stop_and_resume(lora);
+    }
+}
+
+fn stop_and_resume(lora: Option<LoraSection>) {
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), Recipe::Svs, 7);
+    let adapter = lora.is_some();
+    let config = TrainConfig {
+        lora,
+        ..config(folder.path(), Recipe::Svs, 7)
+    };
     let (straight, parted) = (folder.path().join("straight"), folder.path().join("parted"));
     for runs in [&straight, &parted] {
         std::fs::create_dir(runs).unwrap();
@@ -46,14 +62,18 @@ fn stop_and_resume_is_bit_equal_to_going_on() {
     assert!(stopped.state == RunState::Finished && stopped.step < 7, "{stopped:?}");
     drop(first);
 
+    let mut faster = config.clone();
+    faster.optim.lr *= 2.0;
     let mut other = config.clone();
-    other.optim.lr *= 2.0;
+    other.lora = (!adapter).then(LoraSection::default);
     let second = Parts::open(&parted);
-    let refused = second.trainer.start(other, true).unwrap_err();
+    let refused = second.trainer.start(faster, true).unwrap_err();
     assert!(
         matches!(&refused, TrainError::Config { field, .. } if field == "optim"),
         "{refused}"
     );
+    let refused = second.trainer.start(other, true).unwrap_err().to_string();
+    assert!(refused.contains("the model or `lora` has changed"), "{refused}");
     let refused = second.trainer.start(config.clone(), false).unwrap_err();
     assert!(
         refused.to_string().contains("resume it or choose another run_id"),
@@ -63,7 +83,10 @@ fn stop_and_resume_is_bit_equal_to_going_on() {
     let resumed = second.trainer.wait();
     assert_eq!((resumed.state, resumed.step), (RunState::Finished, 7));
 
-    let (whole, parted) = (outcome(&straight.join("toy")), outcome(&parted.join("toy")));
+    let (whole, parted) = (
+        outcome(&straight.join("toy"), adapter),
+        outcome(&parted.join("toy"), adapter),
+    );
     assert_eq!(whole.1, parted.1);
     assert!(whole.0 == parted.0, "the weights differ");
 }

@@ -1,7 +1,7 @@
 //! What lies in a checkpoint's folder.
 //!
 //! `manifest.json` names every other file with its length and SHA-256; `state.json` holds step, version and the loop's own
-//! state; the arenas are little-endian f32 in the order of the model's layout, which `state.json` fingerprints.
+//! state; the arenas are little-endian f32 in the order of the layout of what is trained, which `state.json` fingerprints.
 
 use std::collections::BTreeMap;
 
@@ -37,6 +37,9 @@ pub(super) struct State {
     pub(super) step: u64,
     pub(super) version: u64,
     pub(super) layout_sha256: String,
+    /// What a trained adapter is added to.
+    #[serde(default)]
+    pub(super) base_sha256: Option<String>,
     pub(super) parameters: u64,
     pub(super) optimizer: Option<OptimizerState>,
     pub(super) run_state: serde_json::Value,

@@ -214,13 +214,16 @@ fn load(path: &Path, policy: &mut Policy) -> Result<Result<(u64, serde_json::Val
         Ok(found) => found,
         Err(reason) => return Ok(Err(reason)),
     };
-    let layout = &policy.params().layout;
+    let layout = &policy.masters().layout;
     if state.layout_sha256 != fingerprint(layout) || state.parameters != layout.len as u64 {
         let reason = format!(
-            "it has {} parameters, the model has {} or other shapes",
+            "it has {} trained parameters, this run trains {} or other shapes; the model or `lora` has changed",
             state.parameters, layout.len
         );
         return Err(mismatch(reason));
+    }
+    if state.base_sha256.as_deref() != policy.base_sha256() {
+        return Err(mismatch("its adapter was trained on other weights".into()));
     }
     let contents = match read::read_arenas(path, &manifest, state) {
         Ok(contents) => contents,

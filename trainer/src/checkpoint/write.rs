@@ -29,8 +29,9 @@ pub(super) fn write_all(
     let state = State {
         step,
         version: policy.version(),
-        layout_sha256: fingerprint(&policy.params().layout),
-        parameters: policy.params().values.len() as u64,
+        layout_sha256: fingerprint(&policy.masters().layout),
+        base_sha256: policy.base_sha256().map(str::to_owned),
+        parameters: policy.masters().values.len() as u64,
         optimizer: optimizer.map(|o| OptimizerState {
             steps: o.steps,
             skipped: o.skipped,
@@ -38,7 +39,7 @@ pub(super) fn write_all(
         run_state: run_state.clone(),
     };
     let mut files = BTreeMap::new();
-    let mut arenas: Vec<(&str, &[f32])> = vec![(PARAMS, &policy.params().values)];
+    let mut arenas: Vec<(&str, &[f32])> = vec![(PARAMS, &policy.masters().values)];
     if let Some(optimizer) = optimizer {
         arenas.extend([
             (FIRST, optimizer.first.as_slice()),

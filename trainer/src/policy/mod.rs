@@ -2,6 +2,7 @@
 //!
 //! Knows groups, rewards and the objective; knows no problem, prompt or recipe, and does not publish by itself.
 
+mod adapter;
 mod batching;
 mod config;
 mod parity;
@@ -13,11 +14,14 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use adapter::Adapter;
 pub(crate) use batching::{accumulate_all, by_tokens};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
-use svs_engine::load::LoadedModel;
+use svs_engine::load::lora::LoraShape;
+use svs_engine::load::{LoadError, LoadedModel};
 use svs_engine::{Params, Storage, WeightSet};
 
 use crate::optim::{AdamW, OptimConfig, StepReport};
@@ -26,6 +30,8 @@ use crate::optim::{AdamW, OptimConfig, StepReport};
 #[derive(Debug)]
 pub struct Policy {
     model: LoadedModel,
+    /// What is trained instead of the model's own parameters.
+    adapter: Option<Adapter>,
     version: u64,
     storage: Storage,
     /// Made by the first update: serving, evaluation and supervised training need no moments.
@@ -40,11 +46,26 @@ impl Policy {
     pub fn new(model: LoadedModel, version: u64) -> Self {
         Self {
             model,
+            adapter: None,
             version,
             storage: Storage::default(),
             optimizer: None,
             packed: Mutex::new(None),
         }
+    }
+
+    /// A policy that trains a LoRA adapter on `base`, which itself stays as it is. The adapter begins from `seed` and
+    /// changes nothing before its first step.
+    ///
+    /// # Errors
+    /// [`LoadError`] naming the field of `shape` that does not fit the model.
+    pub fn of_adapter(base: Arc<LoadedModel>, shape: LoraShape, seed: u64) -> Result<Self, LoadError> {
+        let model = base.as_ref().clone();
+        let adapter = Some(Adapter::new(base, shape, seed)?);
+        Ok(Self {
+            adapter,
+            ..Self::new(model, 0)
+        })
     }
 
     /// The same policy with the storage of the engine that samples from it. The masters and the optimizer stay f32.
@@ -61,10 +82,33 @@ impl Policy {
         &self.model
     }
 
-    /// Current parameters.
+    /// Current parameters, the adapter's product added where one is trained.
     #[must_use]
     pub fn params(&self) -> &Params {
         &self.model.params
+    }
+
+    /// What the optimizer moves: the adapter's factors where one is trained, else the parameters.
+    #[must_use]
+    pub fn masters(&self) -> &Params {
+        self.adapter.as_ref().map_or(&self.model.params, Adapter::factors)
+    }
+
+    /// Identifies what the trained adapter is added to; `None` without an adapter.
+    #[must_use]
+    pub fn base_sha256(&self) -> Option<&str> {
+        self.adapter.as_ref().map(Adapter::base_sha256)
+    }
+
+    /// Writes the trained adapter as a folder that PEFT and `svs serve --lora` read; false if there is none.
+    ///
+    /// # Errors
+    /// [`LoadError::File`].
+    pub fn save_adapter(&self, folder: &Path) -> Result<bool, LoadError> {
+        match &self.adapter {
+            Some(adapter) => adapter.save(folder).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Version of the current parameters; grows by one per update that moved them.
@@ -90,22 +134,25 @@ impl Policy {
         self.optimizer.as_ref()
     }
 
-    /// Puts back parameters, optimizer state and version, as read from a checkpoint.
+    /// Puts back [`Self::masters`], optimizer state and version, as read from a checkpoint.
     ///
     /// # Errors
-    /// [`PolicyError::Batch`] if the lengths do not fit the model; nothing is changed then.
+    /// [`PolicyError::Batch`] if the lengths do not fit; nothing is changed then.
     pub fn restore(&mut self, values: Vec<f32>, optimizer: Option<AdamW>, version: u64) -> Result<(), PolicyError> {
-        let wanted = self.model.params.layout.len;
+        let wanted = self.masters().layout.len;
         let moments = optimizer
             .as_ref()
             .map_or((wanted, wanted), |o| (o.first.len(), o.second.len()));
         if values.len() != wanted || moments != (wanted, wanted) {
             let found = values.len();
             return Err(PolicyError::Batch(format!(
-                "the model has {wanted} parameters, the state {found} and {moments:?}"
+                "{wanted} parameters are trained, the state has {found} and {moments:?}"
             )));
         }
-        self.model.params.values = values;
+        match &mut self.adapter {
+            Some(adapter) => adapter.restore(values, &mut self.model.params),
+            None => self.model.params.values = values,
+        }
         self.optimizer = optimizer;
         self.version = version;
         self.forget_packed();
@@ -161,9 +208,13 @@ impl Policy {
 
     /// One optimizer step of the policy's own optimizer.
     fn step(&mut self, grads: &Params, config: &OptimConfig) -> StepReport {
-        let len = self.model.params.values.len();
+        let len = self.masters().values.len();
         let optimizer = self.optimizer.get_or_insert_with(|| AdamW::new(len));
-        let report = optimizer.step(&mut self.model.params, grads, config);
+        let model = &mut self.model.params;
+        let report = match &mut self.adapter {
+            Some(adapter) => adapter.step(optimizer, model, grads, config),
+            None => optimizer.step(model, grads, config),
+        };
         self.forget_packed();
         report
     }

@@ -46,7 +46,7 @@ impl Runner {
         }
         let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
         let storage = around.engine.config().storage();
-        let mut policy = Policy::new(around.model.as_ref().clone(), 0).serving_in(storage);
+        let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());
         let mut saved = None;
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
@@ -99,6 +99,17 @@ impl Runner {
             _lock: lock,
         })
     }
+}
+
+/// What the run trains: the model, or an adapter on it.
+fn policy(around: &Surroundings, config: &TrainConfig) -> Result<Policy, TrainError> {
+    let Some(lora) = &config.lora else {
+        return Ok(Policy::new(around.model.as_ref().clone(), 0));
+    };
+    Policy::of_adapter(Arc::clone(&around.model), lora.shape(), config.seed).map_err(|error| TrainError::Config {
+        field: "lora".into(),
+        reason: error.to_string(),
+    })
 }
 
 /// Makes the engine serve the policy's weights, under a version it has not used yet. A fresh run on a fresh engine

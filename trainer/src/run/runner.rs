@@ -74,6 +74,7 @@ impl Runner {
         self.control.phase("save");
         let model = self.folder.join("model");
         svs_engine::load::save(&model, self.policy.model(), self.policy.params())
+            .and_then(|()| self.policy.save_adapter(&self.folder.join("adapter")))
             .map_err(|error| TrainError::Run(error.to_string()))?;
         self.save_wording(&model.join("svs.json"))
     }

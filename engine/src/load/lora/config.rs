@@ -6,7 +6,7 @@ use super::LoraFolder;
 use crate::load::LoadError;
 use crate::load::config_json::{Fields, parse_json};
 
-const FILE: &str = "adapter_config.json";
+pub(super) const FILE: &str = "adapter_config.json";
 const MAX_BYTES: u64 = 1 << 20;
 /// Largest rank accepted; adapters in use have 4 to 256.
 const MAX_RANK: u64 = 1024;
@@ -68,7 +68,12 @@ type Pattern = Vec<(String, f64)>;
 pub(super) fn read(folder: &LoraFolder) -> Result<LoraConfig, LoadError> {
     let path = folder.path_of(FILE);
     let value = parse_json(&path, &folder.read(FILE, MAX_BYTES)?)?;
-    let fields = Fields::new(&path, &value)?;
+    parse(path, &value)
+}
+
+/// Reads the configuration that `value`, found at `path`, is.
+pub(super) fn parse(path: String, value: &Value) -> Result<LoraConfig, LoadError> {
+    let fields = Fields::new(&path, value)?;
     let empty = Map::new();
     refuse_unsupported(&path, value.as_object().unwrap_or(&empty))?;
     let wrong = |name: &str, expected: &str| fields.wrong(name, expected);

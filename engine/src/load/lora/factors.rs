@@ -10,9 +10,9 @@ use crate::load::LoadError;
 use crate::load::safetensors_file::convert;
 use crate::params::{ParamEntry, ParamLayout};
 
-const FILE: &str = "adapter_model.safetensors";
+pub(super) const FILE: &str = "adapter_model.safetensors";
 /// What PEFT puts before the names of the base's modules.
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 /// Room for the header of the file.
 const HEADER_BYTES: u64 = 16 << 20;
 
@@ -70,7 +70,10 @@ fn matrix(name: &str, view: &TensorView<'_>, shape: [usize; 2]) -> Result<Vec<f3
 }
 
 /// The matrices that the configuration targets, each with the name of its module.
-fn targeted<'l>(config: &LoraConfig, layout: &'l ParamLayout) -> Result<Vec<(&'l str, &'l ParamEntry)>, LoadError> {
+pub(super) fn targeted<'l>(
+    config: &LoraConfig,
+    layout: &'l ParamLayout,
+) -> Result<Vec<(&'l str, &'l ParamEntry)>, LoadError> {
     let linear = layout.entries.iter().filter_map(|entry| {
         let module = entry.name.strip_suffix(".weight")?;
         (entry.shape.len() == 2 && module != "model.embed_tokens").then_some((module, entry))

@@ -3,11 +3,13 @@
 mod config;
 mod factors;
 mod folder;
+mod shape;
 
 use super::LoadError;
 use crate::params::{ParamLayout, Params};
 
 pub use folder::LoraFolder;
+pub use shape::{LoraShape, Target};
 
 /// Low-rank changes of some matrices of a model.
 ///
@@ -57,7 +59,7 @@ impl Lora {
                 target.filter(|target| factors.a.len() * factors.b.len() == target.len() * factors.rank.pow(2));
             let target =
                 target.ok_or_else(|| LoadError::tensor(&factors.name, "the adapter was read for another model"))?;
-            factors.add_to(target);
+            add_product(target, (&factors.a, &factors.b), factors.rank, factors.scale);
             if let Some(at) = target.iter().position(|value| !value.is_finite()) {
                 let reason = format!("element {at} is {} after the adapter was added", target[at]);
                 return Err(LoadError::tensor(&factors.name, reason));
@@ -67,18 +69,21 @@ impl Lora {
     }
 }
 
-impl Factors {
-    fn add_to(&self, target: &mut [f32]) {
-        let width = self.a.len() / self.rank;
-        let mut change = vec![0.0f32; width];
-        for (row, weights) in target.chunks_exact_mut(width).zip(self.b.chunks_exact(self.rank)) {
-            change.fill(0.0);
-            for (weight, a) in weights.iter().zip(self.a.chunks_exact(width)) {
-                change.iter_mut().zip(a).for_each(|(sum, a)| *sum += weight * a);
-            }
-            row.iter_mut()
-                .zip(&change)
-                .for_each(|(value, change)| *value += self.scale * change);
+/// `target += scale · B · A`: first B·A in ascending order of the rank, then the scale, all in f32. `target` is
+/// `[out, in]`, A `[rank, in]`, B `[out, rank]`.
+///
+/// # Panics
+/// If `rank` is 0 or A is empty.
+pub fn add_product(target: &mut [f32], (a, b): (&[f32], &[f32]), rank: usize, scale: f32) {
+    let width = a.len() / rank;
+    let mut change = vec![0.0f32; width];
+    for (row, weights) in target.chunks_exact_mut(width).zip(b.chunks_exact(rank)) {
+        change.fill(0.0);
+        for (weight, a) in weights.iter().zip(a.chunks_exact(width)) {
+            change.iter_mut().zip(a).for_each(|(sum, a)| *sum += weight * a);
         }
+        row.iter_mut()
+            .zip(&change)
+            .for_each(|(value, change)| *value += scale * change);
     }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use algorithm::AlgorithmConfig;
+use svs_engine::load::lora::LoraShape;
 
 use super::TrainError;
 use crate::optim::OptimConfig;
@@ -45,6 +46,8 @@ pub struct TrainConfig {
     pub algorithm: AlgorithmConfig,
     /// Optimizer.
     pub optim: OptimConfig,
+    /// Trains a LoRA adapter instead of the model's own parameters.
+    pub lora: Option<LoraSection>,
     /// Checkpoints.
     pub checkpoint: CheckpointConfig,
     /// Evaluation during the run.
@@ -66,6 +69,7 @@ impl Default for TrainConfig {
             trajectories: TrajectoriesConfig::default(),
             algorithm: AlgorithmConfig::default(),
             optim: OptimConfig::default(),
+            lora: None,
             checkpoint: CheckpointConfig::default(),
             eval: EvalSection::default(),
         }
@@ -181,6 +185,40 @@ impl Default for RolloutConfig {
             stop: Vec::new(),
             max_groups_in_flight: 32,
             strict_grading: false,
+        }
+    }
+}
+
+/// `[lora]`, with PEFT's names. The run ends with the folder `adapter` beside the merged `model`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoraSection {
+    /// Rank, 1 to 1024.
+    pub r: usize,
+    /// The product of the factors is scaled by `lora_alpha / r`.
+    pub lora_alpha: f64,
+    /// Linear layers by name or the end of it, as `q_proj`; `None` takes all but the output projection.
+    pub target_modules: Option<Vec<String>>,
+}
+
+impl Default for LoraSection {
+    fn default() -> Self {
+        Self {
+            r: 16,
+            lora_alpha: 32.0,
+            target_modules: None,
+        }
+    }
+}
+
+impl LoraSection {
+    /// What the engine makes of it.
+    #[must_use]
+    pub fn shape(&self) -> LoraShape {
+        LoraShape {
+            r: self.r,
+            lora_alpha: self.lora_alpha,
+            target_modules: self.target_modules.clone(),
         }
     }
 }

@@ -49,6 +49,14 @@ impl TrainConfig {
             return Err(refuse("train_share", "must be above 0 and at most 0.5"));
         }
         self.svs.validate().map_err(|(field, reason)| refuse(field, reason))?;
+        if let Some(lora) = &self.lora
+            && !((1..=1024).contains(&lora.r) && (1e-3..=1e6).contains(&lora.lora_alpha))
+        {
+            return Err(refuse(
+                "lora",
+                "`r` must be 1 to 1024 and `lora_alpha` 0.001 to 1000000",
+            ));
+        }
         if let Some(prompts) = &self.prompts {
             prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
         }
