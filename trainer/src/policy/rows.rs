@@ -7,7 +7,7 @@ use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_engine::{FinishReason, SamplingParams};
 
 use super::{PolicyError, UpdateConfig, UpdateGroup};
-use crate::objective::group_advantages;
+use crate::objective::advantages;
 use crate::trajectory::Trajectory;
 
 /// One trajectory as the update uses it.
@@ -17,6 +17,10 @@ pub(super) struct Row {
     pub(super) sequence: TrainSequence,
     /// Behaviour logprob of each scored token, nats.
     pub(super) behaviour: Vec<f32>,
+    /// Logprob of each scored token under the weights that the update starts from, where ratios are taken to that.
+    pub(super) start: Option<Vec<f32>>,
+    /// What each token's loss is multiplied by; 0 leaves it out.
+    pub(super) factors: Option<Vec<f64>>,
     /// Advantage of every token.
     pub(super) advantage: f64,
     /// Weight in the loss.
@@ -25,6 +29,16 @@ pub(super) struct Row {
     pub(super) reward: Option<f64>,
     /// Sampled from the very parameters being trained, untruncated: rescoring must give the recorded logprobs.
     pub(super) exact: bool,
+}
+
+impl Row {
+    /// Tokens that the loss reaches.
+    pub(super) fn counted(&self) -> usize {
+        match &self.factors {
+            Some(factors) => factors.iter().filter(|factor| **factor != 0.0).count(),
+            None => self.behaviour.len(),
+        }
+    }
 }
 
 /// The rows of one group, in the order of its members; rows left out are counted in `masked`.
@@ -50,8 +64,8 @@ pub(super) fn rows_of(
             *reward = None;
         }
     }
-    let advantages: Vec<Option<f64>> = match &group.advantages {
-        None => group_advantages(&rewards, config.objective.norm_adv_by_std),
+    let each: Vec<Option<f64>> = match &group.advantages {
+        None => advantages(&rewards, &config.objective).map_err(|error| wrong(error.to_string()))?,
         Some(given) if given.len() == members.len() => {
             let usable = |member| unusable(member, None, true, config, version).is_none();
             given
@@ -69,7 +83,7 @@ pub(super) fn rows_of(
         }
     };
     let mut rows = Vec::new();
-    for ((member, reward), advantage) in members.iter().zip(rewards).zip(advantages) {
+    for ((member, reward), advantage) in members.iter().zip(rewards).zip(each) {
         let Some(advantage) = advantage else { continue };
         if !advantage.is_finite() || !member.weight.is_finite() {
             return Err(wrong(format!("advantage or weight of `{}` is not finite", member.id)));
@@ -120,6 +134,8 @@ fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -
     Ok(Row {
         sequence,
         behaviour: member.scored_logprobs()?,
+        start: None,
+        factors: None,
         advantage,
         weight: member.weight,
         reward,

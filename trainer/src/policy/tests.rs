@@ -416,3 +416,40 @@ fn micro_batches_fill_their_budget() {
         assert_eq!(by_tokens(&lengths, budget), wanted, "{lengths:?}");
     }
 }
+
+#[test]
+fn stale_rows_are_decoupled_weighed_and_masked_as_asked() {
+    let correction = |decoupled, rollout_is, rollout_rs| RolloutCorrection {
+        decoupled,
+        rollout_is,
+        rollout_rs,
+        rollout_rs_threshold: 1.0 + 1e-9,
+        ..RolloutCorrection::default()
+    };
+    let off = RatioLevel::None;
+    for (correction, at_one, steps) in [
+        (correction(false, off, off), false, 1),
+        (correction(true, off, off), true, 1),
+        (correction(true, RatioLevel::Token, off), true, 1),
+        (correction(false, off, RatioLevel::Geometric), false, 0),
+    ] {
+        let mut policy = fresh();
+        let (other, stale) = (batch(&policy, &["a"]), batch(&policy, &["b"]));
+        policy.update(&other, &config()).expect("updates");
+        let config = UpdateConfig { correction, ..config() };
+        let report = policy.update(&stale, &config).expect("updates");
+        assert_eq!(report.steps, steps, "{correction:?}");
+        if steps == 0 {
+            assert_eq!(report.masked["rollout_rs"], 4);
+            continue;
+        }
+        let ratio = report.metrics["actor/ratio_mean"];
+        assert_eq!(ratio == 1.0, at_one, "{correction:?}: {ratio}");
+        let weight = report.metrics.get("rollout_corr/rollout_is_mean");
+        assert_eq!(weight.is_some(), correction.decoupled);
+        assert_eq!(
+            weight.is_some_and(|weight| *weight != 1.0),
+            correction.rollout_is == RatioLevel::Token
+        );
+    }
+}

@@ -7,10 +7,11 @@ use svs_engine::train::{TokenScore, TrainSequence, TrainWeights};
 use svs_engine::{Params, WeightSet};
 
 use super::batching::{accumulate_all, logprobs_all};
+use super::correction::Tally;
 use super::parity::Parity;
 use super::rows::{Row, rows_of};
 use super::{Policy, PolicyError, UpdateBatch, UpdateConfig, UpdateReport};
-use crate::objective::{LossRow, LossSums, policy_loss};
+use crate::objective::{Denominator, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
 
 /// What an update has done so far.
@@ -75,9 +76,10 @@ impl<'a> Update<'a> {
         for group in &batch.groups {
             groups.push(rows_of(group, self.config, version, &mut self.report.masked)?);
         }
+        self.correct(&mut groups)?;
         groups.retain(|rows| !rows.is_empty());
         self.report.rows = groups.iter().map(Vec::len).sum::<usize>() as u64;
-        self.report.tokens = groups.iter().flatten().map(|row| row.behaviour.len()).sum::<usize>() as u64;
+        self.report.tokens = groups.iter().flatten().map(Row::counted).sum::<usize>() as u64;
         summarize(groups.iter().flatten(), &mut self.report.metrics);
         for epoch in 0..self.config.epochs {
             let mut order: Vec<&Vec<Row>> = groups.iter().collect();
@@ -92,9 +94,38 @@ impl<'a> Update<'a> {
         Ok(())
     }
 
+    /// Weighs and masks rows that are not exactly on-policy, as the configuration asks.
+    fn correct(&mut self, groups: &mut [Vec<Row>]) -> Result<(), PolicyError> {
+        let correction = &self.config.correction;
+        if correction.is_off() {
+            return Ok(());
+        }
+        let inexact: Vec<&Row> = groups.iter().flatten().filter(|row| !row.exact).collect();
+        let weights = self.policy.current();
+        let mut starts = logprobs_all(&weights, &sequences(&inexact), self.config.micro_batch_tokens)?.into_iter();
+        let mut tally = Tally::default();
+        for rows in groups {
+            let before = rows.len();
+            rows.retain_mut(|row| {
+                if row.exact {
+                    return true;
+                }
+                let start = starts.next().expect("one result per scored row");
+                row.factors = correction.factors(&start, &row.behaviour, &mut tally);
+                row.start = correction.decoupled.then_some(start);
+                row.factors.is_some()
+            });
+            if rows.len() < before {
+                *self.report.masked.entry("rollout_rs".into()).or_default() += (before - rows.len()) as u64;
+            }
+        }
+        tally.metrics(&mut self.report.metrics);
+        Ok(())
+    }
+
     /// One optimizer step on one mini-batch.
     fn step(&mut self, rows: &[&Row]) -> Result<(), PolicyError> {
-        let denominator: f64 = rows.iter().map(|row| row.behaviour.len() as f64).sum();
+        let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()));
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
         // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
@@ -119,14 +150,15 @@ impl<'a> Update<'a> {
             .enumerate()
             .map(|(i, row)| LossRow {
                 logprobs: &current[i],
-                old_logprobs: &row.behaviour,
+                old_logprobs: row.start.as_ref().unwrap_or(&row.behaviour),
                 reference: reference.as_ref().map(|rows| rows[i].as_slice()),
                 entropies: None,
+                factors: row.factors.as_deref(),
                 advantage: row.advantage,
                 weight: row.weight,
             })
             .collect();
-        let loss = policy_loss(&loss_rows, objective, denominator);
+        let loss = policy_loss(&loss_rows, objective, whole);
         self.grads.values.fill(0.0);
         let train_weights = TrainWeights::prepare(weights, self.policy.params());
         let sequences = sequences(&rows);
@@ -159,20 +191,19 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Logprobs under the weights being moved: the sampler's own for exact rows before the first step, else a forward.
+    /// Logprobs under the weights being moved: before the first step the sampler's own for exact rows and those of the start
+    /// where they are known, else a forward.
     fn logprobs(&self, rows: &[&Row], weights: &WeightSet, moved: bool) -> Result<Vec<Vec<f32>>, PolicyError> {
-        let recorded = |row: &Row| row.exact && !moved;
-        let to_score: Vec<&Row> = rows.iter().copied().filter(|row| !recorded(row)).collect();
+        let known = |row: &Row| match (&row.start, row.exact) {
+            _ if moved => None,
+            (Some(start), _) => Some(start.clone()),
+            (None, exact) => exact.then(|| row.behaviour.clone()),
+        };
+        let to_score: Vec<&Row> = rows.iter().copied().filter(|row| known(row).is_none()).collect();
         let mut scored = logprobs_all(weights, &sequences(&to_score), self.config.micro_batch_tokens)?.into_iter();
         Ok(rows
             .iter()
-            .map(|row| {
-                if recorded(row) {
-                    row.behaviour.clone()
-                } else {
-                    scored.next().expect("one result per scored row")
-                }
-            })
+            .map(|row| known(row).unwrap_or_else(|| scored.next().expect("one result per scored row")))
             .collect())
     }
 

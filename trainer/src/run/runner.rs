@@ -21,7 +21,7 @@ use crate::policy::{Policy, UpdateBatch, UpdateGroup};
 use crate::problems::Problem;
 use crate::svs::Prompts;
 use crate::svs::band::Score;
-use crate::trajectory::Group;
+use crate::trajectory::{Group, Trajectory};
 
 /// What a trainer works with.
 #[derive(Debug)]
@@ -137,8 +137,10 @@ impl Runner {
         }
         self.control.phase("update");
         let began = Instant::now();
+        let overlong = &self.memory.config.algorithm.overlong_buffer;
+        let penalty = |member: &Trajectory| overlong.penalty(member.scored().len(), self.limits.1);
         let batch = UpdateBatch {
-            groups: groups.iter().map(with_rewards).collect(),
+            groups: groups.iter().map(|group| with_rewards(group, penalty)).collect(),
             reference: self.reference.clone(),
         };
         let report = self.policy.update(&batch, &self.memory.config.update(step))?;
@@ -239,8 +241,12 @@ impl Runner {
     }
 }
 
-fn with_rewards(group: &Group) -> UpdateGroup {
-    let reward = |member: &crate::Trajectory| member.verdicts.last().and_then(|finding| finding.reward);
+/// The group with the rewards of its last verdicts, less the penalties.
+fn with_rewards(group: &Group, penalty: impl Fn(&Trajectory) -> f64) -> UpdateGroup {
+    let reward = |member: &Trajectory| {
+        let reward = member.verdicts.last().and_then(|finding| finding.reward);
+        reward.map(|reward| reward + penalty(member))
+    };
     UpdateGroup {
         rewards: group.members.iter().map(reward).collect(),
         group: group.clone(),

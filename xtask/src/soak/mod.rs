@@ -3,7 +3,6 @@
 
 mod clients;
 mod report;
-mod server;
 mod watch;
 
 use std::path::PathBuf;
@@ -13,8 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::server::Server;
 use clients::Outcomes;
-use server::Server;
 use watch::{MultiplyAdds, Sample};
 
 /// Options of `cargo xtask soak`.
@@ -50,7 +49,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         "--minutes and --clients must be positive"
     );
     let length = Duration::from_secs_f64(options.minutes * 60.0);
-    let mut server = Server::start(options)?;
+    let mut server = Server::start(
+        options.binary.as_deref(),
+        options.model.as_deref(),
+        &["--rehearse-swaps", &options.swap_seconds.to_string()],
+    )?;
     let outcomes = Outcomes::default();
     let (ended, adds) = (AtomicBool::new(false), MultiplyAdds::default());
     let samples = std::thread::scope(|scope| {

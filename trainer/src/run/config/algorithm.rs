@@ -3,15 +3,25 @@
 use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
-use crate::objective::ObjectiveConfig;
-use crate::policy::UpdateConfig;
+use crate::objective::{AdvEstimator, LossAggMode, LossMode, ObjectiveConfig, OverlongBuffer};
+use crate::policy::{RolloutCorrection, UpdateConfig};
 
 /// `[algorithm]`: verl's names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AlgorithmConfig {
+    /// `grpo`, `rloo`, or of right and wrong answers only `psr`, `nsr`, `w_reinforce`.
+    pub adv_estimator: AdvEstimator,
     /// Divide centred rewards by the group's unbiased standard deviation.
     pub norm_adv_by_std_in_grpo: bool,
+    /// Advantage of a right answer under `w_reinforce`.
+    pub positive_weight: f64,
+    /// `vanilla`, `gspo` or `cispo`.
+    pub loss_mode: LossMode,
+    /// `token-mean`, `seq-mean-token-sum`, `seq-mean-token-mean` or `seq-mean-token-sum-norm`.
+    pub loss_agg_mode: LossAggMode,
+    /// Divisor of `seq-mean-token-sum-norm`, tokens; `None` takes `rollout.max_response_length` or its default of 1024.
+    pub loss_scale_factor: Option<f64>,
     /// Lower clip: ratios below `1 - clip_ratio_low` do not push further.
     pub clip_ratio_low: f64,
     /// Upper clip: ratios above `1 + clip_ratio_high` do not push further.
@@ -22,6 +32,10 @@ pub struct AlgorithmConfig {
     pub kl_loss_coef: f64,
     /// Coefficient of the entropy bonus.
     pub entropy_coeff: f64,
+    /// What is done about rows that are not exactly on-policy.
+    pub rollout_correction: RolloutCorrection,
+    /// Takes from the rewards of long responses.
+    pub overlong_buffer: OverlongBuffer,
     /// Drop solving groups that are all right or all wrong.
     pub filter_groups: bool,
     /// Groups of an optimizer step.
@@ -38,13 +52,21 @@ pub struct AlgorithmConfig {
 
 impl Default for AlgorithmConfig {
     fn default() -> Self {
+        let objective = ObjectiveConfig::default();
         Self {
+            adv_estimator: objective.adv_estimator,
             norm_adv_by_std_in_grpo: true,
+            positive_weight: objective.positive_weight,
+            loss_mode: objective.loss_mode,
+            loss_agg_mode: objective.loss_agg_mode,
+            loss_scale_factor: None,
             clip_ratio_low: 0.2,
             clip_ratio_high: 0.28,
             clip_ratio_c: 3.0,
             kl_loss_coef: 0.0,
             entropy_coeff: 0.0,
+            rollout_correction: RolloutCorrection::default(),
+            overlong_buffer: OverlongBuffer::default(),
             filter_groups: true,
             ppo_mini_batch_size: 256,
             ppo_max_token_len: 4096,
@@ -63,13 +85,21 @@ impl TrainConfig {
         let shuffle = crate::seeds::derive(&["shuffle", &self.seed.to_string(), &step.to_string()]);
         UpdateConfig {
             objective: ObjectiveConfig {
+                adv_estimator: algorithm.adv_estimator,
                 norm_adv_by_std: algorithm.norm_adv_by_std_in_grpo,
+                positive_weight: algorithm.positive_weight,
+                loss_mode: algorithm.loss_mode,
+                loss_agg_mode: algorithm.loss_agg_mode,
+                loss_scale_factor: algorithm
+                    .loss_scale_factor
+                    .unwrap_or_else(|| f64::from(self.rollout.max_response_length.unwrap_or(1024))),
                 clip_ratio_low: algorithm.clip_ratio_low,
                 clip_ratio_high: algorithm.clip_ratio_high,
                 clip_ratio_c: algorithm.clip_ratio_c,
                 kl_loss_coef: algorithm.kl_loss_coef,
                 entropy_coef: algorithm.entropy_coeff,
             },
+            correction: algorithm.rollout_correction,
             optim: self.optim.clone(),
             mini_batch_groups: algorithm.ppo_mini_batch_size,
             micro_batch_tokens: algorithm.ppo_max_token_len,

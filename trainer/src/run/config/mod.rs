@@ -1,6 +1,7 @@
 //! Configuration of a run: one TOML (or JSON) document, every key documented and bounded, unknown keys refused.
 
 mod algorithm;
+mod overrides;
 #[cfg(test)]
 mod tests;
 mod validate;

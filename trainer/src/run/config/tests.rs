@@ -143,3 +143,27 @@ fn every_key_is_documented_in_its_section_and_optional_ones_parse_as_shown() {
         }
     }
 }
+
+#[test]
+fn every_recipe_of_the_docs_loads_and_says_what_it_is() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/recipes");
+    let page = include_str!("../../../../docs/recipes/README.md");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).expect("the folder") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let name = path.file_name().expect("a name").to_string_lossy();
+        let config = TrainConfig::from_toml(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(text.starts_with("# ") && page.contains(&format!("({name})")), "{name}");
+        assert_eq!(
+            config.steps,
+            TrainConfig::default().steps,
+            "{name}: how long to run is the user's choice"
+        );
+        count += 1;
+    }
+    assert!(count >= 14, "{count} recipes");
+}

@@ -3,6 +3,7 @@
 use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 
 use super::{ProblemSource, Recipe, TrainConfig, TrainError};
+use crate::objective::AdvEstimator;
 use crate::optim::Decay;
 
 fn refuse(field: &str, reason: impl Into<String>) -> TrainError {
@@ -60,6 +61,8 @@ impl TrainConfig {
         if let Some(prompts) = &self.prompts {
             prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
         }
+        let correction = self.algorithm.rollout_correction.validate();
+        correction.map_err(|(field, reason)| refuse(&format!("algorithm.{field}"), reason))?;
         self.check_counts()?;
         self.check_reals()?;
         self.check_sources()
@@ -148,6 +151,19 @@ impl TrainConfig {
                 0.0,
                 1e9,
             ),
+            ("algorithm.positive_weight", algorithm.positive_weight, 0.0, 1e3),
+            (
+                "algorithm.loss_scale_factor",
+                algorithm.loss_scale_factor.unwrap_or(1.0),
+                1.0,
+                1e8,
+            ),
+            (
+                "algorithm.overlong_buffer.penalty_factor",
+                algorithm.overlong_buffer.penalty_factor,
+                0.0,
+                1e6,
+            ),
             ("algorithm.clip_ratio_low", algorithm.clip_ratio_low, 0.0, 1.0),
             ("algorithm.clip_ratio_high", algorithm.clip_ratio_high, 0.0, 100.0),
             ("algorithm.clip_ratio_c", algorithm.clip_ratio_c, 1.0 + 1e-9, 1e6),
@@ -176,6 +192,13 @@ impl TrainConfig {
             return Err(refuse(
                 "rollout.stop",
                 format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+            ));
+        }
+        let graded = matches!(self.algorithm.adv_estimator, AdvEstimator::Grpo | AdvEstimator::Rloo);
+        if self.algorithm.overlong_buffer.len > 0 && !graded {
+            return Err(refuse(
+                "algorithm.overlong_buffer.len",
+                "the penalty makes rewards between right and wrong, for which `algorithm.adv_estimator` has no rule",
             ));
         }
         let files = !self.problems.files.is_empty();

@@ -1,47 +1,39 @@
 //! The server under test: the real binary as a child process.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
-use super::Options;
 use crate::repo;
 
 /// Longest stop that is asked of it.
 const STOP_TIME: Duration = Duration::from_secs(60);
 
 /// A running `svs serve`; dropping it kills it.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     url: String,
     _runs: tempfile::TempDir,
 }
 
 impl Server {
-    /// Builds the binary unless one is given, and starts it on a free port.
-    pub(super) fn start(options: &Options) -> anyhow::Result<Self> {
-        let binary = match &options.binary {
-            Some(binary) => binary.clone(),
+    /// Builds the binary unless one is given, and starts it on a free port, with `model` or the embedded policy.
+    pub(crate) fn start(binary: Option<&Path>, model: Option<&str>, more: &[&str]) -> anyhow::Result<Self> {
+        let binary = match binary {
+            Some(binary) => binary.to_owned(),
             None => build()?,
         };
         let runs = tempfile::tempdir().context("no folder for the run")?;
         let mut command = Command::new(&binary);
         command
-            .args([
-                "serve",
-                "--served-model-name",
-                "*",
-                "--port",
-                "0",
-                "--rehearse-swaps",
-                &options.swap_seconds.to_string(),
-            ])
+            .args(["serve", "--served-model-name", "*", "--port", "0"])
             .arg("--runs")
             .arg(runs.path())
-            .args(options.model.iter().flat_map(|model| ["--model", model]))
+            .args(model.into_iter().flat_map(|model| ["--model", model]))
+            .args(more)
             .env("SVS_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -67,12 +59,12 @@ impl Server {
         })
     }
 
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Resident memory.
-    pub(super) fn rss_bytes(&self) -> anyhow::Result<f64> {
+    pub(crate) fn rss_bytes(&self) -> anyhow::Result<f64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(&path).with_context(|| format!("{path}: the server has ended"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -81,7 +73,7 @@ impl Server {
     }
 
     /// Asks it to stop; whether it then ended by itself and without a complaint.
-    pub(super) fn stop(&mut self) -> anyhow::Result<bool> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<bool> {
         repo::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
         let deadline = Instant::now() + STOP_TIME;
         while Instant::now() < deadline {
