@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::server::Server;
+use crate::server::Server;
 
 /// Multiply-adds of one burst: some milliseconds.
 const BURST: usize = 200_000;
