@@ -22,6 +22,9 @@ use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
 
+/// Rows of a step that takes one thread while training computes.
+const FEW_ROWS: usize = 4;
+
 /// Engine without a thread. [`super::EngineHandle`] runs one on its own thread.
 #[derive(Debug)]
 pub struct Engine {
@@ -32,6 +35,10 @@ pub struct Engine {
     pub(super) executor: Executor,
     pub(super) logits: Vec<f32>,
     pub(super) team: Arc<Team>,
+    /// The engine's thread alone.
+    solo: Arc<Team>,
+    /// Training computes on the same cores now.
+    pub(super) beside_training: bool,
     pub(super) next: SeqId,
     pub(super) stats: EngineStats,
 }
@@ -50,8 +57,10 @@ impl Engine {
     /// [`EngineError::InvalidParameter`] for bounds that cannot hold, [`EngineError::Device`].
     pub fn new(weights: Arc<WeightSet>, tokenizer: Tokenizer, config: &EngineConfig) -> Result<Self, EngineError> {
         let MemoryPlan { blocks, .. } = plan(config, &weights.config, weights.storage.kv)?;
-        let team = Team::new(config.threads)
-            .map_err(|error| EngineError::Stopped(format!("cannot start the compute threads: {error}")))?;
+        let team = |threads| {
+            let started = Team::new(threads);
+            started.map_err(|error| EngineError::Stopped(format!("cannot start the compute threads: {error}")))
+        };
         let limits = Limits {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
@@ -70,7 +79,9 @@ impl Engine {
             scheduler: Scheduler::new(limits, KvBlocks::new(blocks, config.prefix_cache)),
             live: HashMap::new(),
             logits: Vec::new(),
-            team,
+            team: team(config.threads)?,
+            solo: team(Some(1))?,
+            beside_training: false,
             next: 0,
         })
     }
@@ -278,7 +289,10 @@ impl Engine {
         };
         let (executor, logits) = (&mut self.executor, &mut self.logits);
         let began = Instant::now();
-        let computed = self.team.install(|| executor.forward(&weights, &batch, logits));
+        // A few rows wait for memory, which a second thread does not hasten much; training makes more of that core.
+        let few = self.beside_training && tokens.len() <= FEW_ROWS;
+        let team = if few { &self.solo } else { &self.team };
+        let computed = team.install(|| executor.forward(&weights, &batch, logits));
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
         computed
     }

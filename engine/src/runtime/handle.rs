@@ -50,6 +50,18 @@ pub struct EngineHandle {
     inner: Arc<Inner>,
 }
 
+/// Training computes as long as this lives.
+#[derive(Debug)]
+pub struct TrainingComputes {
+    shared: Arc<Shared>,
+}
+
+impl Drop for TrainingComputes {
+    fn drop(&mut self) {
+        self.shared.trainings.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl EngineHandle {
     /// Starts the engine thread. Memory is planned first and refused with the arithmetic if it cannot fit.
     ///
@@ -87,6 +99,16 @@ impl EngineHandle {
             guides,
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Tells the engine that training computes on its cores, until the value is dropped. Small steps then take one thread:
+    /// the same bits, a little later, for half of the processor's time.
+    #[must_use]
+    pub fn training_computes(&self) -> TrainingComputes {
+        self.inner.shared.trainings.fetch_add(1, Ordering::Relaxed);
+        TrainingComputes {
+            shared: Arc::clone(&self.inner.shared),
+        }
     }
 
     /// Queues a request. Does not block, except to compile a guide that [`Self::compile_guide`] has not seen lately.

@@ -50,6 +50,8 @@ pub(super) struct Shared {
     /// Sequences in the scheduler's queue, as of the last step.
     pub(super) waiting: AtomicUsize,
     pub(super) stats: Mutex<EngineStats>,
+    /// Trainings that compute now.
+    pub(super) trainings: AtomicUsize,
 }
 
 /// Runs until shut down, or until the last handle is gone and nothing is left to do.
@@ -73,6 +75,7 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
+        engine.beside_training = shared.trainings.load(Ordering::Relaxed) > 0;
         if state.ending() || !state.pause.blocks(&engine) {
             engine.step();
         } else {

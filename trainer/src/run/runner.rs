@@ -136,6 +136,7 @@ impl Runner {
             return Ok(());
         }
         self.control.phase("update");
+        let _lane = self.around.engine.training_computes();
         let began = Instant::now();
         let overlong = &self.memory.config.algorithm.overlong_buffer;
         let penalty = |member: &Trajectory| overlong.penalty(member.scored().len(), self.limits.1);
