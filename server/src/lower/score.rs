@@ -1,6 +1,7 @@
 //! `POST /v1/score` → requests of the engine.
 
 use svs_engine::runtime::ScoreRequest;
+use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_openapi::score::ScoreRequest as Wire;
 
 use super::plan::{MAX_SALT_BYTES, Room, token_prompts};
@@ -61,12 +62,16 @@ pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiErro
 
 /// The version that the request names, by its adapter or outright; `None` is the policy's newest.
 fn weights(app: &App, request: &Wire) -> Result<Option<u64>, ApiError> {
-    match (app.find_model(&request.model)?, request.weight_version) {
-        (None, version) => Ok(version),
-        (Some(adapter), None) => Ok(Some(adapter.weights.version)),
-        (Some(adapter), Some(_)) => {
-            let message = format!("`{}` is an adapter: its weights have one version", adapter.name);
+    let own = app.find_model(&request.model)?.map(|adapter| adapter.weights.version);
+    match (own, request.weight_version) {
+        (Some(own), Some(asked)) if own != asked => {
+            let message = format!("`{}` is an adapter: its weights are version {own}", request.model);
             Err(ApiError::value("weight_version", message))
         }
+        (None, Some(asked)) if asked >= ADAPTER_VERSIONS => {
+            let message = "this is the version of an adapter: name the adapter in `model`";
+            Err(ApiError::value("weight_version", message))
+        }
+        (own, asked) => Ok(own.or(asked)),
     }
 }

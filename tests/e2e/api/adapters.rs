@@ -167,6 +167,17 @@ fn chat_header_and_log_tell_which_adapter_answered() {
         // An answer without a sampled token too.
         let scored = completion(json!({"model": model, "max_tokens": 0, "echo": true, "logprobs": 0}));
         assert_eq!(server.post(TEXT, &scored).body["weight_version"], version);
+        // Scores name their weights by the model; a version that is not the model's is refused.
+        let other = if adapter.is_some() { 0 } else { ADAPTER_VERSIONS };
+        for (asked, status) in [(json!(null), 200), (json!(version), 200), (json!(other), 400)] {
+            let body = json!({"model": model, "prompt": "a", "response": "b", "weight_version": asked});
+            let answer = server.post("/v1/score", &body);
+            assert_eq!(answer.status, status, "{model} {asked}");
+            match status {
+                200 => assert_eq!(answer.body["data"][0]["weight_version"], version),
+                _ => assert_eq!(answer.error().0, "weight_version"),
+            }
+        }
     }
 }
 

@@ -24,7 +24,7 @@ impl TrainConfig {
             let (key, value) = one
                 .split_once('=')
                 .map(|(key, value)| (key.trim(), value.trim()))
-                .filter(|(key, _)| is_key(key))
+                .filter(|(key, value)| is_key(key) && !value.contains(char::is_control))
                 .ok_or_else(|| refuse(one, "must be KEY=VALUE with a key as `rollout.n`".into()))?;
             let path: Vec<&str> = key.split('.').collect();
             lay(&mut table, &path, parse(value)).map_err(|part| refuse(key, format!("`{part}` is not a section")))?;
@@ -99,6 +99,7 @@ mod tests {
             ("rollout.n", "KEY=VALUE"),
             ("=4", "KEY=VALUE"),
             ("rollout..n=4", "KEY=VALUE"),
+            ("steps=1\nseed=2", "KEY=VALUE"),
             ("steps.n=4", "`steps` is not a section"),
             ("rollout.nn=4", "nn"),
             ("rollout.n=many", "invalid type"),

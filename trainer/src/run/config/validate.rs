@@ -58,6 +58,17 @@ impl TrainConfig {
                 "`r` must be 1 to 1024 and `lora_alpha` 0.001 to 1000000",
             ));
         }
+        if self
+            .lora
+            .as_ref()
+            .and_then(|lora| lora.target_modules.as_ref())
+            .is_some_and(Vec::is_empty)
+        {
+            return Err(refuse(
+                "lora.target_modules",
+                "is empty; leave it out to take every linear layer",
+            ));
+        }
         if let Some(prompts) = &self.prompts {
             prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
         }
