@@ -44,11 +44,12 @@ pub(super) fn evaluate(bound: &Bound, reading: Reading<'_>, budget: &mut Budget)
         return Ok(known.unwrap_or_else(|| whole("derivative", vec![body, variable.into()])));
     }
     let depth = reading.bound.len();
-    let placeholder: Arc<str> = format!("bound {depth}").into();
-    let body = body_at(bound, Atom::Symbol(placeholder.clone()).into(), reading, budget)?;
+    // Named by depth, so that the letter that was written makes no difference.
+    let canonical: Arc<str> = format!("bound {depth}").into();
+    let body = body_at(bound, Atom::Symbol(canonical.clone()).into(), reading, budget)?;
     if bound.binder == Binder::Integral
         && let (Some(from), Some(to)) = (&from, &to)
-        && let Some(area) = polynomial_area(&body, &Atom::Symbol(placeholder), from, to, budget)?
+        && let Some(area) = polynomial_area(&body, &Atom::Symbol(canonical), from, to, budget)?
     {
         return Ok(area);
     }
