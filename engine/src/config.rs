@@ -1,5 +1,7 @@
 //! Shape of a decoder, and the bounds of an engine.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::device::{CudaMode, Device};
@@ -191,6 +193,10 @@ pub struct EngineConfig {
     pub cuda_mode: CudaMode,
     /// Bounds of guided decoding.
     pub guides: GuideLimits,
+    /// Program that tries unknown guides when called with `guide-trial` (see [`crate::guide::trial`]); the server's own.
+    /// Without one they are trusted.
+    #[serde(skip)]
+    pub guide_trial: Option<PathBuf>,
 }
 
 impl EngineConfig {
@@ -226,6 +232,7 @@ impl Default for EngineConfig {
             device: Device::Cpu,
             cuda_mode: CudaMode::Exact,
             guides: GuideLimits::default(),
+            guide_trial: None,
         }
     }
 }

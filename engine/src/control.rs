@@ -51,6 +51,8 @@ pub struct Seen<'a> {
     pub generated: &'a [u32],
     /// The tokens sampled since the last verdict, the newest last.
     pub steps: &'a [Observed],
+    /// What the request's [`crate::tap::Tap`] makes of the hidden states so far; empty without one.
+    pub tapped: &'a [f32],
     /// Forks that it may still make.
     pub forks_left: u32,
 }

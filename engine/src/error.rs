@@ -32,6 +32,17 @@ pub enum EngineError {
         /// `max_waiting` of the config.
         limit: usize,
     },
+    /// A bound other than the queue's is reached; try again later.
+    #[error("no room at present for further {what}, limit {limit}")]
+    Busy {
+        /// What there are too many of.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// The process that tries unknown guides cannot run.
+    #[error("no guide can be tried at present: {0}")]
+    GuideTrial(String),
     /// No weights under that name or version are held.
     #[error("no weights named or versioned `{0}` are held by the engine")]
     UnknownWeights(String),

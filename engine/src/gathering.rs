@@ -21,6 +21,7 @@ impl Choice {
             mixed_kv: false,
             forced: Vec::new(),
             aborted: None,
+            tapped: Vec::new(),
         }
     }
 

@@ -21,6 +21,7 @@ pub mod request;
 pub mod runtime;
 pub mod sampler;
 pub mod scheduler;
+pub mod tap;
 pub mod text;
 pub mod train;
 pub mod weights;

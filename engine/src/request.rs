@@ -1,10 +1,13 @@
 //! What a caller asks of the engine and what it gets back.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::Control;
 use crate::error::EngineError;
 use crate::guide::{CompiledGuide, Guide};
+use crate::tap::TapSource;
 
 /// Most stop strings of a request.
 pub const MAX_STOPS: usize = 16;
@@ -105,6 +108,8 @@ pub struct GenerateRequest {
     pub guide: Option<CompiledGuide>,
     /// Judges the choices while they run.
     pub control: Option<Control>,
+    /// Reads the hidden states of the choices.
+    pub tap: Option<Arc<dyn TapSource>>,
     /// Score `prompt` from this position on, with entropies and at the temperature; nothing is sampled. See
     /// [`crate::EngineHandle::score`].
     pub score_from: Option<usize>,
@@ -201,6 +206,8 @@ pub enum Event {
         text: String,
         /// Why a controller aborted it, if one did.
         aborted: Option<String>,
+        /// What its tap made of the hidden states.
+        tapped: Vec<f32>,
     },
     /// The request failed; nothing follows.
     Failed(EngineError),
@@ -257,6 +264,8 @@ pub struct Choice {
     pub forced: Vec<bool>,
     /// Why a controller aborted it, if one did.
     pub aborted: Option<String>,
+    /// What its tap made of the hidden states; empty without one.
+    pub tapped: Vec<f32>,
 }
 
 /// A finished request.

@@ -26,7 +26,7 @@ pub enum AdapterError {
     #[error("this server loads no adapters on request: it was started without --lora-dir (server.lora_dir)")]
     NoFolder,
     /// The name cannot be used.
-    #[error("`lora_name`: {0}")]
+    #[error("{0}")]
     Name(String),
     /// No adapter has that name.
     #[error("no adapter is loaded under the name `{0}`; GET /v1/models lists the names")]
@@ -35,7 +35,7 @@ pub enum AdapterError {
     #[error("another adapter is being loaded; try again")]
     Busy,
     /// The folder is none that may be read, or what it holds is wrong or not supported.
-    #[error("`lora_path`: {0}")]
+    #[error(transparent)]
     Load(#[from] LoadError),
     /// There is no room, or the engine refuses.
     #[error(transparent)]

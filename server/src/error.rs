@@ -124,7 +124,7 @@ impl From<EngineError> for ApiError {
         match error {
             EngineError::InvalidParameter { field, .. } => Self::invalid(field, "invalid_value", message),
             EngineError::ContextLengthExceeded { .. } => Self::invalid("prompt", "context_length_exceeded", message),
-            EngineError::Overloaded { .. } => Self::overloaded("overloaded", message),
+            EngineError::Overloaded { .. } | EngineError::Busy { .. } => Self::overloaded("overloaded", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
             EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
@@ -177,13 +177,13 @@ impl From<AdapterError> for ApiError {
         let message = error.to_string();
         match error {
             AdapterError::NoFolder => Self::refused(StatusCode::FORBIDDEN, "lora_dir_not_set", message),
-            AdapterError::Name(_) => Self::invalid("lora_name", "invalid_value", message),
+            AdapterError::Name(_) => Self::value("lora_name", message),
             AdapterError::Unknown(_) => Self {
                 param: Some("lora_name".into()),
                 ..Self::refused(StatusCode::NOT_FOUND, "adapter_not_found", message)
             },
             AdapterError::Busy => Self::overloaded("adapter_loading", message),
-            AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", message),
+            AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", format!("`lora_path`: {message}")),
             AdapterError::Engine(error) => error.into(),
             AdapterError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }

@@ -168,6 +168,7 @@ impl Session {
                 stop,
                 text,
                 aborted,
+                tapped: _,
             } => {
                 let index = first + choice as usize;
                 let sampled = &mut self.choices[index];
@@ -181,7 +182,11 @@ impl Session {
             }
             // Requests over HTTP have no controller that could fork them.
             Event::Forked { .. } => Ok(None),
-            Event::Failed(error) => Err(error.into()),
+            Event::Failed(error) => {
+                let error = ApiError::from(error);
+                let field = self.plan.guide_field.as_deref().unwrap_or("guide");
+                Err(error.rename_param("guide", field))
+            }
         }
     }
 }

@@ -139,6 +139,12 @@ impl Exact {
         self.stream.read(&acts.logits, logits)
     }
 
+    /// The final norm's output behind the logits of the last forward, `len` numbers.
+    pub(crate) fn states(&mut self, len: usize, states: &mut Vec<f32>) -> Result<(), DeviceError> {
+        states.resize(len, 0.0);
+        self.stream.read(&self.acts.normed, states)
+    }
+
     /// Where `weights` are in `held`, copied to the device if they are not; frees those that nobody leases any more.
     fn lease(&mut self, weights: &Arc<WeightSet>) -> Result<usize, DeviceError> {
         let known = |(set, _): &(Weak<WeightSet>, DeviceWeights)| set.as_ptr() == Arc::as_ptr(weights);

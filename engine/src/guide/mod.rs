@@ -3,16 +3,22 @@
 //! A [`Guide`] is what a request asks for. [`GuideCompiler`] turns it into a [`CompiledGuide`], which the samples of a
 //! request share; a `GuideState` follows one sample through the grammar. Grammar and lexer are those of `llguidance`.
 
+mod build;
+mod compiled;
 mod compiler;
+mod grammar;
+mod kept;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod vocabulary;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use compiler::{CompiledGuide, GuideCompiler};
+pub use compiled::CompiledGuide;
+pub use compiler::GuideCompiler;
 pub use state::{Allowed, GuideState};
 
 /// What the sampled text must be.
@@ -31,7 +37,8 @@ pub enum Guide {
     Lark(String),
 }
 
-/// Bounds of guided decoding; the work per token is counted in steps, not in time.
+/// Bounds of guided decoding. The work per token is counted in steps, not in time; compiling, which the grammar library
+/// does not count as a whole, is bounded by the kernel in a process of its own ([`trial`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuideLimits {
@@ -47,8 +54,20 @@ pub struct GuideLimits {
     pub token_fuel: u64,
     /// Items of the parser for one token's mask, about 20 000 a millisecond.
     pub token_items: usize,
-    /// Compiled guides kept for later requests.
+    /// Rules of the grammar that a text may be in at one place.
+    pub row_items: usize,
+    /// Seconds of processor time to try an unknown guide.
+    pub compile_seconds: u64,
+    /// Bytes of memory to try an unknown guide.
+    pub compile_bytes: usize,
+    /// Callers that may wait for a guide to be compiled, one at a time; one more is told to come again.
+    pub compile_queue: usize,
+    /// Verdicts on guides kept for later requests, compiled or refused.
     pub cached: usize,
+    /// Bytes of the compiled guides kept.
+    pub cached_bytes: usize,
+    /// Bytes of the guides that running and waiting requests use; a request beyond is told to come again.
+    pub live_bytes: usize,
 }
 
 impl Default for GuideLimits {
@@ -60,7 +79,13 @@ impl Default for GuideLimits {
             compile_fuel: 1_000_000,
             token_fuel: 200_000,
             token_items: 50_000,
-            cached: 32,
+            row_items: 2000,
+            compile_seconds: 2,
+            compile_bytes: 256 << 20,
+            compile_queue: 16,
+            cached: 64,
+            cached_bytes: 256 << 20,
+            live_bytes: 1 << 30,
         }
     }
 }

@@ -1,14 +1,19 @@
 //! One sample's way through its grammar.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use llguidance::Matcher;
 use llguidance::toktrie::SimpleVob;
+
+use super::compiled::Held;
 
 /// Where a sample stands in its grammar. Cloning it forks the sample.
 #[derive(Clone)]
 pub struct GuideState {
     matcher: Matcher,
+    /// The request's share of the memory for guides in use.
+    _held: Option<Arc<Held>>,
 }
 
 /// Tokens that may come next, one bit per token id.
@@ -24,8 +29,8 @@ impl Allowed {
 }
 
 impl GuideState {
-    pub(super) fn new(matcher: Matcher) -> Self {
-        Self { matcher }
+    pub(super) fn new(matcher: Matcher, held: Option<Arc<Held>>) -> Self {
+        Self { matcher, _held: held }
     }
 
     /// Tokens that may come next; ends of sequence are among them where the grammar accepts what there is. At least one.
@@ -66,7 +71,11 @@ impl Debug for GuideState {
 pub(super) fn first_line(error: &impl ToString) -> String {
     let text = error.to_string();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let first = lines.next().unwrap_or("failed");
+    let first = match lines.next().unwrap_or("failed") {
+        // What the library calls it when its first mask is empty.
+        first if first.contains("NoExtensionBias") => "no token of the vocabulary can follow: no text satisfies it",
+        first => first,
+    };
     match lines.find(|line| line.starts_with("error: ")) {
         Some(cause) => format!("{first} {cause}"),
         None => first.to_owned(),

@@ -8,7 +8,7 @@ use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
 
 fn compiler(limits: GuideLimits) -> GuideCompiler {
-    GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), limits)
+    GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), limits, None)
 }
 
 fn schema() -> Value {

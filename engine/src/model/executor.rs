@@ -99,6 +99,23 @@ impl Executor {
         }
         Ok(())
     }
+
+    /// The states that the last [`Self::forward`] under `weights` made the logits of its `rows` rows from: `states`
+    /// becomes `[rows, hidden]` f32, after the final norm.
+    ///
+    /// # Errors
+    /// [`DeviceError::Failed`].
+    ///
+    /// # Panics
+    /// If the last forward had another number of logit rows.
+    pub fn states(&mut self, weights: &WeightSet, rows: usize, states: &mut Vec<f32>) -> Result<(), DeviceError> {
+        match &mut self.backend {
+            Backend::Cpu { scratch, .. } => scratch.states(weights, rows, states),
+            #[cfg(feature = "cuda")]
+            Backend::Exact(exact) => exact.states(rows * weights.config.hidden_size, states)?,
+        }
+        Ok(())
+    }
 }
 
 /// What the CPU's slices find as they are read must be found before a kernel reads its memory.

@@ -9,6 +9,7 @@ use super::layer::{Activations, LayerRows, Run, cut_runs, layer_forward};
 use crate::ops::attention::{Attend, BLOCK_TOKENS, Kv};
 use crate::ops::elementwise::embed;
 use crate::ops::gemm::Normed;
+use crate::ops::norm::rms_norm;
 use crate::ops::par::{Disjoint, Par};
 use crate::ops::rope::RopeTable;
 use crate::weights::WeightSet;
@@ -58,6 +59,22 @@ pub struct Scratch {
     hidden: Vec<f32>,
     selected: Vec<f32>,
     writers: Vec<(u32, u32)>,
+}
+
+impl Scratch {
+    /// The states behind the logits of the last forward, `[rows, hidden]` f32, after the final norm.
+    pub(super) fn states(&self, weights: &WeightSet, rows: usize, states: &mut Vec<f32>) {
+        let hidden = weights.config.hidden_size;
+        assert_eq!(self.selected.len(), rows * hidden, "logit rows of the last forward");
+        states.resize(rows * hidden, 0.0);
+        rms_norm(
+            Par::Serial,
+            &self.selected,
+            &weights.norm,
+            weights.config.rms_norm_eps,
+            states,
+        );
+    }
 }
 
 /// Buffers of the rows that one thread (or the whole pool) carries through all layers.

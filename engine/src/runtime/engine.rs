@@ -19,6 +19,7 @@ use crate::model::{Executor, SequenceRows, StepBatch};
 use crate::ops::Team;
 use crate::request::{Event, GenerateRequest};
 use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
+use crate::tap::Tapped;
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
 
@@ -34,6 +35,8 @@ pub struct Engine {
     pub(super) live: HashMap<SeqId, Live>,
     pub(super) executor: Executor,
     pub(super) logits: Vec<f32>,
+    /// The states behind `logits`, `[rows, hidden]`, if the step has a tap.
+    pub(super) states: Vec<f32>,
     pub(super) team: Arc<Team>,
     /// The engine's thread alone.
     solo: Arc<Team>,
@@ -79,6 +82,7 @@ impl Engine {
             scheduler: Scheduler::new(limits, KvBlocks::new(blocks, config.prefix_cache)),
             live: HashMap::new(),
             logits: Vec::new(),
+            states: Vec::new(),
             team: team(config.threads)?,
             solo: team(Some(1))?,
             beside_training: false,
@@ -115,6 +119,7 @@ impl Engine {
                 guide: guide.clone(),
                 score_from: request.score_from,
                 steering: Steering::of(request, seed),
+                tapped: request.tap.as_ref().map(|source| Tapped::new(source, choice)),
             };
             let live = Live::new(start, Arc::clone(&sampling), &self.tokenizer);
             let new = NewSequence {
@@ -287,12 +292,22 @@ impl Engine {
             sequences: &sequences,
             logit_rows: &logit_rows,
         };
-        let (executor, logits) = (&mut self.executor, &mut self.logits);
+        let drawn = plan.rows.iter().flat_map(|rows| rows.draw.iter().chain([&rows.id]));
+        let tapped = drawn
+            .filter_map(|id| self.live.get(id))
+            .any(|live| live.tapped.is_some());
+        let (executor, logits, states) = (&mut self.executor, &mut self.logits, &mut self.states);
         let began = Instant::now();
         // A few rows wait for memory, which a second thread does not hasten much; training makes more of that core.
         let few = self.beside_training && tokens.len() <= FEW_ROWS;
         let team = if few { &self.solo } else { &self.team };
-        let computed = team.install(|| executor.forward(&weights, &batch, logits));
+        let computed = team.install(|| {
+            executor.forward(&weights, &batch, logits)?;
+            if tapped {
+                executor.states(&weights, logit_rows.len(), states)?;
+            }
+            Ok(())
+        });
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
         computed
     }

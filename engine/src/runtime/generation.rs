@@ -130,10 +130,12 @@ impl Collected {
                 stop,
                 text,
                 aborted,
+                tapped,
             } => {
                 let choice = self.choice(choice);
                 choice.text.push_str(&text);
-                (choice.finish_reason, choice.stop, choice.aborted) = (reason, stop, aborted);
+                (choice.finish_reason, choice.stop) = (reason, stop);
+                (choice.aborted, choice.tapped) = (aborted, tapped);
             }
             Event::Failed(error) => return Err(error),
         }

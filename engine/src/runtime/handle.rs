@@ -83,7 +83,7 @@ impl EngineHandle {
             .spawn(move || run(engine, &received, &kept, (pause, sweep)))
             .map_err(|error| EngineError::Stopped(format!("cannot start its thread: {error}")))?;
         let seeds = AtomicU64::new(clock_seed());
-        let guides = GuideCompiler::new(tokenizer.clone(), config.guides.clone());
+        let guides = GuideCompiler::new(tokenizer.clone(), config.guides.clone(), config.guide_trial.clone());
         let inner = Inner {
             commands,
             shared,
@@ -115,7 +115,7 @@ impl EngineHandle {
     ///
     /// # Errors
     /// [`EngineError::InvalidParameter`], [`EngineError::ContextLengthExceeded`], [`EngineError::Overloaded`],
-    /// [`EngineError::UnknownWeights`], [`EngineError::Stopped`].
+    /// [`EngineError::UnknownWeights`], [`EngineError::Stopped`], those of [`GuideCompiler::compile_to_run`].
     pub fn submit(&self, request: GenerateRequest) -> Result<Generation, EngineError> {
         let weights = self.inner.store.resolve(request.weights.as_deref())?;
         self.submit_under(request, weights)
@@ -130,7 +130,7 @@ impl EngineHandle {
         let inner = &*self.inner;
         validate(&request, &inner.config, inner.model.vocab_size, inner.context_length)?;
         if let Some(guide) = &request.sampling.guide {
-            request.guide = Some(inner.guides.compile(guide)?);
+            request.guide = Some(inner.guides.compile_to_run(guide)?);
         }
         let (n, limit) = (request.n as usize, inner.config.max_waiting);
         let queued = inner.shared.queued.fetch_add(n, Ordering::Relaxed);
@@ -158,10 +158,10 @@ impl EngineHandle {
         Ok(generation)
     }
 
-    /// Compiles a guide, so that `submit` finds it compiled. Takes milliseconds to tens of them.
+    /// Compiles a guide, so that `submit` finds it compiled. Takes milliseconds to hundreds of them.
     ///
     /// # Errors
-    /// [`EngineError::InvalidParameter`] on field `guide`.
+    /// Those of [`GuideCompiler::compile`].
     pub fn compile_guide(&self, guide: &Guide) -> Result<CompiledGuide, EngineError> {
         self.inner.guides.compile(guide)
     }

@@ -1,5 +1,6 @@
 //! What the step loop keeps of a choice while it is generated.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::Sender;
@@ -8,12 +9,14 @@ use crate::error::EngineError;
 use crate::guide::{Allowed, GuideState};
 use crate::request::{Event, FinishReason, SamplingParams, TokenEvent};
 use crate::sampler::{Draw, History, Key};
+use crate::tap::{MAX_TAPPED, Tapped};
 use crate::text::{DecodeStream, Tokenizer};
 use crate::weights::WeightSet;
 
 use super::scoring::Scoring;
 use super::steer::Steering;
 use super::stop::StopWatch;
+use super::validate::invalid;
 
 /// A choice being generated.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub(super) struct Live {
     pub(super) pinned: bool,
     /// What it needs to be judged, if it is.
     pub(super) steering: Option<Steering>,
+    /// What reads its hidden states, if anything does.
+    pub(super) tapped: Option<Tapped>,
     /// Text of the tokens it was resumed with, as far as it is final.
     pub(super) resumed_text: String,
     decoder: DecodeStream,
@@ -54,6 +59,7 @@ pub(super) struct Start<'a> {
     pub(super) guide: Option<GuideState>,
     pub(super) score_from: Option<usize>,
     pub(super) steering: Option<Steering>,
+    pub(super) tapped: Option<Tapped>,
 }
 
 impl Live {
@@ -76,6 +82,7 @@ impl Live {
             scoring,
             pinned: start.score_from.is_some(),
             steering: start.steering,
+            tapped: start.tapped,
             resumed_text: String::new(),
             guide: None,
             // A guided text is what the grammar read, a first space included.
@@ -211,13 +218,30 @@ impl Live {
             let (more, _) = self.stop.push(&self.decoder.finish(), false);
             text = more + &self.stop.finish();
         }
-        self.send(Event::Finished {
-            choice: self.choice,
-            reason,
-            stop,
-            text,
-            aborted,
+        self.send(match self.reduced() {
+            Ok(tapped) => Event::Finished {
+                choice: self.choice,
+                reason,
+                stop,
+                text,
+                aborted,
+                tapped,
+            },
+            Err(error) => Event::Failed(error),
         });
+    }
+
+    /// What its tap makes of the states so far.
+    pub(super) fn reduced(&self) -> Result<Vec<f32>, EngineError> {
+        let Some(tapped) = &self.tapped else {
+            return Ok(Vec::new());
+        };
+        let values = catch_unwind(AssertUnwindSafe(|| tapped.tap.reduced())).map_err(|_| tap_panicked())?;
+        if values.len() > MAX_TAPPED {
+            let reason = format!("{} numbers; at most {MAX_TAPPED} may leave the engine", values.len());
+            return Err(invalid("tap", reason));
+        }
+        Ok(values)
     }
 
     /// Sends an event. The channel holds all events that a request can cause, so it is never full; a closed one means
@@ -238,6 +262,11 @@ fn scoring(start: &Start<'_>, sampling: &SamplingParams) -> Option<Scoring> {
     }
     let alternatives = sampling.prompt_logprobs?;
     Some(Scoring::new(start.prompt, 0, alternatives))
+}
+
+/// The failure of a request whose tap panicked.
+pub(super) fn tap_panicked() -> EngineError {
+    invalid("tap", "the tap panicked".into())
 }
 
 /// The failure of a sample whose grammar cannot go on within its limits.

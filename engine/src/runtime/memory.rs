@@ -31,6 +31,13 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
         ("guides.max_grammar_size", config.guides.max_grammar_size),
         ("guides.max_lexer_states", config.guides.max_lexer_states),
         ("guides.token_items", config.guides.token_items),
+        ("guides.row_items", config.guides.row_items),
+        ("guides.compile_bytes", config.guides.compile_bytes),
+        ("guides.compile_queue", config.guides.compile_queue),
+        (
+            "guides.compile_seconds",
+            usize::try_from(config.guides.compile_seconds).unwrap_or(usize::MAX),
+        ),
         ("max_model_len", config.max_model_len.unwrap_or(1)),
     ];
     if let Some((field, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {

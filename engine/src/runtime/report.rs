@@ -1,9 +1,11 @@
 //! The second half of a step: scores given tokens, draws new ones, tells the callers, ends what is done.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use super::Engine;
+use super::live::tap_panicked;
 use crate::control::Observed;
 use crate::error::EngineError;
 use crate::guide::Allowed;
@@ -22,6 +24,9 @@ thread_local! {
 
 /// A draw, and what a controller wants to know of it.
 type Drawn = (Draw, Option<Observed>);
+
+/// A tap failed, and its request with it.
+struct TapFailed;
 
 /// A row of logits that scores a given token.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +58,28 @@ impl Engine {
         let began = Instant::now();
         let drawn = self.draw(&draws, vocab, plan.version);
         self.stats.sampler_seconds += began.elapsed().as_secs_f64();
-        for ((id, _), drawn) in draws.into_iter().zip(drawn) {
+        for ((id, row), drawn) in draws.into_iter().zip(drawn) {
+            let at = self.live.get(&id).map_or(0, |live| live.sampled);
+            // A request that samples nothing has no state of its own here.
+            if drawn.is_some() && self.tap(id, at, row).is_err() {
+                continue;
+            }
             self.accept(id, drawn, plan.version);
         }
+    }
+
+    /// Shows a choice's tap the state behind a row of logits; a tap that panics fails its request.
+    fn tap(&mut self, id: SeqId, at: usize, row: usize) -> Result<(), TapFailed> {
+        let hidden = self.store.policy().config.hidden_size;
+        let Some(tapped) = self.live.get_mut(&id).and_then(|live| live.tapped.as_mut()) else {
+            return Ok(());
+        };
+        let state = &self.states[row * hidden..][..hidden];
+        let seen = catch_unwind(AssertUnwindSafe(|| tapped.tap.on_hidden(at, state)));
+        seen.map_err(|_| {
+            self.fail(id, &tap_panicked());
+            TapFailed
+        })
     }
 
     fn scores(&self, row: &ScoredRow) -> bool {
@@ -73,7 +97,13 @@ impl Engine {
                 .then(|| self.scheduler.tokens(row.id)[row.position + 1]);
             let scoring = self.live.get_mut(&row.id).and_then(|live| live.scoring.as_mut());
             match (scored, scoring, token) {
-                (Ok(scored), Some(scoring), Some(token)) => scoring.push(row.position, token, scored),
+                (Ok(scored), Some(scoring), Some(token)) => {
+                    scoring.push(row.position, token, scored);
+                    if let Some(at) = scoring.newest() {
+                        // One that failed has been told so.
+                        let _ = self.tap(row.id, at, row.row);
+                    }
+                }
                 (Err(NonFinite), Some(_), _) => {
                     let error = EngineError::NonFiniteLogits {
                         position: row.position,

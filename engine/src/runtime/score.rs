@@ -1,9 +1,12 @@
 //! `score`: what a weight version says of given tokens, computed in the same steps as generation.
 
+use std::sync::Arc;
+
 use super::validate::invalid;
 use super::{EngineHandle, Generation};
 use crate::error::EngineError;
 use crate::request::{Completion, GenerateRequest, SamplingParams};
+use crate::tap::TapSource;
 
 /// Given tokens to score.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,8 @@ pub struct ScoreRequest {
     pub weights: Option<String>,
     /// Separates prefix-cache entries of different tenants.
     pub cache_salt: Option<String>,
+    /// Reads the hidden states that the response's tokens are scored from.
+    pub tap: Option<Arc<dyn TapSource>>,
 }
 
 /// Logprobs and entropies of the response's tokens.
@@ -29,6 +34,8 @@ pub struct Scores {
     pub logprobs: Vec<f32>,
     /// Entropy of the distribution at each token, nats.
     pub entropies: Vec<f32>,
+    /// What the tap made of the hidden states; empty without one.
+    pub tapped: Vec<f32>,
 }
 
 /// A score under way. Dropping it aborts it.
@@ -58,12 +65,17 @@ impl ScoreRun {
     }
 }
 
-fn scores(version: u64, done: Completion) -> Scores {
+fn scores(version: u64, mut done: Completion) -> Scores {
+    let tapped = done
+        .choices
+        .first_mut()
+        .map(|choice| std::mem::take(&mut choice.tapped));
     let scored = done.prompt.unwrap_or_default();
     Scores {
         version,
         logprobs: scored.iter().filter_map(|token| token.logprob).collect(),
         entropies: scored.iter().filter_map(|token| token.entropy).collect(),
+        tapped: tapped.unwrap_or_default(),
     }
 }
 
@@ -96,6 +108,7 @@ impl ScoreRequest {
             },
             weights: self.weights,
             cache_salt: self.cache_salt,
+            tap: self.tap,
             score_from: Some(from),
             ..GenerateRequest::default()
         })

@@ -64,6 +64,11 @@ impl Scoring {
         }
     }
 
+    /// Index in the response of the token scored last; `None` where a prompt is scored beside sampling.
+    pub(super) fn newest(&self) -> Option<usize> {
+        self.done.len().checked_sub(1).filter(|_| self.entropies)
+    }
+
     /// All scores, once they are complete.
     pub(super) fn complete(&mut self) -> Option<Vec<PromptLogprob>> {
         (self.from + self.done.len() == self.end).then(|| std::mem::take(&mut self.done))

@@ -9,6 +9,7 @@ use crate::control::{Control, Observed, Seen, Verdict};
 use crate::guide::CompiledGuide;
 use crate::request::{Event, GenerateRequest};
 use crate::scheduler::SeqId;
+use crate::tap::Tapped;
 
 /// What a choice needs to be judged and forked.
 #[derive(Debug, Clone)]
@@ -48,13 +49,20 @@ impl Engine {
             return;
         }
         let steps = std::mem::take(&mut steering.steps);
+        let forks_left = steering.forks_left;
+        let tapped = match live.reduced() {
+            Ok(tapped) => tapped,
+            Err(error) => return self.fail(id, &error),
+        };
+        let Some(steering) = &live.steering else { return };
         let (prompt, generated) = self.scheduler.tokens(id).split_at(live.prompt_len);
         let seen = Seen {
             choice: live.choice,
             prompt,
             generated,
             steps: &steps,
-            forks_left: steering.forks_left,
+            tapped: &tapped,
+            forks_left,
         };
         let controller = &steering.control.controller;
         match catch_unwind(AssertUnwindSafe(|| controller.verdict(&seen))) {
@@ -113,6 +121,7 @@ impl Engine {
             events: live.events.clone(),
             guide: steering.guide.as_ref().map(|guide| guide.start(resume)),
             score_from: None,
+            tapped: live.tapped.as_ref().map(|tapped| Tapped::new(&tapped.source, choice)),
             steering: Some(Steering {
                 forks_left: 0,
                 steps: Vec::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 mod control;
 mod guided;
 mod score;
+mod tap;
 
 use super::*;
 use crate::EngineError;
@@ -43,14 +44,19 @@ fn model() -> ModelConfig {
     }
 }
 
-fn weights(version: u64) -> Arc<WeightSet> {
+fn params(version: u64) -> Params {
     let config = model();
     let mut params = Params::zeros(Arc::new(ParamLayout::of(&config)));
     for (at, value) in params.values.iter_mut().enumerate() {
         let [word, ..] = philox4x32_10([at as u32, version as u32, 0, 0], [1, 2]);
         *value = (f64::from(word) / f64::from(u32::MAX) - 0.5) as f32 * 0.6;
     }
-    Arc::new(WeightSet::pack(&config, &params, version, &format!("v{version}")))
+    params
+}
+
+fn weights(version: u64) -> Arc<WeightSet> {
+    let params = params(version);
+    Arc::new(WeightSet::pack(&model(), &params, version, &format!("v{version}")))
 }
 
 fn engine(config: EngineConfig) -> Engine {

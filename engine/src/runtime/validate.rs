@@ -32,7 +32,7 @@ pub(super) fn validate(
     if sampling.temperature > 0.0 && sampling.temperature < 1e-3 {
         return Err(invalid(
             "temperature",
-            format!("{} is too small; use 0 for greedy", sampling.temperature),
+            format!("{} is neither 0 (greedy) nor at least 0.001", sampling.temperature),
         ));
     }
     if !(sampling.top_p > 0.0 && sampling.top_p <= 1.0) {

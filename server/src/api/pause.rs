@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
 use svs_engine::runtime::PauseMode;
 use svs_openapi::ErrorResponse;
@@ -14,6 +13,7 @@ use svs_openapi::control::{IsPaused, PauseStatus};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::query::{NoQuery, read_query};
 
 /// The query of `/pause`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -48,11 +48,8 @@ impl Default for PauseQuery {
     (status = 409, description = "Resumed before the pause was complete.", body = ErrorResponse),
     (status = 503, description = "Requests still run after server.pause_timeout_seconds, or the engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn pause(
-    State(app): State<Arc<App>>,
-    query: Result<Query<PauseQuery>, QueryRejection>,
-) -> Result<Json<PauseStatus>, ApiError> {
-    let Query(query) = query.map_err(|rejection| ApiError::invalid("", "invalid_value", rejection.body_text()))?;
+pub async fn pause(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {
+    let query: PauseQuery = read_query(&uri)?;
     let mode = PauseMode::ALL.into_iter().find(|mode| mode.name() == query.mode);
     let mode = mode.ok_or_else(|| {
         let message = format!("`{}` is not supported; allowed are abort, wait, keep", query.mode);
@@ -79,13 +76,15 @@ pub async fn pause(
 /// Goes on after a pause; without one nothing happens.
 ///
 /// # Errors
-/// 503 `engine_stopped`.
+/// A query; 503 `engine_stopped`.
 #[utoipa::path(post, path = "/resume", tag = "operation", responses(
     (status = 200, description = "Requests run.", body = PauseStatus),
+    (status = 400, description = "The route takes no query.", body = ErrorResponse),
     (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
     (status = 503, description = "The engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn resume(State(app): State<Arc<App>>) -> Result<Json<PauseStatus>, ApiError> {
+pub async fn resume(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {
+    let NoQuery {} = read_query(&uri)?;
     app.engine.resume().await?;
     Ok(status("resumed"))
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command, each with its arguments and `run`.
 
+use std::io::BufReader;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +44,9 @@ pub enum Command {
     Bench(bench::Args),
     /// Print the OpenAPI document of the HTTP API.
     Openapi(openapi::Args),
+    /// Try one guide on behalf of a server, under limits of its own.
+    #[command(hide = true)]
+    GuideTrial,
 }
 
 /// Parses the command line, runs the command and turns its outcome into an exit code: 0 done, 1 failed, 2 bad usage.
@@ -80,6 +84,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Openapi(args) => openapi::run(args),
+        Command::GuideTrial => {
+            svs_engine::guide::trial::run_child(BufReader::new(std::io::stdin()), std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

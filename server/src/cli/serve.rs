@@ -11,7 +11,7 @@ use svs_trainer::run::RunState;
 use tokio::net::TcpListener;
 
 use super::rehearse::Rehearsal;
-use super::shared::parse_precision;
+use super::shared::{parse_precision, this_program};
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
 use crate::http::router;
@@ -139,6 +139,7 @@ impl Args {
         if !self.served_model_name.is_empty() {
             config.server.served_model_names = self.served_model_name;
         }
+        config.engine.guide_trial = Some(this_program());
         config.server.validate()?;
         Ok(config)
     }

@@ -49,6 +49,15 @@ pub(super) fn parse_precision(text: &str) -> Result<Precision, String> {
         .ok_or_else(|| "must be `f32` or `bf16`".into())
 }
 
+/// The program that runs, to be started again for work that the kernel must bound.
+pub(crate) fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") {
+        // Holds when the file has been replaced meanwhile.
+        return "/proc/self/exe".into();
+    }
+    std::env::current_exe().unwrap_or_else(|_| "svs".into())
+}
+
 impl ModelArgs {
     /// The bounds, with defaults where no flag was given.
     #[must_use]
@@ -64,6 +73,7 @@ impl ModelArgs {
             kv: self.kv.unwrap_or(default.kv),
             device: self.device.unwrap_or(default.device),
             cuda_mode: self.cuda_mode.unwrap_or(default.cuda_mode),
+            guide_trial: Some(this_program()),
             ..default
         }
     }

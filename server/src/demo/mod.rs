@@ -21,6 +21,7 @@ use svs_trainer::run::config::Recipe;
 use svs_trainer::run::{RunState, TrainStatus, source};
 use svs_trainer::svs::Prompts;
 
+use crate::cli::shared::this_program;
 use crate::config::ServeConfig;
 use crate::http::listen::listen;
 use crate::http::router;
@@ -141,6 +142,7 @@ fn serve_config(demo: &DemoConfig) -> ServeConfig {
     serve.engine.max_num_seqs = 256;
     serve.engine.max_num_batched_tokens = 1024;
     serve.engine.kv_cache_bytes = 256 << 20;
+    serve.engine.guide_trial = Some(this_program());
     serve
 }
 

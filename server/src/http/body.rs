@@ -152,6 +152,11 @@ fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiErro
         let param = join(&path, &field);
         return ApiError::invalid(&param, "missing_parameter", format!("`{param}` is required"));
     }
+    let message = match message.split_once("expected struct ") {
+        // Names of our types say nothing to a client.
+        Some((found, _)) => format!("{found}expected an object"),
+        None => message,
+    };
     let message = if path.is_empty() {
         message
     } else {

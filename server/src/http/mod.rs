@@ -14,6 +14,7 @@ use crate::error::ApiError;
 pub mod body;
 pub mod guard;
 pub mod listen;
+pub mod query;
 
 /// All routes over shared state.
 pub fn router(app: Arc<App>) -> Router {

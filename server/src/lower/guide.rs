@@ -8,11 +8,12 @@ use svs_openapi::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::app::App;
 use crate::error::ApiError;
 
-/// A guide and the field that gave it.
-type Given = (String, Guide);
+/// The field that gave a guide, and that.
+pub(super) type Given = (String, Guide);
 
-/// The guide that `fields` ask for, if any. It is compiled here, off the runtime; the engine finds it compiled.
-pub(super) fn guide(app: &App, fields: &mut SamplingFields) -> Result<Option<Guide>, ApiError> {
+/// The guide that `fields` ask for, if any, and the field that did. It is compiled here, off the runtime; the engine finds
+/// it compiled.
+pub(super) fn guide(app: &App, fields: &mut SamplingFields) -> Result<Option<Given>, ApiError> {
     let mut given = given(fields)?;
     if given.len() > 1 {
         let (field, _) = given.swap_remove(1);
@@ -27,7 +28,7 @@ pub(super) fn guide(app: &App, fields: &mut SamplingFields) -> Result<Option<Gui
         return Err(ApiError::value("ignore_eos", message));
     }
     match app.engine.compile_guide(&guide) {
-        Ok(_) => Ok(Some(guide)),
+        Ok(_) => Ok(Some((field, guide))),
         Err(EngineError::InvalidParameter { reason, .. }) => Err(ApiError::value(&field, reason)),
         Err(error) => Err(error.into()),
     }

@@ -65,6 +65,8 @@ pub struct Plan {
     pub n: u32,
     /// Sampling parameters; `max_tokens` is each prompt's own.
     pub sampling: SamplingParams,
+    /// The field that gave `sampling.guide`.
+    pub guide_field: Option<String>,
     /// What to report.
     pub outputs: Outputs,
     /// What to log; `None` with `store: false`.
@@ -198,8 +200,10 @@ fn build(
     limit_field: &str,
 ) -> Result<Plan, ApiError> {
     let mut sampling = sampling(fields, app.engine.model().vocab_size)?;
-    sampling.guide = guide(app, fields)?;
+    let (guide_field, guide) = guide(app, fields)?.unzip();
+    sampling.guide = guide;
     let n = choices(app, fields.n.unwrap_or(1))?;
+    admit_all(app, "n", prompts.len() * n as usize)?;
     if let Some(prompt) = prompts.iter().find(|prompt| sampling.min_tokens > prompt.max_tokens) {
         let message = format!(
             "{} is above `{limit_field}` = {}",
@@ -242,6 +246,7 @@ fn build(
         prompts,
         n,
         sampling,
+        guide_field,
         outputs,
         intent: fields.store.unwrap_or(true).then_some(intent),
         cache_salt: fields.cache_salt.take(),
@@ -258,6 +263,16 @@ fn choices(app: &App, n: u32) -> Result<u32, ApiError> {
         "n",
         format!("{n} is out of range; allowed is 1 to {most} (engine.max_choices)"),
     ))
+}
+
+/// Refuses sequences that could never queue together.
+pub(super) fn admit_all(app: &App, field: &str, sequences: usize) -> Result<(), ApiError> {
+    let most = app.engine.config().max_waiting;
+    if sequences <= most {
+        return Ok(());
+    }
+    let message = format!("{sequences} sequences; at most {most} may wait (engine.max_waiting)");
+    Err(ApiError::value(field, message))
 }
 
 fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
@@ -343,10 +358,14 @@ impl Room {
             return Ok(());
         }
         let message = format!(
-            "the prompt has {bytes} bytes, thus at least {least} tokens; the context length is {}",
+            "{bytes} bytes, thus at least {least} tokens; the context length is {}",
             self.0
         );
-        Err(ApiError::invalid(source, "context_length_exceeded", message))
+        Err(ApiError::invalid(
+            source,
+            "context_length_exceeded",
+            format!("`{source}`: {message}"),
+        ))
     }
 }
 

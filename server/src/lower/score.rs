@@ -4,7 +4,7 @@ use svs_engine::runtime::ScoreRequest;
 use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_openapi::score::ScoreRequest as Wire;
 
-use super::plan::{MAX_SALT_BYTES, Room, token_prompts};
+use super::plan::{MAX_SALT_BYTES, Room, admit_all, token_prompts};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -16,9 +16,9 @@ pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiErro
     let weights = weights(app, &request)?;
     let temperature = match request.temperature {
         None => 1.0,
-        Some(value) if (value as f32) > 0.0 && value <= 2.0 => value as f32,
+        Some(value) if (0.001..=2.0).contains(&value) => value as f32,
         Some(value) => {
-            let message = format!("{value} is out of range; allowed is above 0 to 2");
+            let message = format!("{value} is out of range; allowed is 0.001 to 2");
             return Err(ApiError::value("temperature", message));
         }
     };
@@ -54,9 +54,11 @@ pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiErro
             temperature,
             weights: weights.map(|version| version.to_string()),
             cache_salt: salt.clone(),
+            tap: None,
         })
     };
     let responses = token_prompts(app, request.response, ("response", false))?;
+    admit_all(app, "response", responses.len())?;
     responses.into_iter().map(score).collect()
 }
 

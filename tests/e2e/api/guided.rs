@@ -268,3 +268,63 @@ fn refusals_name_the_field() {
         }
     }
 }
+
+/// A grammar of terminals, each of which repeats the one before fifty times.
+fn bomb() -> String {
+    let lines = (1..9).map(|at| format!("X{at}: {}", format!("X{} ", at - 1).repeat(50)));
+    let lines: Vec<String> = lines.collect();
+    format!("start: X8\nX0: \"a\"\n{}", lines.join("\n"))
+}
+
+#[test]
+fn guides_that_ask_for_too_much_are_refused_and_hold_up_nobody() {
+    let server = Server::with(|config| {
+        (config.engine.guides.compile_seconds, config.engine.guides.compile_bytes) = (1, 96 << 20);
+    });
+    let hostile = [
+        json!({"guided_json": {"type": "integer", "multipleOf": 9_999_991}}),
+        json!({"guided_grammar": bomb()}),
+    ];
+    let field = |fields: &Value| fields.as_object().unwrap().keys().next().unwrap().clone();
+    std::thread::scope(|scope| {
+        let refused = hostile.each_ref().map(|fields| {
+            let server = &server;
+            scope.spawn(move || server.post(TEXT, &completion(fields.clone())))
+        });
+        for seed in 0..20 {
+            let answer = server.post(TEXT, &completion(json!({"seed": seed, "max_tokens": 4})));
+            assert_eq!(answer.status, 200, "{:?}", answer.body);
+        }
+        for (fields, answer) in hostile.iter().zip(refused) {
+            let answer = answer.join().unwrap();
+            let told = (answer.status, answer.error().0.to_owned());
+            assert_eq!(told, (400, field(fields)), "{:?}", answer.body);
+            let message = answer.body["error"]["message"].to_string();
+            assert!(message.contains("engine.guides."), "{message}");
+        }
+    });
+    let again = std::time::Instant::now();
+    assert_eq!(server.post(TEXT, &completion(hostile[0].clone())).status, 400);
+    assert!(again.elapsed().as_millis() < 900, "the verdict is kept");
+    let many: Vec<String> = (0..4000).map(|at| format!("choice {at}")).collect();
+    let answer = server.post(TEXT, &completion(json!({"guided_choice": many, "max_tokens": 30})));
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+}
+
+#[test]
+fn guides_in_use_and_guides_waiting_have_bounds() {
+    let few = Server::with(|config| config.engine.guides.live_bytes = 1);
+    let body = completion(json!({"guided_regex": "(a|b){200}", "max_tokens": 210, "stream": true}));
+    let statuses = std::thread::scope(|scope| {
+        let posts = [(); 6].map(|()| scope.spawn(|| few.post(TEXT, &body).status));
+        posts.map(|post| post.join().unwrap())
+    });
+    assert!(
+        statuses.iter().all(|status| [200, 429].contains(status)),
+        "{statuses:?}"
+    );
+    assert!(
+        statuses.contains(&200),
+        "a guide beyond the bound runs alone: {statuses:?}"
+    );
+}

@@ -116,6 +116,7 @@ impl Server {
         };
         config.engine.kv_cache_bytes = 64 << 20;
         config.engine.threads = Some(1);
+        config.engine.guide_trial = Some(env!("CARGO_BIN_EXE_svs-under-test").into());
         change(&mut config);
         let stack = Stack::with_model(model, &config).unwrap();
         let app = stack.app(&config);

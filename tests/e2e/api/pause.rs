@@ -99,12 +99,15 @@ fn bad_pauses_are_refused() {
     let server = Server::with(|config| config.server.pause_timeout_seconds = 1);
     for (query, code) in [
         ("mode=hold", "invalid_value"),
-        ("mode=keep&clear=1", "invalid_value"),
+        ("mode=keep&clear=1", "unknown_parameter"),
         ("clear_cache=maybe", "invalid_value"),
     ] {
         let answer = server.post_raw(&format!("/pause?{query}"), &[], b"");
         assert_eq!((answer.status, answer.error().1), (400, code), "{query}");
+        let named = query.split(['=', '&']).any(|word| word == answer.error().0);
+        assert!(named, "{:?} names the parameter", answer.body);
     }
+    assert_eq!(server.post_raw("/resume?now=1", &[], b"").error(), ("now", "unknown_parameter"));
     assert_eq!(server.get("/pause").status, 405);
     assert_eq!(server.get("/is_paused").body, json!({"is_paused": false}));
 }

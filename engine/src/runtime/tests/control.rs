@@ -218,7 +218,7 @@ fn controlled_choices_are_the_same_under_any_load() {
 #[test]
 fn a_guided_fork_keeps_to_its_grammar() {
     let guide = Guide::Regex("([a-c]{2} ){6}end".into());
-    let compiler = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default());
+    let compiler = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default(), None);
     let mut request = controlled(8, 2, 4, 3, forking);
     request.sampling.ignore_eos = false;
     request.guide = Some(compiler.compile(&guide).expect("compiles"));
@@ -232,7 +232,7 @@ fn a_guided_fork_keeps_to_its_grammar() {
 
 #[test]
 fn a_forced_end_must_find_a_whole_text() {
-    let compiler = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default());
+    let compiler = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default(), None);
     let guide = Guide::Regex("[a-c]{4,20}".into());
     for (after, whole) in [(2, false), (6, true)] {
         let rule: fn(&Seen<'_>) -> Verdict = |seen| Verdict::Force(vec![seen.prompt[0]]);

@@ -4,7 +4,7 @@ use super::*;
 use crate::guide::{Guide, GuideCompiler, GuideLimits};
 
 fn compiler() -> GuideCompiler {
-    GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default())
+    GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), GuideLimits::default(), None)
 }
 
 /// A request held to `guide`, compiled.
@@ -139,7 +139,7 @@ fn what_exceeds_the_limits_on_the_way_fails_alone() {
         ..GuideLimits::default()
     };
     let guide = Guide::Regex("[a-d]*a[a-d]{12}(x|y)".into());
-    let compiled = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), limits)
+    let compiled = GuideCompiler::new(Tokenizer::bytes_only().expect("built in"), limits, None)
         .compile(&guide)
         .expect("compiles");
     let mut failing = guided(&words(), 2, 1);

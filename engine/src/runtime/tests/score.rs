@@ -19,6 +19,7 @@ fn read(completion: &Completion) -> Scores {
     Scores {
         version: 1,
         logprobs: scored.iter().map(|token| token.logprob.expect("has one")).collect(),
+        tapped: completion.choices[0].tapped.clone(),
         entropies: scored.iter().map(|token| token.entropy.expect("has one")).collect(),
     }
 }
