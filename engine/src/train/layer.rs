@@ -4,7 +4,7 @@
 use super::weights::LayerTransposed;
 use crate::kv::BLOCK_TOKENS;
 use crate::model::{Activations, LayerRows};
-use crate::ops::attention::{AttentionShape, Kv, Saved, attention_backward};
+use crate::ops::attention::{AttentionShape, Kv, Saved, Shared, attention_backward};
 use crate::ops::elementwise::{add_assign, bias_backward, swiglu, swiglu_backward};
 use crate::ops::gemm::{Panels, View, gemm};
 use crate::ops::norm::{rms_norm, rms_norm_backward, rms_norm_heads_backward};
@@ -22,6 +22,14 @@ pub(super) struct Buffers {
     dx: Vec<f32>,
     inverse: Vec<f32>,
     packed: Panels,
+}
+
+/// Rows of a layer of which some sequences share their first ones.
+#[derive(Clone, Copy)]
+pub(super) struct Tree<'a> {
+    pub(super) rows: LayerRows<'a>,
+    /// First row of the sequence whose rows each sequence shares up to its start.
+    pub(super) trunks: &'a [usize],
 }
 
 /// Gradients of one layer's tensors.
@@ -57,7 +65,7 @@ impl LayerGrads<'_> {
 pub(super) unsafe fn layer_backward(
     par: Par,
     (weights, transposed): (&LayerWeights, &LayerTransposed),
-    rows: LayerRows<'_>,
+    Tree { rows, trunks }: Tree<'_>,
     kv: &Kv<'_>,
     acts: &mut Activations,
     buffers: &mut Buffers,
@@ -82,8 +90,12 @@ pub(super) unsafe fn layer_backward(
         out: &acts.attention,
         kv,
     };
+    let sequences = Shared {
+        sequences: rows.sequences,
+        trunks,
+    };
     // SAFETY: passed on to the caller; our own writes are done.
-    unsafe { attention_backward(par, &shape, &saved, rows.sequences, &b.wide, &mut b.narrow) };
+    unsafe { attention_backward(par, &shape, &saved, sequences, &b.wide, &mut b.narrow) };
     let (q, kv_width) = (shape.q(), shape.kv_heads * shape.head_dim);
     rope(
         par,
@@ -186,7 +198,7 @@ fn mlp_backward(
 fn rewrite_kv(shape: &AttentionShape, rows: LayerRows<'_>, kv: &Kv<'_>, qkv: &[f32]) {
     let part = shape.kv_heads * shape.head_dim;
     for sequence in rows.sequences {
-        for (position, row) in sequence.rows.clone().enumerate() {
+        for (position, row) in (sequence.start..).zip(sequence.rows.clone()) {
             let block = sequence.block_table[position / BLOCK_TOKENS];
             let (key, value) = qkv[row * shape.qkv() + shape.q()..][..2 * part].split_at(part);
             let slot = position % BLOCK_TOKENS;

@@ -10,20 +10,22 @@ mod pack;
 mod tests;
 mod weights;
 
+pub use pack::shared_tokens;
 pub use weights::TrainWeights;
 
 use crate::error::EngineError;
 use crate::model::{Activations, Aligned, LayerRows, Run, SequenceRows, cut_runs, layer_forward};
 use crate::ops::attention::{Kv, KvShape};
-use crate::ops::elementwise::{embed, embed_backward};
+use crate::ops::elementwise::{add_assign, embed, embed_backward};
 use crate::ops::par::Par;
 use crate::ops::rope::RopeTable;
 use crate::params::Params;
 use crate::weights::WeightSet;
-use layer::{Buffers, LayerGrads, layer_backward};
+use layer::{Buffers, LayerGrads, Tree, layer_backward};
 use pack::Packed;
 
-/// One packed row: a whole token sequence and which of its tokens are scored.
+/// A whole token sequence and which of its tokens are scored. Where several begin alike, as the rollouts of a group do, what
+/// they share is computed once per micro-batch: put them one after the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSequence {
     /// Prompt and response tokens.
@@ -140,7 +142,7 @@ fn accumulate_within(
     };
     let mut d = vec![0.0; hidden.len()];
     for (target, row) in packed.targets.iter().zip(d_selected.chunks_exact(width)) {
-        d[target.row * width..][..width].copy_from_slice(row);
+        add_assign(Par::Serial, &mut d[target.row * width..][..width], row);
     }
     pass.backward(weights, &mut acts, keep, &mut d, grads);
     let embedding = grads
@@ -163,6 +165,8 @@ struct Pass<'a> {
     weights: &'a WeightSet,
     packed: &'a Packed,
     sequences: Vec<SequenceRows<'a>>,
+    /// First row of each sequence's trunk.
+    trunks: Vec<usize>,
     runs: Vec<Run>,
     rope: RopeTable,
     shape: KvShape,
@@ -174,18 +178,19 @@ impl<'a> Pass<'a> {
     fn new(weights: &'a WeightSet, packed: &'a Packed) -> Self {
         let rows = packed.spans.iter().zip(&packed.tables);
         let sequences: Vec<_> = rows
-            .map(|((first, len), table)| SequenceRows {
-                rows: *first..first + len,
-                start: 0,
+            .map(|(span, table)| SequenceRows {
+                rows: span.first..span.first + span.len - span.shared,
+                start: span.shared,
                 block_table: table,
             })
             .collect();
+        let trunks = packed.spans.iter().map(|span| span.trunk).collect();
         let mut runs = Vec::new();
         cut_runs(&sequences, &mut runs);
         let mut rope = RopeTable::default();
         rope.grow(
             &weights.frequencies,
-            packed.spans.iter().map(|(_, len)| *len).max().unwrap_or(0),
+            packed.spans.iter().map(|span| span.len).max().unwrap_or(0),
         );
         let shape = KvShape::of(&weights.config, 2);
         let cache = Aligned::zeroed(packed.blocks() * shape.block_elements::<f32>());
@@ -193,6 +198,7 @@ impl<'a> Pass<'a> {
             weights,
             packed,
             sequences,
+            trunks,
             runs,
             rope,
             shape,
@@ -282,8 +288,10 @@ impl<'a> Pass<'a> {
                 recompute(both.0, rows, &kv, &mut acts);
             }
             let grads = LayerGrads { grads, layer };
+            let trunks = &self.trunks;
+            let tree = Tree { rows, trunks };
             // SAFETY: the cache is this pass's own.
-            unsafe { layer_backward(Par::Pool, both, rows, &kv, &mut acts, &mut buffers, d, grads) };
+            unsafe { layer_backward(Par::Pool, both, tree, &kv, &mut acts, &mut buffers, d, grads) };
         }
     }
 }

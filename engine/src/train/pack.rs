@@ -1,4 +1,8 @@
-//! Many whole sequences as one batch of rows, without padding.
+//! Many sequences as one batch of rows, without padding, and what they begin with in common once.
+//!
+//! The rollouts of a group share their prompt. Of such sequences the first, the trunk, has rows for all its tokens; the
+//! others have rows for those after the blocks that they share with it, which they read through their block tables. What
+//! a row computes depends on the tokens before it only, so the sharing changes no bit of the forward.
 
 use super::TrainSequence;
 use crate::error::EngineError;
@@ -11,12 +15,37 @@ pub(super) struct Packed {
     pub(super) tokens: Vec<u32>,
     /// Position of each row in its sequence.
     pub(super) positions: Vec<u32>,
-    /// First row and length of each sequence.
-    pub(super) spans: Vec<(usize, usize)>,
-    /// Block table of each sequence; no block is shared.
+    /// Rows of each sequence.
+    pub(super) spans: Vec<Span>,
+    /// Block table of each sequence.
     pub(super) tables: Vec<Vec<u32>>,
-    /// Rows whose next token is scored, in order of the sequences' scored positions.
+    /// Rows whose next token is scored, in order of the sequences' scored positions. Sequences that share the row before
+    /// their first own token have a target each on it.
     pub(super) targets: Vec<Target>,
+    blocks: u32,
+}
+
+/// The rows of one sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// First row that is its own.
+    pub(super) first: usize,
+    /// Tokens.
+    pub(super) len: usize,
+    /// Leading tokens whose rows are the trunk's; whole blocks.
+    pub(super) shared: usize,
+    /// First row of the trunk.
+    pub(super) trunk: usize,
+}
+
+impl Span {
+    /// The row of the token at `position`.
+    pub(super) fn row(&self, position: usize) -> usize {
+        match position.checked_sub(self.shared) {
+            Some(own) => self.first + own,
+            None => self.trunk + position,
+        }
+    }
 }
 
 /// A scored token.
@@ -34,35 +63,63 @@ impl Packed {
     /// Lays `sequences` end to end.
     pub(super) fn new(sequences: &[TrainSequence], vocab_size: usize) -> Result<Self, EngineError> {
         let mut packed = Self::default();
-        let mut block = 0;
-        for sequence in sequences {
+        let mut trunk = 0;
+        for (index, sequence) in sequences.iter().enumerate() {
             check(sequence, vocab_size)?;
-            let (first, len) = (packed.tokens.len(), sequence.tokens.len());
-            packed.tokens.extend_from_slice(&sequence.tokens);
-            packed.positions.extend((0u32..).take(len));
-            packed.spans.push((first, len));
-            let blocks = u32::try_from(blocks_for(len)).expect("a micro-batch's blocks fit u32");
-            packed.tables.push((block..block + blocks).collect());
-            block += blocks;
-            let temperature = sequence.temperature;
-            packed.targets.extend(sequence.scored.iter().map(|position| {
-                let position = *position as usize;
-                Target {
-                    row: first + position - 1,
-                    token: sequence.tokens[position],
-                    temperature,
-                }
-            }));
+            let shared = shared_tokens(&sequences[trunk], sequence);
+            if index == trunk || shared == 0 {
+                trunk = index;
+                packed.lay(sequence, None);
+            } else {
+                packed.lay(sequence, Some((trunk, shared)));
+            }
         }
         Ok(packed)
     }
 
+    /// Adds the rows of a sequence, which shares so many tokens with the trunk of that index.
+    fn lay(&mut self, sequence: &TrainSequence, from: Option<(usize, usize)>) {
+        let (first, len) = (self.tokens.len(), sequence.tokens.len());
+        let (shared, trunk) = from.map_or((0, first), |(trunk, shared)| (shared, self.spans[trunk].first));
+        let span = Span {
+            first,
+            len,
+            shared,
+            trunk,
+        };
+        self.tokens.extend_from_slice(&sequence.tokens[shared..]);
+        self.positions.extend((0u32..).take(len).skip(shared));
+        let common = shared / BLOCK_TOKENS;
+        let mut table = from.map_or(Vec::new(), |(trunk, _)| self.tables[trunk][..common].to_vec());
+        let own = u32::try_from(blocks_for(len) - common).expect("a micro-batch's blocks fit u32");
+        table.extend(self.blocks..self.blocks + own);
+        self.blocks += own;
+        self.tables.push(table);
+        self.targets.extend(sequence.scored.iter().map(|position| {
+            let position = *position as usize;
+            Target {
+                row: span.row(position - 1),
+                token: sequence.tokens[position],
+                temperature: sequence.temperature,
+            }
+        }));
+        self.spans.push(span);
+    }
+
     /// Blocks of all tables.
     pub(super) fn blocks(&self) -> usize {
-        self.spans.iter().map(|(_, len)| len.div_ceil(BLOCK_TOKENS)).sum()
+        self.blocks as usize
     }
 }
 
+/// Leading tokens of `sequence` that need no rows of their own behind `trunk` in the same micro-batch: whole blocks that
+/// both begin with, short of its last token.
+#[must_use]
+pub fn shared_tokens(trunk: &TrainSequence, sequence: &TrainSequence) -> usize {
+    let pairs = trunk.tokens.iter().zip(&sequence.tokens);
+    let common = pairs.take_while(|(ours, theirs)| ours == theirs).count();
+    common.min(sequence.tokens.len().saturating_sub(1)) / BLOCK_TOKENS * BLOCK_TOKENS
+}
 fn check(sequence: &TrainSequence, vocab_size: usize) -> Result<(), EngineError> {
     let invalid = |field, reason: String| Err(EngineError::InvalidParameter { field, reason });
     if sequence.tokens.is_empty() {

@@ -59,7 +59,45 @@ fn sequences() -> Vec<TrainSequence> {
         scored: (from..len as u32).collect(),
         temperature,
     };
-    vec![make(21, 5, 1.0), make(9, 1, 0.7), make(37, 30, 1.3)]
+    let trunk = make(40, 18, 1.0);
+    // Begins as the trunk does, for so many tokens; what is scored may lie in the part that is shared.
+    let branch = |common: usize, len: usize, from: u32| {
+        let mut branch = make(len, from, 0.9);
+        branch.tokens[..common].copy_from_slice(&trunk.tokens[..common]);
+        branch
+    };
+    let mut sequences = vec![make(21, 5, 1.0), make(9, 1, 0.7), trunk.clone()];
+    sequences.extend([
+        branch(33, 45, 30),
+        branch(20, 29, 16),
+        branch(40, 40, 8),
+        branch(16, 17, 16),
+    ]);
+    sequences.push(make(37, 30, 1.3));
+    sequences
+}
+
+#[test]
+fn what_sequences_begin_with_in_common_has_rows_once() {
+    let packed = Packed::new(&sequences(), 50).expect("valid");
+    let shared: Vec<usize> = packed.spans.iter().map(|span| span.shared).collect();
+    assert_eq!(shared, [0, 0, 0, 32, 16, 32, 16, 0]);
+    let own: usize = sequences().iter().map(|sequence| sequence.tokens.len()).sum::<usize>() - 96;
+    assert_eq!((packed.tokens.len(), packed.positions.len()), (own, own));
+    let first = |index: usize| {
+        sequences()[..index]
+            .iter()
+            .map(|sequence| sequence.scored.len())
+            .sum::<usize>()
+    };
+    let trunk = packed.spans[2].first;
+    assert_eq!(packed.targets[first(3)].row, trunk + 29, "a shared row, scored by two");
+    assert_eq!(packed.targets[first(2) + 12].row, trunk + 29);
+    assert_eq!(
+        packed.targets[first(6)].row,
+        trunk + 15,
+        "the row before the first own token"
+    );
 }
 
 fn coefficients(sequences: &[TrainSequence]) -> Vec<Vec<TokenGrad>> {
@@ -177,6 +215,11 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
         (difference / norm).sqrt()
     };
     assert!(distance(&split, &whole) < 1e-5, "{}", distance(&split, &whole));
+    // Sharing changes the order of sums over rows, no score.
+    for (sequence, scores) in sequences.iter().zip(&scores) {
+        let alone = score(&weights.set, std::slice::from_ref(sequence)).expect("finite");
+        assert_eq!(&alone[0], scores);
+    }
 }
 
 #[test]

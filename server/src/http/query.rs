@@ -27,6 +27,10 @@ pub fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
             let message = format!("`{field}` is not a parameter of this route");
             return ApiError::invalid(field, "unknown_parameter", message);
         }
+        if let Some((_, rest)) = fault.split_once("duplicate field `") {
+            let field = rest.split('`').next().unwrap_or_default();
+            return ApiError::value(field, "is given twice");
+        }
         match fault.split_once(": ") {
             Some((field, reason)) if field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
                 ApiError::value(field, reason)

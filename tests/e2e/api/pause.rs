@@ -107,7 +107,10 @@ fn bad_pauses_are_refused() {
         let named = query.split(['=', '&']).any(|word| word == answer.error().0);
         assert!(named, "{:?} names the parameter", answer.body);
     }
-    assert_eq!(server.post_raw("/resume?now=1", &[], b"").error(), ("now", "unknown_parameter"));
+    assert_eq!(
+        server.post_raw("/resume?now=1", &[], b"").error(),
+        ("now", "unknown_parameter")
+    );
     assert_eq!(server.get("/pause").status, 405);
     assert_eq!(server.get("/is_paused").body, json!({"is_paused": false}));
 }

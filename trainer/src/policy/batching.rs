@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use svs_engine::train::{TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, score};
+use svs_engine::train::{TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, score, shared_tokens};
 use svs_engine::{EngineError, Params, WeightSet};
 
 /// Consecutive ranges of at most `budget` tokens; a longer item goes alone.
@@ -21,9 +21,29 @@ pub(crate) fn by_tokens(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
     ranges
 }
 
+/// As [`by_tokens`], over the tokens that have rows of their own: what a sequence shares with the one before costs nothing.
 fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
-    let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.tokens.len()).collect();
-    by_tokens(&lengths, budget)
+    let (mut ranges, mut start, mut trunk, mut rows) = (Vec::new(), 0, 0, 0);
+    for (i, sequence) in sequences.iter().enumerate() {
+        let len = sequence.tokens.len();
+        let mut shared = if i > start {
+            shared_tokens(&sequences[trunk], sequence)
+        } else {
+            0
+        };
+        if i > start && rows + len - shared > budget {
+            ranges.push(start..i);
+            (start, rows, shared) = (i, 0, 0);
+        }
+        if shared == 0 {
+            trunk = i;
+        }
+        rows += len - shared;
+    }
+    if start < sequences.len() {
+        ranges.push(start..sequences.len());
+    }
+    ranges
 }
 
 /// Forward and backward of all `sequences`, added to `grads`; returns the scores.

@@ -1,6 +1,12 @@
 //! Backward of attention over whole sequences: probabilities are computed again, row by row, in the forward's order.
+//!
+//! A sequence may share its first rows with another. What its own rows send back to the shared keys and values is
+//! gathered apart and added in the order of the sequences, so that the sum is the same at any number of threads.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
+use super::super::elementwise::add_assign;
 use super::super::logsumexp::maximum;
 use super::super::par::{Disjoint, Par};
 use super::super::simd::multiversion;
@@ -41,7 +47,27 @@ pub(crate) struct Saved<'a> {
     pub(crate) kv: &'a Kv<'a>,
 }
 
-/// Overwrites `grad`, rows `[dq | dk | dv]`, given `dout`. Every sequence starts at position 0.
+/// Sequences whose rows together are whole: those before a sequence's start are another's.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub(crate) sequences: &'a [SequenceRows<'a>],
+    /// The row of position 0, for each sequence that starts later.
+    pub(crate) trunks: &'a [usize],
+}
+
+impl Shared<'_> {
+    /// For each sequence, where its share begins among `numbers` per shared row; then the end.
+    fn offsets(&self, numbers: usize) -> Vec<usize> {
+        let mut end = 0;
+        let ends = self.sequences.iter().map(|sequence| {
+            end += sequence.start * numbers;
+            end
+        });
+        std::iter::once(0).chain(ends).collect()
+    }
+}
+
+/// Overwrites `grad`, rows `[dq | dk | dv]`, given `dout`.
 ///
 /// # Safety
 /// No block of the sequences' tables is written meanwhile.
@@ -49,21 +75,64 @@ pub(crate) unsafe fn attention_backward(
     par: Par,
     shape: &AttentionShape,
     saved: &Saved<'_>,
-    sequences: &[SequenceRows<'_>],
+    shared: Shared<'_>,
     dout: &[f32],
     grad: &mut [f32],
 ) {
-    let work: usize = sequences.iter().map(|s| s.rows.len() * s.rows.len() * shape.q()).sum();
-    let par = if work < SERIAL_WORK { Par::Serial } else { par };
-    let grad = Disjoint::new(grad);
-    par.each(sequences.len() * shape.kv_heads, |task| {
-        let (sequence, head) = (&sequences[task / shape.kv_heads], task % shape.kv_heads);
-        assert_eq!(sequence.start, 0, "the backward takes whole sequences");
+    let (sequences, heads) = (shared.sequences, shape.kv_heads);
+    let cost = |s: &SequenceRows<'_>| s.rows.len() * (s.start + s.rows.len()) * shape.q();
+    let par = if sequences.iter().map(cost).sum::<usize>() < SERIAL_WORK {
+        Par::Serial
+    } else {
+        par
+    };
+    let offsets = shared.offsets(heads * 2 * shape.head_dim);
+    let mut apart = vec![0.0; offsets[sequences.len()]];
+    let (grad, sent) = (Disjoint::new(grad), Disjoint::new(&mut apart));
+    par.each(sequences.len() * heads, |task| {
+        let (index, head) = (task / heads, task % heads);
+        let sequence = &sequences[index];
+        let share = sequence.start * 2 * shape.head_dim;
+        let at = offsets[index] + head * share;
         // SAFETY: blocks as the caller promises; each task writes the rows and columns of its own sequence and head.
-        unsafe { one_head(shape, saved, sequence, head, dout, &grad) };
+        unsafe { one_head(shape, saved, sequence, head, dout, &grad, sent.part(at..at + share)) };
+    });
+    par.each(heads, |head| {
+        for ((sequence, trunk), at) in sequences.iter().zip(shared.trunks).zip(&offsets) {
+            let share = sequence.start * 2 * shape.head_dim;
+            let sent = &apart[at + head * share..][..share];
+            // SAFETY: each task writes the columns of its own head.
+            unsafe { receive(shape, head, *trunk, sent, &grad) };
+        }
     });
 }
 
+/// Adds what a sequence has sent to the first rows of its trunk.
+///
+/// # Safety
+/// Nobody else writes the columns of `head`.
+unsafe fn receive(shape: &AttentionShape, head: usize, trunk: usize, sent: &[f32], grad: &Disjoint<'_, f32>) {
+    let dim = shape.head_dim;
+    let (dk, dv) = sent.split_at(sent.len() / 2);
+    for (position, (dk, dv)) in dk.chunks_exact(dim).zip(dv.chunks_exact(dim)).enumerate() {
+        let [key, value] = columns(shape, head, trunk + position);
+        // SAFETY: passed on.
+        unsafe {
+            add_assign(Par::Serial, grad.part(key), dk);
+            add_assign(Par::Serial, grad.part(value), dv);
+        }
+    }
+}
+
+/// Where dk and dv of `head` are in a row of the gradient.
+fn columns(shape: &AttentionShape, head: usize, row: usize) -> [Range<usize>; 2] {
+    let key = row * shape.qkv() + (shape.heads + head) * shape.head_dim;
+    let value = key + shape.kv_heads * shape.head_dim;
+    [key..key + shape.head_dim, value..value + shape.head_dim]
+}
+
+/// Writes the gradient of the sequence's own rows, and to `sent` `[dk | dv]` of those before its start.
+///
 /// # Safety
 /// As [`attention_backward`]; nobody else writes the columns of `head` in the rows of `sequence`.
 unsafe fn one_head(
@@ -73,14 +142,14 @@ unsafe fn one_head(
     head: usize,
     dout: &[f32],
     grad: &Disjoint<'_, f32>,
+    sent: &mut [f32],
 ) {
     let (width, dim) = (shape.qkv(), shape.head_dim);
     let group = shape.heads / shape.kv_heads;
-    let len = sequence.rows.len();
+    let len = sequence.start + sequence.rows.len();
     let mut dk = vec![0.0; len * dim];
     let mut dv = vec![0.0; len * dim];
-    for position in 0..len {
-        let row = sequence.rows.start + position;
+    for (position, row) in (sequence.start..).zip(sequence.rows.clone()) {
         let first = shape.first_visible(position);
         for h in head * group..(head + 1) * group {
             let q = &saved.qkv[row * width + h * dim..][..dim];
@@ -116,13 +185,18 @@ unsafe fn one_head(
             });
         }
     }
-    for (position, (dk, dv)) in dk.chunks_exact(dim).zip(dv.chunks_exact(dim)).enumerate() {
-        let at = (sequence.rows.start + position) * width + (shape.heads + head) * dim;
-        let value = at + shape.kv_heads * dim;
+    let (before_k, own_k) = dk.split_at(sequence.start * dim);
+    let (before_v, own_v) = dv.split_at(sequence.start * dim);
+    let (sent_k, sent_v) = sent.split_at_mut(before_k.len());
+    sent_k.copy_from_slice(before_k);
+    sent_v.copy_from_slice(before_v);
+    let own = own_k.chunks_exact(dim).zip(own_v.chunks_exact(dim));
+    for (row, (dk, dv)) in sequence.rows.clone().zip(own) {
+        let [key, value] = columns(shape, head, row);
         // SAFETY: these columns are ours.
         unsafe {
-            grad.part(at..at + dim).copy_from_slice(dk);
-            grad.part(value..value + dim).copy_from_slice(dv);
+            grad.part(key).copy_from_slice(dk);
+            grad.part(value).copy_from_slice(dv);
         }
     }
 }

@@ -9,7 +9,7 @@ mod kv;
 mod row;
 mod stored;
 
-pub(crate) use backward::{Saved, attention_backward};
+pub(crate) use backward::{Saved, Shared, attention_backward};
 pub(crate) use kv::{BLOCK_TOKENS, Kv, KvShape};
 pub(crate) use row::Attend;
 pub(crate) use stored::{Pair, Stored, round};
