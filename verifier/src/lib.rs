@@ -4,11 +4,16 @@ mod algebra;
 mod budget;
 mod compare;
 mod explain;
+mod formula;
 mod grade;
+mod grader;
 mod options;
 mod parity;
 mod read;
+mod schema;
 mod second;
+mod similarity;
+pub mod spec;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -17,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use explain::{Explanation, Reading, explain_math};
 pub use grade::grade_math;
+pub use grader::{Case, Fault, Grader, Scored};
 pub use options::{MathOptions, Profile, Units};
 pub use text::boxes::last_boxed;
 pub use text::extract::{ExtractRules, Extracted, extract_answer};

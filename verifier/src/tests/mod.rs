@@ -7,6 +7,7 @@ mod extraction;
 mod formatting;
 mod functions;
 mod golden;
+mod graders;
 mod names;
 mod notation;
 mod parity;

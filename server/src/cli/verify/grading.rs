@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::Context;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use svs_verifier::{MathOptions, Reading, Verdict, explain_math, grade_math};
+use svs_verifier::{Grader, MathOptions, Reading, Verdict, explain_math, grade_math};
+
+use super::scoring::{ScoredLine, score};
 
 /// Lines that are read before the threads start on them.
 const BATCH: usize = 4096;
@@ -33,6 +35,27 @@ struct Graded {
     explanation: Option<Explained>,
 }
 
+/// What is written of a line.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    Graded(Graded),
+    Scored(ScoredLine),
+}
+
+impl Row {
+    /// What the summary counts it as.
+    fn kind(&self) -> serde_json::Result<String> {
+        match self {
+            Self::Graded(graded) => {
+                let verdict = serde_json::to_value(graded.verdict)?;
+                Ok(verdict.as_str().unwrap_or_default().to_owned())
+            }
+            Self::Scored(scored) => Ok(scored.kind().to_owned()),
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Explained {
     found_by: Option<String>,
@@ -43,6 +66,8 @@ struct Explained {
 /// How lines are graded.
 pub(super) struct Grading<'a> {
     pub(super) options: &'a MathOptions,
+    /// Grades in place of the mathematics grader with the options, of which only the steps then count.
+    pub(super) grader: Option<&'a dyn Grader>,
     pub(super) explain: bool,
     pub(super) threads: usize,
     pub(super) progress: ProgressBar,
@@ -101,11 +126,7 @@ impl Grading<'_> {
             for ((number, _), graded) in batch.iter().zip(self.grade_batch(&batch)) {
                 match graded {
                     Ok(graded) => {
-                        let verdict = serde_json::to_value(graded.verdict)?;
-                        *summary
-                            .verdicts
-                            .entry(verdict.as_str().unwrap_or_default().to_owned())
-                            .or_default() += 1;
+                        *summary.verdicts.entry(graded.kind()?).or_default() += 1;
                         serde_json::to_writer(&mut output, &graded).context("cannot write the verdicts")?;
                         output.write_all(b"\n").context("cannot write the verdicts")?;
                     }
@@ -121,18 +142,25 @@ impl Grading<'_> {
     }
 
     /// The grades of a batch, in its order, shared out among the threads.
-    fn grade_batch(&self, batch: &[(usize, Vec<u8>)]) -> Vec<serde_json::Result<Graded>> {
+    fn grade_batch(&self, batch: &[(usize, Vec<u8>)]) -> Vec<serde_json::Result<Row>> {
         let share = batch.len().div_ceil(self.threads.max(1)).max(1);
         std::thread::scope(|scope| {
             let threads: Vec<_> = batch
                 .chunks(share)
-                .map(|lines| scope.spawn(move || lines.iter().map(|(_, bytes)| self.grade(bytes)).collect::<Vec<_>>()))
+                .map(|lines| scope.spawn(move || lines.iter().map(|(_, bytes)| self.row(bytes)).collect::<Vec<_>>()))
                 .collect();
             threads
                 .into_iter()
                 .flat_map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         })
+    }
+
+    fn row(&self, bytes: &[u8]) -> serde_json::Result<Row> {
+        match self.grader {
+            Some(grader) => score(bytes, grader, self.options.max_steps).map(Row::Scored),
+            None => self.grade(bytes).map(Row::Graded),
+        }
     }
 
     fn grade(&self, bytes: &[u8]) -> serde_json::Result<Graded> {

@@ -12,6 +12,7 @@ fn bad_lines_are_reported_and_the_others_graded() {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let grading = Grading {
         options: &MathOptions::default(),
+        grader: None,
         explain: false,
         threads: 2,
         progress: ProgressBar::hidden(),
@@ -49,6 +50,7 @@ fn explanations_show_both_readings() {
     let mut output = Vec::new();
     let grading = Grading {
         options: &MathOptions::default(),
+        grader: None,
         explain: true,
         threads: 1,
         progress: ProgressBar::hidden(),
@@ -59,4 +61,42 @@ fn explanations_show_both_readings() {
     let row: serde_json::Value = serde_json::from_slice(&output).unwrap();
     assert_eq!(row["explanation"]["answer"]["parse"], "(+ 2 2)");
     assert_eq!(row["explanation"]["found_by"], "box");
+}
+
+#[test]
+fn a_specified_grader_gives_rewards_and_faults() {
+    let spec = r#"{"type": "string_check", "name": "g", "operation": "eq",
+        "input": "{{ sample.output_text }}", "reference": "{{ item.label }}"}"#;
+    let grader = serde_json::from_str::<GraderSpec>(spec).unwrap().build().unwrap();
+    let input = concat!(
+        "{\"id\": 1, \"prediction\": \"<think>no</think>a\", \"label\": \"a\"}\n",
+        "{\"id\": 2, \"prediction\": \"b\", \"label\": \"a\"}\n",
+        "{\"id\": 3, \"prediction\": \"b\"}\n",
+        "{\"id\": 4, \"label\": \"a\"}\n",
+    );
+    let grading = Grading {
+        options: &MathOptions::default(),
+        grader: Some(&*grader),
+        explain: false,
+        threads: 2,
+        progress: ProgressBar::hidden(),
+    };
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let summary = grading
+        .run(input.as_bytes(), &mut output, &mut errors, "in.jsonl")
+        .unwrap();
+    assert_eq!(
+        summary.to_string(),
+        "3 graded, 1 fault, 1 no_reward, 1 rewarded; 1 lines not read"
+    );
+    let rows: Vec<serde_json::Value> = String::from_utf8(output)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((&rows[0]["reward"], &rows[1]["reward"]), (&1.0.into(), &0.0.into()));
+    assert_eq!(
+        (&rows[2]["reward"], &rows[2]["fault"]),
+        (&serde_json::Value::Null, &"item.label is missing".into())
+    );
 }
