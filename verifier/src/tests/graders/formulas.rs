@@ -26,7 +26,7 @@ fn formulas_have_the_value_of_arithmetic() {
         ("(a+b)/2^3^0", 0.75),
         ("min(a, b, 0.25) + max(a*0, b*0, 0.5)", 0.75),
         ("abs(b - a) * sqrt(a) * .5", 0.25),
-        ("floor(b) + ceil(b) - b", 0.5),
+        ("floor(b) + ceil(b) - a*b", 0.5),
         ("exp(log(b + 1)) - a", 0.5),
         ("a + b", 1.0),
         ("-a - b", 0.0),
