@@ -11,6 +11,7 @@ pub mod optim;
 pub mod policy;
 pub mod problems;
 pub mod recorded;
+pub mod reward;
 pub mod run;
 pub mod seeds;
 pub mod sft;

@@ -14,6 +14,7 @@ use svs_trainer::Problem;
 use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
 use svs_trainer::problems::FileOptions;
 use svs_trainer::problems::procedural::Split;
+use svs_trainer::reward::RewardConfig;
 use svs_trainer::run::source;
 
 use super::shared::ModelArgs;
@@ -74,6 +75,9 @@ pub struct Args {
     /// Only a boxed answer counts, and exactly one distinct candidate.
     #[arg(long)]
     strict: bool,
+    /// A grader's specification, or a file of it, for problems that bring none [default: mathematics].
+    #[arg(long, value_name = "FILE|JSON", conflicts_with = "strict")]
+    grader: Option<String>,
     /// Seed of samples and intervals.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
@@ -91,6 +95,10 @@ pub struct Args {
 /// Model or problems cannot be read, a setting is out of range, or the engine fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let problems = args.read_problems()?;
+    let reward = RewardConfig {
+        grader: args.grader.as_deref().map(super::shared::grader_spec).transpose()?,
+        ..RewardConfig::default()
+    };
     let source = model_source(args.model.model.as_deref())?;
     let model = load(&source).context("cannot load the model")?;
     let prompts = source::prompts(None, &model)?;
@@ -112,6 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         greedy: !args.no_greedy,
         seed: args.seed,
         strict: args.strict,
+        reward,
         ..EvalConfig::default()
     };
     let bar = progress_bar();
@@ -136,6 +145,7 @@ impl Args {
         FileOptions {
             question: self.question.clone(),
             answer: self.answer.clone(),
+            keep_rows: self.grader.is_some(),
             ..FileOptions::default()
         }
     }

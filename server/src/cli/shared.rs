@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use svs_engine::{CudaMode, Device, EngineConfig, Precision};
+
+use svs_verifier::spec::GraderSpec;
 
 use crate::config::ServeConfig;
 
@@ -39,6 +42,21 @@ pub struct ModelArgs {
     /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
     #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
     pub cuda_mode: Option<CudaMode>,
+}
+
+/// The grader that `--grader` specifies: JSON, or a file of it.
+///
+/// # Errors
+/// The file cannot be read, or what is specified is no grader; the reason names the field.
+pub(super) fn grader_spec(given: &str) -> anyhow::Result<GraderSpec> {
+    let text = if given.trim_start().starts_with('{') {
+        given.to_owned()
+    } else {
+        std::fs::read_to_string(given).with_context(|| format!("--grader: cannot read {given}"))?
+    };
+    let spec: GraderSpec = serde_json::from_str(&text).context("--grader is no grader's specification")?;
+    spec.build().context("--grader cannot be used")?;
+    Ok(spec)
 }
 
 /// Reads the name of a precision.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use grading::Grading;
 use indicatif::{ProgressBar, ProgressStyle};
 use svs_verifier::spec::GraderSpec;
-use svs_verifier::{Grader, MathOptions, Profile};
+use svs_verifier::{MathOptions, Profile};
 
 /// Arguments of `svs verify`.
 #[derive(Debug, clap::Args)]
@@ -19,11 +19,15 @@ Examples:
   svs verify --input predictions.jsonl --output verdicts.jsonl
   svs verify --input predictions.jsonl --explain
   svs verify --input predictions.jsonl --grader grader.json
+  svs verify --input predictions.jsonl --grader '{\"type\": \"regex\", \"name\": \"number\", \"pattern\": \"^[0-9]+$\"}'
+  svs verify --input predictions.jsonl --grader '{\"type\": \"string_check\", \"name\": \"same\", \"operation\": \"eq\",
+      \"input\": \"{{ sample.output_text }}\", \"reference\": \"{{ item.label }}\"}'
 
 An input line:   {\"id\": \"q1\", \"prediction\": \"... so \\\\boxed{42}\", \"gold\": \"42\"}
 Its output line: {\"id\":\"q1\",\"correct\":true,\"verdict\":\"correct\",\"extracted\":\"42\",\"micros\":18,\"steps\":97,\"rule\":\"equal\"}
 
-With --grader, a line needs id and prediction; templates see the whole line as `item` and the prediction as `sample`:
+With --grader, a line needs id and prediction; templates see the whole line as `item` and the prediction as `sample`.
+Types: string_check, text_similarity, math, choice, regex, json_schema, format, multi (docs/graders.md). Its output line:
 {\"id\":\"q1\",\"reward\":0.5,\"fault\":null,\"rule\":\"rouge_l\",\"parts\":{},\"micros\":9,\"steps\":40}
 
 A line that does not parse is reported on stderr with its number, the others are still graded, and the exit code is 1.
@@ -35,9 +39,9 @@ pub struct Args {
     /// Where the verdicts go; standard output if absent.
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// A grader's specification, in place of the mathematics grader with its defaults (docs/verifier.md).
-    #[arg(long, value_name = "SPEC.json", conflicts_with_all = ["strict", "explain", "svs_parity"])]
-    pub grader: Option<PathBuf>,
+    /// A grader's specification, or a file of it, in place of the mathematics grader with its defaults (docs/graders.md).
+    #[arg(long, value_name = "FILE|JSON", conflicts_with_all = ["strict", "explain", "svs_parity"])]
+    pub grader: Option<String>,
     /// Only a boxed answer counts, and exactly one distinct candidate.
     #[arg(long)]
     pub strict: bool,
@@ -81,7 +85,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let name = args.input.display().to_string();
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let grader = args.grader.as_deref().map(grader_of).transpose()?;
+    let spec = args.grader.as_deref().map(super::shared::grader_spec).transpose()?;
+    let grader = spec.as_ref().map(GraderSpec::build).transpose()?;
     let grading = Grading {
         options: &options,
         grader: grader.as_deref(),
@@ -102,15 +107,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// The grader that a file specifies.
-fn grader_of(path: &Path) -> anyhow::Result<Box<dyn Grader>> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let spec: GraderSpec =
-        serde_json::from_str(&text).with_context(|| format!("{} is no grader's specification", path.display()))?;
-    spec.build()
-        .with_context(|| format!("cannot grade by {}", path.display()))
 }
 
 /// A bar over the bytes of the input; invisible where stderr is no terminal.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use svs_trainer::reward::{GRADER_KEY, read_grader};
 
 use crate::error::ApiError;
 
 const MAX_PAIRS: usize = 16;
 const MAX_KEY_CHARS: usize = 64;
 const MAX_VALUE_CHARS: usize = 512;
+/// Longest specification of a grader.
+const MAX_GRADER_CHARS: usize = 16_384;
 /// Largest group that a client may declare.
 const MAX_GROUP_SIZE: u32 = 65_536;
 
@@ -57,6 +60,9 @@ impl Intent {
                 "differs from `metadata.reference`; give one of them",
             ));
         }
+        if let Some(grader) = metadata.get(GRADER_KEY) {
+            read_grader(&Value::String(grader.clone())).map_err(|reason| ApiError::value("metadata.grader", reason))?;
+        }
         let group_size = match metadata.get("group_size") {
             Some(text) => group_size(text, n, metadata.contains_key("group"))?,
             None => n,
@@ -91,8 +97,13 @@ fn check_size(metadata: &BTreeMap<String, String>) -> Result<(), ApiError> {
                 format!("a key has more than {MAX_KEY_CHARS} characters"),
             ));
         }
-        if value.chars().count() > MAX_VALUE_CHARS {
-            let message = format!("the value has more than {MAX_VALUE_CHARS} characters");
+        let most = if key == GRADER_KEY {
+            MAX_GRADER_CHARS
+        } else {
+            MAX_VALUE_CHARS
+        };
+        if value.chars().count() > most {
+            let message = format!("the value has more than {most} characters");
             return Err(ApiError::value(&format!("metadata.{key}"), message));
         }
     }

@@ -342,6 +342,20 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
             "metadata.group",
             "invalid_value",
         ),
+        (
+            CHAT,
+            json!({"metadata": {"grader": "{\"type\": \"regex\", \"name\": \"g\", \"pattern\": \"(\"}"}}),
+            400,
+            "metadata.grader",
+            "invalid_value",
+        ),
+        (
+            CHAT,
+            json!({"metadata": {"grader": "regex"}}),
+            400,
+            "metadata.grader",
+            "invalid_value",
+        ),
         (CHAT, json!({"metadata": crowded}), 400, "metadata", "invalid_value"),
         (
             CHAT,

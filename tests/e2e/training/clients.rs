@@ -16,10 +16,16 @@ const STEPS: u64 = 25;
 
 /// Asks one question 16 times; returns the share of right answers and the versions that answered.
 fn ask(url: &str, wording: usize) -> (f64, BTreeSet<u64>) {
+    // Every other request brings its grader, the others a reference answer.
+    let mut metadata = json!({"problem_id": format!("wording-{wording}")});
+    match wording % 2 {
+        0 => metadata["reference"] = "7".into(),
+        _ => metadata["grader"] = r#"{"type": "regex", "name": "seven", "pattern": "\\\\boxed\\{7\\}"}"#.into(),
+    }
     let body = json!({
         "model": "toy", "n": 16, "max_tokens": 24, "temperature": 1.0,
         "messages": [{"role": "user", "content": question(7, wording)}],
-        "metadata": {"reference": "7", "problem_id": format!("wording-{wording}")},
+        "metadata": metadata,
     });
     let answer = post(url, "/v1/chat/completions", &body);
     let choices = answer["choices"].as_array().unwrap();

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use svs_engine::request::BACKGROUND_PRIORITY;
 use svs_engine::text::TextError;
 use svs_engine::{EngineError, EngineHandle, GenerateRequest, SamplingParams};
-use svs_verifier::{MathOptions, grade_math};
 
 use crate::fanout;
 use crate::problems::Problem;
+use crate::reward::{Reward, RewardConfig, Task};
 use crate::seeds::derive;
 use crate::svs::Prompts;
 use estimate::{bootstrap, ladder, pass_at_k};
@@ -64,8 +64,10 @@ pub struct EvalConfig {
     pub resamples: usize,
     /// Problems in the engine's queue at once.
     pub in_flight: usize,
-    /// Only a boxed answer counts, and exactly one distinct candidate.
+    /// Where mathematics is graded by default, only a boxed answer counts, and exactly one distinct candidate.
     pub strict: bool,
+    /// Grader of problems that bring none.
+    pub reward: RewardConfig,
     /// Version or label of the weights; `None` is the policy served.
     pub weights: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Default for EvalConfig {
             resamples: 2000,
             in_flight: 32,
             strict: false,
+            reward: RewardConfig::default(),
             weights: None,
         }
     }
@@ -108,7 +111,10 @@ impl EvalConfig {
             config if config.max_tokens == 0 => fail("max_tokens", "must be at least 1"),
             config if config.in_flight == 0 => fail("in_flight", "must be at least 1"),
             config if !(100..=1_000_000).contains(&config.resamples) => fail("resamples", "must lie in 100..=1000000"),
-            _ => Ok(()),
+            config => match config.reward.validate() {
+                Err((field, reason)) => fail(field, &reason),
+                Ok(()) => Ok(()),
+            },
         }
     }
 }
@@ -143,10 +149,10 @@ pub fn evaluate(
     let encoded: Vec<Vec<u32>> = problems.iter().map(encode).collect::<Result<_, _>>()?;
     let rounds = if config.greedy { 2 } else { 1 };
     let total = problems.len() * rounds;
-    let options = MathOptions {
-        strict: config.strict,
-        ..MathOptions::default()
-    };
+    let reward = Reward::new(&config.reward, config.strict).map_err(|error| EvalError::Setting {
+        field: "reward.grader",
+        reason: error.to_string(),
+    })?;
     let mut scores: Vec<ProblemScore> = problems.iter().map(ProblemScore::new).collect();
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let mut tokens = 0u64;
@@ -156,9 +162,11 @@ pub fn evaluate(
             .zip(&encoded)
             .map(|(problem, prompt)| request(config, problem, prompt, round));
         fanout::run(engine, requests, config.in_flight, |at, completion| {
+            let task = Task::of(&problems[at]);
+            let judge = reward.judge(&task);
             for choice in &completion.choices {
                 tokens += choice.tokens.len() as u64;
-                let verdict = grade_math(&choice.text, &problems[at].answer, &options).verdict;
+                let verdict = judge.grade(&choice.text, &task).verdict;
                 match round {
                     0 => {
                         *verdicts.entry(report::verdict_name(verdict).into()).or_default() += 1;

@@ -21,6 +21,7 @@ fn problems() -> Vec<Problem> {
         question: format!("{at}"),
         answer: (at % 10).to_string(),
         source: "test".into(),
+        ..Problem::default()
     };
     (0..12).map(problem).collect()
 }

@@ -5,12 +5,14 @@ pub mod procedural;
 mod split;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use svs_verifier::spec::GraderSpec;
 
 pub use files::{AnswerForm, FileOptions, Loaded, ProblemError, load, load_counted};
 pub use split::split;
 
 /// A problem with a checkable answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Problem {
     /// Unique within its source.
     pub id: String,
@@ -20,4 +22,10 @@ pub struct Problem {
     pub answer: String,
     /// Data source, e.g. `svamp`, `procedural`.
     pub source: String,
+    /// Its own grader; `None` takes the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grader: Option<Box<GraderSpec>>,
+    /// The row that it was read from, if a grader may look into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<Box<Map<String, Value>>>,
 }

@@ -90,6 +90,7 @@ impl Runner {
                 engine: &self.around.engine,
                 log: &self.around.log,
                 config: &config.rollout,
+                reward: &self.reward,
                 limits: self.limits,
                 prefix: format!("{}/{step}{suffix}", self.run_id),
                 seed_name: format!("{}/{step}", config.seed),
@@ -112,11 +113,18 @@ impl Runner {
     pub(super) fn client_batch(&self) -> Result<Option<Batch>, TrainError> {
         self.control.phase("wait");
         let config = &self.memory.config;
-        let found = clients::collect(&self.around.log, config, &self.control, self.memory.cursor)?;
+        let found = clients::collect(
+            &self.around.log,
+            (config, &self.reward),
+            &self.control,
+            self.memory.cursor,
+        )?;
         Ok(found.map(|batch| {
             let counts = [
                 ("trajectories/groups", batch.groups.len()),
                 ("trajectories/rejected/no_reference", batch.without_reference),
+                ("trajectories/rejected/bad_grader", batch.with_bad_grader),
+                ("trajectories/rejected/partial_reward", batch.between),
                 ("trajectories/rejected/adapter", batch.of_adapters),
                 ("trajectories/rejected/no_contrast", batch.without_contrast),
                 ("trajectories/expired", batch.expired),

@@ -17,6 +17,7 @@ use super::runner::{Runner, Surroundings};
 use super::{TrainConfig, TrainError, source};
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
+use crate::reward::Reward;
 
 impl Runner {
     /// Opens a run that [`super::claim::claim`] named and locked.
@@ -34,10 +35,15 @@ impl Runner {
             run_id: Some(run_id.clone()),
             ..config
         };
+        let reward =
+            Reward::new(&config.reward, config.rollout.strict_grading).map_err(|error| TrainError::Config {
+                field: "reward.grader".into(),
+                reason: error.to_string(),
+            })?;
         let limits = source::limits(&config, &around.engine)?;
         check_choices(&config, around.engine.config().max_choices)?;
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
-        let mut problems = source::problems(&config.problems, config.seed)?;
+        let mut problems = source::problems(&config)?;
         let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
         let held_out = source::held_out(&config)?;
         let folder = around.runs.join(&run_id);
@@ -88,6 +94,7 @@ impl Runner {
             memory,
             policy,
             reference,
+            reward,
             prompts,
             problems,
             too_long,

@@ -19,6 +19,7 @@ use crate::checkpoint::CheckpointStore;
 use crate::log::TrajectoryLog;
 use crate::policy::{Policy, UpdateBatch, UpdateGroup};
 use crate::problems::Problem;
+use crate::reward::Reward;
 use crate::svs::Prompts;
 use crate::svs::band::Score;
 use crate::trajectory::{Group, Trajectory};
@@ -46,6 +47,8 @@ pub(super) struct Runner {
     pub(super) policy: Policy,
     /// Weights of the KL reference, if the objective has one.
     pub(super) reference: Option<Arc<WeightSet>>,
+    /// Grades rollouts.
+    pub(super) reward: Reward,
     pub(super) prompts: Prompts,
     pub(super) problems: Vec<Problem>,
     /// Problems left out because their prompt is too long.
@@ -227,6 +230,7 @@ impl Runner {
             seed: config.seed,
             in_flight: config.rollout.max_groups_in_flight,
             strict: config.rollout.strict_grading,
+            reward: config.reward.clone(),
             ..crate::eval::EvalConfig::default()
         };
         let began = Instant::now();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
 
-use super::config::{ProblemSource, ProblemsConfig};
+use super::config::ProblemSource;
 use super::{TrainConfig, TrainError};
 use crate::problems::procedural::{Generator, Split};
 use crate::problems::{FileOptions, Problem, load, split};
@@ -48,7 +48,8 @@ pub fn prompts(given: Option<&Prompts>, model: &LoadedModel) -> Result<Prompts, 
 ///
 /// # Errors
 /// [`TrainError::Config`] if a file cannot be read or nothing is left.
-pub fn problems(config: &ProblemsConfig, seed: u64) -> Result<Vec<Problem>, TrainError> {
+pub fn problems(run: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
+    let (config, seed) = (&run.problems, run.seed);
     let mut problems = match config.source {
         ProblemSource::Trajectories => return Ok(Vec::new()),
         ProblemSource::Procedural => procedural(
@@ -57,11 +58,12 @@ pub fn problems(config: &ProblemsConfig, seed: u64) -> Result<Vec<Problem>, Trai
             config.procedural_count,
         ),
         ProblemSource::Files => {
-            let all = read_files(&config.files, &config.columns, "problems.files")?;
+            let all = read_files(&config.files, &columns(run), "problems.files")?;
             split_files(all, config.held_out_fraction)?.0
         }
     };
     problems.truncate(config.limit.unwrap_or(usize::MAX));
+    check_rewards(run, &problems)?;
     make_ids_unique(&mut problems);
     if problems.is_empty() {
         return Err(TrainError::Config {
@@ -70,6 +72,30 @@ pub fn problems(config: &ProblemsConfig, seed: u64) -> Result<Vec<Problem>, Trai
         });
     }
     Ok(problems)
+}
+
+/// How files are read: with their rows, if the run has a grader that may look into them.
+fn columns(config: &TrainConfig) -> FileOptions {
+    FileOptions {
+        keep_rows: config.reward.grader.is_some(),
+        ..config.problems.columns.clone()
+    }
+}
+
+/// Refuses a problem whose grader gives rewards that the advantage estimator has no rule for.
+fn check_rewards(config: &TrainConfig, problems: &[Problem]) -> Result<(), TrainError> {
+    let between = |problem: &&Problem| problem.grader.as_ref().is_some_and(|grader| !grader.is_binary());
+    match problems.iter().find(between) {
+        Some(problem) if !config.takes_partial_rewards() => Err(TrainError::Config {
+            field: "problems.files".into(),
+            reason: format!(
+                "the grader of problem `{}` gives rewards between right and wrong, for which \
+                 `algorithm.adv_estimator` has no rule",
+                problem.id
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Generated problems of one split.
@@ -111,9 +137,9 @@ pub(super) fn held_out(config: &TrainConfig) -> Result<Vec<Problem>, TrainError>
         return Ok(Vec::new());
     }
     let mut found = if !eval.files.is_empty() {
-        read_files(&eval.files, &problems.columns, "eval.files")?
+        read_files(&eval.files, &columns(config), "eval.files")?
     } else if problems.source == ProblemSource::Files && problems.held_out_fraction > 0.0 {
-        let all = read_files(&problems.files, &problems.columns, "problems.files")?;
+        let all = read_files(&problems.files, &columns(config), "problems.files")?;
         split_files(all, problems.held_out_fraction)?.1
     } else {
         procedural(config.seed, Split::HeldOut, eval.limit)

@@ -12,11 +12,12 @@ use super::funnel::{Funnel, Stage};
 use super::reward::{Outcome, judge};
 use super::{Prompts, RejectReason, SvsConfig, extract_problem, keep, select};
 use crate::Problem;
+use crate::reward::Task;
 use crate::seeds::choose;
 use crate::trajectory::{GraderVerdict, Group, Kind};
 
 /// A group to sample.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Ask {
     /// Unique within the iteration and independent of arrival: problem, `/c` context, `/s` sample. Seeds come from it.
     pub key: String,
@@ -28,8 +29,8 @@ pub struct Ask {
     pub parent: Option<String>,
     /// The conversation to continue.
     pub messages: Vec<ChatMessage>,
-    /// Reference answer to grade against; `None` for synthesis, which is judged later.
-    pub gold: Option<String>,
+    /// What grading takes; `None` for synthesis, which is judged later.
+    pub task: Option<Task>,
     /// Samples.
     pub n: u32,
 }
@@ -45,8 +46,8 @@ pub trait Rollouts {
     /// What the tokenizer or template refuses.
     fn fits(&self, messages: &[ChatMessage]) -> Result<bool, Self::Error>;
 
-    /// Samples one group per ask; in the order of the asks, members in the order of the samples. Groups with a reference
-    /// answer are graded, logged and read back from the log; the others are logged by [`Self::record`].
+    /// Samples one group per ask; in the order of the asks, members in the order of the samples. Groups with a task
+    /// are graded, logged and read back from the log; the others are logged by [`Self::record`].
     ///
     /// # Errors
     /// What the engine or the log refuses.
@@ -128,9 +129,7 @@ struct Synthesis {
 fn solve_asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
     let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
     let ask = |problem| {
-        let Problem {
-            id, question, answer, ..
-        }: &Problem = problem;
+        let Problem { id, question, .. }: &Problem = problem;
         let visit = visits.entry(id).and_modify(|visit| *visit += 1).or_default();
         Ask {
             key: if *visit == 0 {
@@ -142,7 +141,7 @@ fn solve_asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
             problem_id: id.clone(),
             parent: None,
             messages: plan.prompts.solve_messages(question),
-            gold: Some(answer.clone()),
+            task: Some(Task::of(problem)),
             n: plan.n,
         }
     };
@@ -178,7 +177,7 @@ fn synthesis_asks<R: Rollouts>(
                 problem_id: problems[at].id.clone(),
                 parent: Some(context.id.clone()),
                 messages,
-                gold: None,
+                task: None,
                 n: svs.n_synthesis.unwrap_or(plan.n),
             };
             asks.push((at, ask));
@@ -213,7 +212,7 @@ fn synthesize<R: Rollouts>(
             if let Ok(messages) = found {
                 let key = format!("{}/s{sample}", ask.key);
                 let parent = Some(member.id.clone());
-                let gold = Some(problems[*problem].answer.clone());
+                let task = Some(Task::of(&problems[*problem]));
                 let (problem_id, n) = (ask.problem_id.clone(), svs.n_solve.unwrap_or(plan.n));
                 let kind = Kind::SolveSynthetic;
                 candidates.push((
@@ -225,7 +224,7 @@ fn synthesize<R: Rollouts>(
                         problem_id,
                         parent,
                         messages,
-                        gold,
+                        task,
                         n,
                     },
                 ));

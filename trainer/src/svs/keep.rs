@@ -1,14 +1,14 @@
 //! Which groups are trained on. Groups are kept or dropped whole, on accuracy, before any reward is shaped.
 
 use super::SvsConfig;
-use super::band::Score;
+use super::band::{Score, has_contrast};
 use crate::seeds::{SplitMix, choose, derive};
 use crate::trajectory::Group;
 
-/// Solving groups that are neither all right nor all wrong.
+/// Solving groups whose rewards differ.
 #[must_use]
 pub fn mixed(groups: Vec<Group>) -> Vec<Group> {
-    groups.into_iter().filter(|group| Score::of(group).is_mixed()).collect()
+    groups.into_iter().filter(has_contrast).collect()
 }
 
 /// Synthesis groups with a rewarded member, thinned to the training ratio.

@@ -74,7 +74,7 @@ fn reply(ask: &Ask, replies: Option<&Vec<(String, bool)>>) -> Group {
         let mut member = trajectory(&format!("{}#{sample}", ask.key), &ask.key, ask.n, ask.kind, &text);
         member.problem_id = Some(ask.problem_id.clone());
         member.parent = ask.parent.clone();
-        if ask.gold.is_some() {
+        if ask.task.is_some() {
             member.verdicts = vec![verdict(if correct { Verdict::Correct } else { Verdict::Wrong })];
         }
         member
@@ -91,6 +91,7 @@ fn problems(ids: &[&str]) -> Vec<Problem> {
         question: format!("What is the answer of {id}?"),
         answer: "5".into(),
         source: "test".into(),
+        ..Problem::default()
     };
     ids.iter().map(make).collect()
 }
@@ -148,7 +149,7 @@ fn bands_choose_seeds_and_mixed_groups_are_kept_whole() {
     );
     assert_eq!(asks[2].parent.as_deref(), Some("p2#1"));
     assert!(asks[2].messages[0].content.contains("solution 1 of p2"));
-    assert!(asks.iter().all(|ask| ask.gold.is_none()));
+    assert!(asks.iter().all(|ask| ask.task.is_none()));
 }
 
 /// One seed with one context whose outputs hit every reason, and whose valid problems are solved 0, 1, 5, 6 and 8 times.
@@ -208,10 +209,8 @@ fn each_output_is_rewarded_or_rejected_for_its_own_reason() {
     );
     // Synthetic solutions are graded against the original answer and descend from the output that posed them.
     let ask = script.asked.iter().find(|ask| ask.key == "p/c0/s2").expect("asked");
-    assert_eq!(
-        (ask.gold.as_deref(), ask.parent.as_deref(), ask.n),
-        (Some("5"), Some("p/c0#2"), 8)
-    );
+    let gold = ask.task.as_ref().and_then(|task| task.reference.as_deref());
+    assert_eq!((gold, ask.parent.as_deref(), ask.n), (Some("5"), Some("p/c0#2"), 8));
     assert!(ask.messages[0].content.starts_with("Solved five times?"));
     let metrics = iteration.funnel.metrics();
     let expected = [

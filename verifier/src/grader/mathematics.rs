@@ -31,6 +31,7 @@ impl Grader for Mathematics {
             rule: grade.rule.clone(),
         };
         Scored {
+            verdict: grade.verdict,
             reward: grade.verdict.reward().ok_or_else(fault),
             steps: budget.used() + grade.steps,
             rule: grade.rule,

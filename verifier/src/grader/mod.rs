@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::Verdict;
 use crate::budget::Budget;
 use crate::spec::SpecError;
 use crate::spec::template::Template;
@@ -52,6 +53,8 @@ impl<'a> Case<'a> {
 pub struct Scored {
     /// The reward in [0, 1], or why there is none: then nothing may be trained on.
     pub reward: Result<f64, Fault>,
+    /// What was found; of a reward between 0 and 1, that it is not the whole one.
+    pub verdict: Verdict,
     /// The rule that decided.
     pub rule: String,
     /// Steps counted, not clocked.
@@ -138,11 +141,24 @@ pub(crate) fn stopped(why: Stopped, budget: &Budget) -> Scored {
 impl Scored {
     fn new(reward: Result<f64, Fault>, rule: &str, budget: &Budget) -> Self {
         Self {
+            verdict: verdict(&reward, rule),
             reward,
             rule: rule.to_owned(),
             steps: budget.used(),
             parts: BTreeMap::new(),
         }
+    }
+}
+
+/// What a reward and the rule that decided say of the response.
+pub(crate) fn verdict(reward: &Result<f64, Fault>, rule: &str) -> Verdict {
+    match (reward, rule) {
+        (Err(_), _) => Verdict::Infrastructure,
+        (Ok(reward), _) if *reward >= 1.0 => Verdict::Correct,
+        (Ok(_), "over_budget" | "response_too_long") => Verdict::OverBudget,
+        (Ok(_), "no_answer") => Verdict::NoAnswer,
+        (Ok(_), "not_json" | "nested_too_deep" | "value_missing" | "no_option") => Verdict::Unparseable,
+        (Ok(_), _) => Verdict::Wrong,
     }
 }
 

@@ -69,6 +69,7 @@ impl Grader for Multi {
                 .ok_or(Fault::Formula),
         };
         Scored {
+            verdict: super::verdict(&reward, "formula"),
             rule: if reward.is_ok() { "formula" } else { "fault" }.to_owned(),
             reward,
             steps,

@@ -31,6 +31,12 @@ impl GraderSpec {
         }
     }
 
+    /// Whether every reward is 0 or 1. Of a formula this is not looked into.
+    #[must_use]
+    pub fn is_binary(&self) -> bool {
+        !matches!(self, Self::TextSimilarity(_) | Self::Multi(_))
+    }
+
     /// Makes the grader.
     ///
     /// # Errors

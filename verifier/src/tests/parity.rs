@@ -2,7 +2,7 @@
 
 use crate::{Grade, MathOptions, Profile, Verdict, grade_math};
 
-use super::golden::{C, W, check};
+use super::golden::{AGREED, C, W, check};
 
 fn grade(prediction: &str, gold: &str) -> Grade {
     let options = MathOptions {
@@ -18,35 +18,8 @@ fn grade_boxed(answer: &str, gold: &str) -> Grade {
 
 #[test]
 fn upstream_verdicts_are_reproduced() {
+    check(&AGREED, grade_boxed);
     let cases = [
-        ("34", "34", C),
-        ("34.0", "34", C),
-        ("0.5", r"\frac{1}{2}", C),
-        (r"\frac{2}{4}", r"\frac{1}{2}", C),
-        ("x=5", "5", C),
-        ("n = 1,000", "1000", C),
-        (r"10\%", "10", C),
-        (r"10 \text{ cm}", "10", C),
-        ("(1,2)", "(1, 2)", C),
-        ("(2,1)", "(1,2)", W),
-        ("(1,2)", "[1,2]", W),
-        (r"\{1,2\}", r"\{2,1\}", C),
-        (r"\text{A}", "A", C),
-        ("A", "B", W),
-        (r"\sqrt{8}", r"2\sqrt{2}", C),
-        ("2^{10}", "1024", C),
-        (r"90^\circ", "90", C),
-        ("x^2+2x+1", "(x+1)^2", C),
-        (
-            r"\begin{pmatrix}1&2\\3&4\end{pmatrix}",
-            r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
-            C,
-        ),
-        ("034", "34", C),
-        ("\u{2212}3", "-3", C),
-        (r"7 \text{ or } 8", "7, 8", C),
-        ("13/4", r"3\frac{1}{4}", C),
-        ("3.1416", r"\pi", W),
         // Bases and the unit written are dropped.
         ("40", "40_9", C),
         (r"5\text{ cm}", r"5\text{ m}", C),

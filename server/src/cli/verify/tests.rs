@@ -100,3 +100,46 @@ fn a_specified_grader_gives_rewards_and_faults() {
         (&serde_json::Value::Null, &"item.label is missing".into())
     );
 }
+
+#[test]
+fn graders_come_from_files_or_from_the_command_line_and_bad_ones_are_refused_with_the_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = r#"{"type": "regex", "name": "number", "pattern": "[0-9]"}"#;
+    let file = folder.path().join("grader.json");
+    fs::write(&file, good).unwrap();
+    let read = |given: &str| crate::cli::shared::grader_spec(given);
+    assert_eq!(read(good).unwrap(), read(file.to_str().unwrap()).unwrap());
+    for (given, field) in [
+        ("no-such-file.json", "cannot read no-such-file.json"),
+        (r#"{"type": "regex", "name": "g"}"#, "missing field `pattern`"),
+        (r#"{"type": "regex", "name": "g", "pattern": "("}"#, "pattern \"(\""),
+        (
+            r#"{"type": "regex", "name": "g", "pattern": "x", "flags": "i"}"#,
+            "unknown field `flags`",
+        ),
+        (
+            r#"{"type": "text_similarity", "name": "g", "input": "a", "reference": "b", "evaluation_metric": "cosine"}"#,
+            "evaluation_metric `cosine`",
+        ),
+        (
+            r#"{"type": "string_check", "name": "g", "operation": "eq", "input": "{{ row.a }}", "reference": "b"}"#,
+            "template \"{{ row.a }}\"",
+        ),
+    ] {
+        let error = format!("{:#}", read(given).unwrap_err());
+        assert!(error.contains("--grader") && error.contains(field), "{given}: {error}");
+    }
+}
+
+#[test]
+fn the_help_shows_a_grader_that_can_be_built() {
+    let command = <Args as clap::Args>::augment_args(clap::Command::new("verify"));
+    let help = command.clone().render_long_help().to_string();
+    assert!(
+        help.contains("--grader <FILE|JSON>") && help.contains("docs/graders.md"),
+        "{help}"
+    );
+    let start = help.find("--grader '{").expect("an example") + "--grader '".len();
+    let example = &help[start..start + help[start..].find('\'').expect("its end")];
+    crate::cli::shared::grader_spec(example).expect("a grader");
+}

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde_json::Value;
+use svs_verifier::spec::GraderSpec;
 
 use super::super::Problem;
 use super::{AnswerForm, FileOptions, ProblemError};
+use crate::reward::{GRADER_KEY, read_grader};
 
 /// A schema known by its columns.
 struct Preset {
@@ -69,6 +71,7 @@ pub(super) struct Columns {
     answer: String,
     form: AnswerForm,
     id: Option<String>,
+    grader: Option<String>,
     source: String,
     stem: String,
 }
@@ -121,6 +124,7 @@ impl Columns {
                 .id
                 .clone()
                 .or_else(|| preset.and_then(|p| p.id).filter(|id| has(id)).map(str::to_owned)),
+            grader: options.grader.clone(),
             source: options.source.clone().unwrap_or_else(|| {
                 fitting
                     .filter(|_| options.question.is_empty())
@@ -130,13 +134,19 @@ impl Columns {
         })
     }
 
-    /// Every column that is read.
+    /// Every column that is read, whether there or not.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.question
             .iter()
             .chain([&self.answer])
             .chain(&self.id)
             .map(String::as_str)
+            .chain([self.grader_column()])
+    }
+
+    /// Where a row's own grader is looked for.
+    pub(super) fn grader_column(&self) -> &str {
+        self.grader.as_deref().unwrap_or(GRADER_KEY)
     }
 
     /// The problem in a row; `row` counts from 1.
@@ -176,12 +186,35 @@ impl Columns {
             Some(column) => text(column)?,
             None => format!("{}-{row}", self.stem),
         };
+        let grader = self.grader(value).map_err(|(column, reason)| bad(column, reason))?;
+        let row = if options.keep_rows || grader.is_some() {
+            value.as_object().cloned().map(Box::new)
+        } else {
+            None
+        };
         Ok(Problem {
             id,
             question: join(&parts),
             answer: answer.to_owned(),
             source: self.source.clone(),
+            grader,
+            row,
         })
+    }
+
+    /// The row's own grader. A column that was asked for must be there, but may be null.
+    fn grader(&self, value: &Value) -> Result<Option<Box<GraderSpec>>, (&str, String)> {
+        let column = self.grader_column();
+        match lookup(value, column) {
+            None if self.grader.is_some() => Err((column, "is missing".into())),
+            None | Some(Value::Null) => Ok(None),
+            // An unasked column of that name that holds something else is not ours.
+            Some(found) if self.grader.is_none() && !found.is_object() => Ok(None),
+            Some(found) => match read_grader(found) {
+                Ok(spec) => Ok(Some(Box::new(spec))),
+                Err(reason) => Err((column, format!("is no grader: {reason}"))),
+            },
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct FileOptions {
     pub answer_form: AnswerForm,
     /// Column of the id. `None`: by known schemas, else the file's stem and the row number.
     pub id: Option<String>,
+    /// Column of a problem's own grader, an object or its JSON text. `None`: `grader`, where a row has it.
+    pub grader: Option<String>,
     /// Name of the source. `None`: by known schemas, else the file's stem.
     pub source: Option<String>,
     /// Count rows that cannot be used instead of refusing the file.
@@ -61,6 +63,9 @@ pub struct FileOptions {
     pub max_rows: usize,
     /// Longest question or answer, bytes.
     pub max_text_bytes: usize,
+    /// Keep every row for a grader to look into, not only those with a grader of their own.
+    #[serde(skip)]
+    pub keep_rows: bool,
 }
 
 impl Default for FileOptions {
@@ -70,17 +75,19 @@ impl Default for FileOptions {
             answer: None,
             answer_form: AnswerForm::default(),
             id: None,
+            grader: None,
             source: None,
             skip_bad: false,
             max_file_bytes: 1 << 30,
             max_rows: 1_000_000,
             max_text_bytes: 1 << 16,
+            keep_rows: false,
         }
     }
 }
 
 /// The problems of a file and how many of its rows were left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// Problems in the order of the file.
     pub problems: Vec<Problem>,

@@ -55,7 +55,8 @@ fn read_rows(file: File, reader: &mut Reader<'_>) -> Result<(), ProblemError> {
         .map(|f| f.name().to_owned())
         .collect();
     let columns = Columns::choose(&path, reader.options, names, has)?;
-    let projection = projection(schema.root_schema(), &columns).map_err(refuse)?;
+    let whole = reader.options.keep_rows || has(columns.grader_column());
+    let projection = projection(schema.root_schema(), &columns, whole).map_err(refuse)?;
     reader.columns = Some(columns);
     let rows = table.get_row_iter(Some(projection)).map_err(refuse)?;
     for (index, row) in rows.enumerate() {
@@ -70,9 +71,9 @@ fn is_under(leaf: &str, column: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// The schema of the root columns that the chosen columns need.
-fn projection(root: &Type, columns: &Columns) -> Result<Type, ParquetError> {
-    let needed = |name: &str| columns.all().any(|c| c == name || is_under(c, name));
+/// The schema of the root columns that the chosen columns need; of all of them, if the whole row is wanted.
+fn projection(root: &Type, columns: &Columns, whole: bool) -> Result<Type, ParquetError> {
+    let needed = |name: &str| whole || columns.all().any(|c| c == name || is_under(c, name));
     let fields: Vec<_> = root
         .get_fields()
         .iter()

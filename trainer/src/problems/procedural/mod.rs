@@ -152,6 +152,7 @@ impl Iterator for Generator {
             question,
             answer: computation.answer().to_string(),
             source: "procedural".into(),
+            ..Problem::default()
         };
         self.count += 1;
         Some(Generated {

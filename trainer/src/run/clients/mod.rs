@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use svs_verifier::{MathOptions, grade_math};
+use svs_verifier::spec::GraderSpec;
 
 use super::TrainError;
 use super::config::TrainConfig;
 use super::control::Control;
 use super::tally::Tally;
 use crate::log::{GroupQuery, TrajectoryLog};
-use crate::svs::band::Score;
-use crate::trajectory::{GraderVerdict, Group, Kind};
+use crate::reward::{GRADER_KEY, Reward, Task, read_grader};
+use crate::svs::band::has_contrast;
+use crate::trajectory::{Group, Kind, Trajectory};
 
 /// Groups read from the log at a time.
 const PAGE: usize = 64;
@@ -24,11 +25,15 @@ pub(super) struct ClientBatch {
     pub(super) cursor: i64,
     /// Counts of what was looked at.
     pub(super) tally: Tally,
-    /// Groups left out because no member has a reference answer.
+    /// Groups left out because a member brings a grader that cannot be built.
+    pub(super) with_bad_grader: usize,
+    /// Groups left out because a reward is neither 0 nor 1 and the advantage estimator has no rule for it.
+    pub(super) between: usize,
+    /// Groups left out because no member has a reference answer or a grader, and the run has no grader either.
     pub(super) without_reference: usize,
     /// Groups with members that were sampled from an adapter instead of the policy.
     pub(super) of_adapters: usize,
-    /// Groups left out because they are all right or all wrong.
+    /// Groups left out because their rewards are all the same.
     pub(super) without_contrast: usize,
     /// Groups that closed at the timeout with fewer members than declared.
     pub(super) expired: usize,
@@ -38,7 +43,7 @@ pub(super) struct ClientBatch {
 /// takes what there is; `None` if that is nothing or a stop was asked for.
 pub(super) fn collect(
     log: &TrajectoryLog,
-    config: &TrainConfig,
+    (config, reward): (&TrainConfig, &Reward),
     control: &Control,
     cursor: i64,
 ) -> Result<Option<ClientBatch>, TrainError> {
@@ -60,7 +65,7 @@ pub(super) fn collect(
         let page = log.closed_groups(&query)?;
         let found = !page.is_empty();
         for closed in page {
-            batch.take(closed.group, closed.closed_seq, closed.expired, config);
+            batch.take(closed.group, closed.closed_seq, closed.expired, (config, reward));
             if batch.groups.len() == settings.groups_per_step {
                 return Ok(Some(batch));
             }
@@ -78,20 +83,35 @@ pub(super) fn collect(
 }
 
 impl ClientBatch {
-    fn take(&mut self, mut group: Group, closed_seq: i64, expired: bool, config: &TrainConfig) {
+    fn take(&mut self, mut group: Group, closed_seq: i64, expired: bool, (config, reward): (&TrainConfig, &Reward)) {
         self.cursor = closed_seq;
         self.expired += usize::from(expired);
         if group.members.iter().any(|member| member.adapter.is_some()) {
             self.of_adapters += 1;
             return;
         }
-        if group.members.iter().all(|member| member.reference.is_none()) {
-            self.without_reference += 1;
+        match grade(&mut group, reward) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.without_reference += 1;
+                return;
+            }
+            Err(reason) => {
+                tracing::warn!(
+                    group = group.id,
+                    reason,
+                    "the grader of a client's group cannot be built"
+                );
+                self.with_bad_grader += 1;
+                return;
+            }
+        }
+        if !config.takes_partial_rewards() && has_partial_reward(&group) {
+            self.between += 1;
             return;
         }
-        grade(&mut group, config.rollout.strict_grading);
         group.members.iter().for_each(|member| self.tally.count(member));
-        if config.algorithm.filter_groups && !Score::of(&group).is_mixed() {
+        if config.algorithm.filter_groups && !has_contrast(&group) {
             self.without_contrast += 1;
             return;
         }
@@ -99,23 +119,33 @@ impl ClientBatch {
     }
 }
 
-/// Grades each member against its own reference, else against the one another member brought.
-fn grade(group: &mut Group, strict: bool) {
-    let options = MathOptions {
-        strict,
-        ..MathOptions::default()
-    };
-    let shared = group.members.iter().find_map(|member| member.reference.clone());
-    for member in &mut group.members {
-        if let Some(gold) = member.reference.as_deref().or(shared.as_deref()) {
-            let verdict = grade_math(&member.text, gold, &options).verdict;
-            member.verdicts.push(GraderVerdict {
-                grader: "math".into(),
-                verdict,
-                reward: verdict.reward(),
-            });
-        }
+/// Grades each member by the grader and the reference that it brings, else by those that another member brought, else by
+/// the run's own grader. `false` if there is nothing to grade by.
+///
+/// # Errors
+/// What is wrong with the grader that a member brings.
+fn grade(group: &mut Group, reward: &Reward) -> Result<bool, String> {
+    let own = |member: &Trajectory| member.metadata.get(GRADER_KEY).map(read_grader).transpose();
+    let graders: Vec<Option<GraderSpec>> = group.members.iter().map(own).collect::<Result<_, _>>()?;
+    let shared_grader = graders.iter().flatten().next().cloned();
+    let shared_reference = group.members.iter().find_map(|member| member.reference.clone());
+    if shared_grader.is_none() && shared_reference.is_none() && !reward.has_grader() {
+        return Ok(false);
     }
+    for (member, own) in group.members.iter_mut().zip(graders) {
+        let grader = own.or_else(|| shared_grader.clone()).map(Box::new);
+        let reference = member.reference.clone().or_else(|| shared_reference.clone());
+        let task = Task::of_client(member, grader, reference);
+        let finding = reward.judge(&task).grade(&member.text, &task);
+        member.verdicts.push(finding);
+    }
+    Ok(true)
+}
+
+/// Whether some last reward is neither 0 nor 1.
+fn has_partial_reward(group: &Group) -> bool {
+    let rewards = group.members.iter().filter_map(|member| member.verdicts.last()?.reward);
+    rewards.into_iter().any(|reward| reward != 0.0 && reward != 1.0)
 }
 
 fn unix_time() -> f64 {

@@ -34,6 +34,17 @@ fn settings(groups_per_step: usize) -> TrainConfig {
     config
 }
 
+/// Collects as a run of this configuration does.
+fn collect_with(
+    log: &TrajectoryLog,
+    config: &TrainConfig,
+    control: &Control,
+    cursor: i64,
+) -> Result<Option<ClientBatch>, TrainError> {
+    let reward = Reward::new(&config.reward, config.rollout.strict_grading).expect("a reward");
+    collect(log, (config, &reward), control, cursor)
+}
+
 fn ids(batch: &ClientBatch) -> Vec<&str> {
     batch.groups.iter().map(|group| group.id.as_str()).collect()
 }
@@ -56,7 +67,7 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
         answered("second", 3, &["7", "1", "7"], Some("7")),
     ];
     log.append_blocking(rows.concat()).expect("logged");
-    let batch = collect(&log, &settings(2), &control, 0)
+    let batch = collect_with(&log, &settings(2), &control, 0)
         .expect("reads")
         .expect("two groups");
     assert_eq!(ids(&batch), ["mixed", "second"]);
@@ -78,14 +89,14 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
 
     // The group that was still open comes once it is whole; nothing comes twice.
     assert!(
-        collect(&log, &settings(2), &control, batch.cursor)
+        collect_with(&log, &settings(2), &control, batch.cursor)
             .expect("reads")
             .is_none(),
         "nothing new in time"
     );
     open = answered("late", 3, &["4", "5", "4"], Some("4"));
     log.append_blocking(vec![open.remove(2)]).expect("logged");
-    let next = collect(&log, &settings(2), &control, batch.cursor)
+    let next = collect_with(&log, &settings(2), &control, batch.cursor)
         .expect("reads")
         .expect("one group after the wait");
     assert_eq!((ids(&next), next.groups[0].members.len()), (vec!["late"], 3));
@@ -93,7 +104,7 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
     // What is marked as trained is left out even by a reader that starts over.
     log.mark_trained("other", &["mixed-0".into(), "mixed-1".into()], 1.0)
         .expect("marks");
-    let again = collect(&log, &settings(2), &control, 0)
+    let again = collect_with(&log, &settings(2), &control, 0)
         .expect("reads")
         .expect("two groups");
     assert_eq!(ids(&again), ["second", "late"]);
@@ -110,7 +121,7 @@ fn a_group_that_never_fills_is_used_with_what_it_has() {
     let mut config = settings(1);
     config.trajectories.group_timeout_s = 0.01;
     config.trajectories.idle_timeout_s = 5.0;
-    let batch = collect(&log, &config, &control, 0)
+    let batch = collect_with(&log, &config, &control, 0)
         .expect("reads")
         .expect("the partial group");
     assert_eq!((batch.groups[0].members.len(), batch.expired), (3, 1));
@@ -125,5 +136,85 @@ fn a_stop_ends_the_wait() {
     control.stop().expect("running");
     let mut config = settings(1);
     config.trajectories.idle_timeout_s = 1e6;
-    assert!(collect(&log, &config, &control, 0).expect("reads").is_none());
+    assert!(collect_with(&log, &config, &control, 0).expect("reads").is_none());
+}
+
+/// A group whose members bring graders (or none) in their metadata.
+fn with_graders(id: &str, answers: &[&str], reference: Option<&str>, graders: &[Option<&str>]) -> Vec<Trajectory> {
+    let size = u32::try_from(answers.len()).expect("a few");
+    let mut members = answered(id, size, answers, reference);
+    for (member, grader) in members.iter_mut().zip(graders) {
+        member.metadata = serde_json::json!({"grader": grader, "label": "7"});
+        if grader.is_none() {
+            member.metadata = serde_json::Value::Null;
+        }
+    }
+    members
+}
+
+const SAME: &str = r#"{"type": "string_check", "name": "same", "operation": "like",
+    "input": "{{ sample.output_text }}", "reference": "{{ item.label }}"}"#;
+const ALIKE: &str = r#"{"type": "text_similarity", "name": "alike", "evaluation_metric": "fuzzy_match",
+    "input": "{{ sample.output_text }}", "reference": "{{ item.reference }}"}"#;
+const SEVEN: &str = r#"{"type": "regex", "name": "seven", "pattern": "7"}"#;
+
+#[test]
+fn the_grader_of_a_request_comes_before_the_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
+    let control = Control::default();
+    control.claim("run", 1).expect("idle");
+    let rows = [
+        with_graders("own", &["7", "8"], None, &[Some(SAME), Some(SAME)]),
+        with_graders("shared", &["7", "8"], Some("8"), &[Some(SEVEN), None]),
+        with_graders("broken", &["7", "8"], Some("7"), &[Some("{}"), None]),
+        with_graders("between", &["7", "8"], Some("7"), &[Some(ALIKE), Some(ALIKE)]),
+        answered("plain", 2, &["7", "8"], Some("8")),
+        answered("nothing", 2, &["7", "8"], None),
+    ];
+    log.append_blocking(rows.concat()).expect("logged");
+    let found = |config: &TrainConfig| collect_with(&log, config, &control, 0).expect("reads").expect("groups");
+    let rewards = |batch: &ClientBatch| -> Vec<Vec<(String, Option<f64>)>> {
+        let of = |group: &Group| {
+            let verdicts = group.members.iter().map(|member| &member.verdicts[0]);
+            verdicts
+                .map(|finding| (finding.grader.clone(), finding.reward))
+                .collect()
+        };
+        batch.groups.iter().map(of).collect()
+    };
+    let both = |grader: &str, first: f64, second: f64| {
+        vec![(grader.to_owned(), Some(first)), (grader.to_owned(), Some(second))]
+    };
+
+    let batch = found(&settings(9));
+    assert_eq!(ids(&batch), ["own", "shared", "between", "plain"]);
+    assert_eq!(
+        (batch.with_bad_grader, batch.without_reference, batch.between),
+        (1, 1, 0)
+    );
+    let given = rewards(&batch);
+    assert_eq!(given[0], both("same", 1.0, 0.0));
+    assert_eq!(given[1], both("seven", 1.0, 0.0));
+    assert_eq!(given[3], both("math", 0.0, 1.0));
+    let between: Vec<f64> = given[2].iter().filter_map(|(_, reward)| *reward).collect();
+    assert!(
+        0.0 < between[1] && between[1] < between[0] && between[0] < 1.0,
+        "{between:?}"
+    );
+
+    // The run's grader takes what brings none, with or without a reference.
+    let mut config = settings(9);
+    config.reward.grader = Some(serde_json::from_str(SEVEN).expect("a grader"));
+    let batch = found(&config);
+    assert_eq!(ids(&batch), ["own", "shared", "between", "plain", "nothing"]);
+    assert_eq!(rewards(&batch)[3], both("seven", 1.0, 0.0));
+
+    // An estimator of right and wrong is not given anything between.
+    config.algorithm.adv_estimator = crate::objective::AdvEstimator::Nsr;
+    let batch = found(&config);
+    assert_eq!(
+        (ids(&batch), batch.between),
+        (vec!["own", "shared", "plain", "nothing"], 1)
+    );
 }

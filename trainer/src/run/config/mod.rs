@@ -16,6 +16,7 @@ use svs_engine::load::lora::LoraShape;
 use super::TrainError;
 use crate::optim::OptimConfig;
 use crate::problems::FileOptions;
+use crate::reward::RewardConfig;
 use crate::svs::{Prompts, SvsConfig};
 
 /// Configuration of a run. Unknown keys are errors; every key has a default.
@@ -39,6 +40,8 @@ pub struct TrainConfig {
     pub prompts: Option<Prompts>,
     /// How groups are sampled.
     pub rollout: RolloutConfig,
+    /// How rollouts are graded.
+    pub reward: RewardConfig,
     /// Bands, filters and caps of synthesis.
     pub svs: SvsConfig,
     /// Training on trajectories that HTTP clients made (`problems.source = "trajectories"`).
@@ -66,6 +69,7 @@ impl Default for TrainConfig {
             problems: ProblemsConfig::default(),
             prompts: None,
             rollout: RolloutConfig::default(),
+            reward: RewardConfig::default(),
             svs: SvsConfig::default(),
             trajectories: TrajectoriesConfig::default(),
             algorithm: AlgorithmConfig::default(),
@@ -108,7 +112,7 @@ pub enum ProblemSource {
     Procedural,
     /// JSONL, JSON or Parquet files.
     Files,
-    /// No rollouts of its own: trajectories of HTTP clients, graded against the reference in their metadata.
+    /// No rollouts of its own: trajectories of HTTP clients, graded by the grader or reference in their metadata.
     Trajectories,
 }
 
@@ -170,7 +174,7 @@ pub struct RolloutConfig {
     pub stop: Vec<String>,
     /// Groups in the engine's queue at once.
     pub max_groups_in_flight: usize,
-    /// Only a boxed answer counts, and exactly one distinct candidate.
+    /// Where mathematics is graded by default, only a boxed answer counts, and exactly one distinct candidate.
     pub strict_grading: bool,
 }
 

@@ -27,6 +27,19 @@ fn an_empty_document_is_the_default_and_every_key_survives_a_round_trip() {
             n_solve: Some(4),
             ..SvsConfig::default()
         },
+        reward: RewardConfig {
+            grader: Some(
+                serde_json::from_value(serde_json::json!({
+                    "type": "multi", "name": "both", "calculate_output": "0.5 * length + 0.5 * value",
+                    "graders": {
+                        "length": {"type": "format", "name": "length", "max_chars": 400},
+                        "value": {"type": "math", "name": "value", "reference": "{{ item.reference }}"},
+                    },
+                }))
+                .expect("a grader"),
+            ),
+            ..RewardConfig::default()
+        },
         ..TrainConfig::default()
     };
     let text = full.to_toml().expect("fits TOML");
@@ -39,6 +52,8 @@ fn unknown_keys_are_refused_in_every_section() {
         "stepz = 1",
         "[svs]\nx = 1",
         "[rollout]\nx = 1",
+        "[reward]\nx = 1",
+        "[reward]\ngrader = { type = \"regex\", name = \"g\", pattern = \"x\", x = 1 }",
         "[optim]\nx = 1",
         "[algorithm]\nx = 1",
         "[prompts]\nx = \"\"",
@@ -65,6 +80,17 @@ fn values_out_of_range_are_named() {
         ("[rollout]\ntemperature = 0.0", "rollout.temperature"),
         ("[rollout]\ntemperature = nan", "rollout.temperature"),
         ("[rollout]\ntop_p = 1.5", "rollout.top_p"),
+        ("[reward]\npass_threshold = 0.0", "reward.pass_threshold"),
+        ("[reward]\npass_threshold = nan", "reward.pass_threshold"),
+        ("[reward]\nmax_steps = 10", "reward.max_steps"),
+        (
+            "[reward]\ngrader = { type = \"regex\", name = \"g\", pattern = \"(\" }",
+            "reward.grader",
+        ),
+        (
+            "[reward]\ngrader = { type = \"multi\", name = \"g\", calculate_output = \"a\", graders = { a = { type = \"regex\", name = \"a\", pattern = \"x\" } } }\n[algorithm]\nadv_estimator = \"nsr\"",
+            "reward.grader",
+        ),
         ("[svs]\nmax_synthetic_problems = 0", "svs.max_synthetic_problems"),
         (
             "[svs]\nunder_performing_acc_lower = 0.9",

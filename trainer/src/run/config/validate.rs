@@ -49,6 +49,9 @@ impl TrainConfig {
         if !(self.train_share > 0.0 && self.train_share <= 0.5) {
             return Err(refuse("train_share", "must be above 0 and at most 0.5"));
         }
+        self.reward
+            .validate()
+            .map_err(|(field, reason)| refuse(field, reason))?;
         self.svs.validate().map_err(|(field, reason)| refuse(field, reason))?;
         if let Some(lora) = &self.lora
             && !((1..=1024).contains(&lora.r) && (1e-3..=1e6).contains(&lora.lora_alpha))
@@ -85,6 +88,12 @@ impl TrainConfig {
         self.run_id
             .clone()
             .unwrap_or_else(|| format!("{}-seed{}", self.recipe.name(), self.seed))
+    }
+
+    /// Whether the advantage estimator has a rule for rewards between 0 and 1.
+    #[must_use]
+    pub fn takes_partial_rewards(&self) -> bool {
+        matches!(self.algorithm.adv_estimator, AdvEstimator::Grpo | AdvEstimator::Rloo)
     }
 
     fn check_counts(&self) -> Result<(), TrainError> {
@@ -205,11 +214,17 @@ impl TrainConfig {
                 format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
             ));
         }
-        let graded = matches!(self.algorithm.adv_estimator, AdvEstimator::Grpo | AdvEstimator::Rloo);
+        let graded = self.takes_partial_rewards();
         if self.algorithm.overlong_buffer.len > 0 && !graded {
             return Err(refuse(
                 "algorithm.overlong_buffer.len",
                 "the penalty makes rewards between right and wrong, for which `algorithm.adv_estimator` has no rule",
+            ));
+        }
+        if !graded && self.reward.grader.as_ref().is_some_and(|grader| !grader.is_binary()) {
+            return Err(refuse(
+                "reward.grader",
+                "gives rewards between right and wrong, for which `algorithm.adv_estimator` has no rule",
             ));
         }
         let files = !self.problems.files.is_empty();

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use svs_engine::request::{BACKGROUND_PRIORITY, Choice};
 use svs_engine::text::ChatMessage;
 use svs_engine::{Completion, EngineHandle, GenerateRequest, SamplingParams};
-use svs_verifier::{MathOptions, grade_math};
 
 use super::TrainError;
 use super::config::RolloutConfig;
@@ -13,6 +12,7 @@ use super::tally::Tally;
 use crate::fanout;
 use crate::log::{LogError, TrajectoryLog};
 use crate::recorded::Recorded;
+use crate::reward::Reward;
 use crate::seeds::derive;
 use crate::svs::{Ask, Rollouts};
 use crate::trajectory::{GraderVerdict, Group, Kind, Trajectory};
@@ -27,6 +27,7 @@ pub(super) struct EngineRollouts<'a> {
     pub(super) engine: &'a EngineHandle,
     pub(super) log: &'a TrajectoryLog,
     pub(super) config: &'a RolloutConfig,
+    pub(super) reward: &'a Reward,
     /// Longest prompt and response, tokens.
     pub(super) limits: (usize, u32),
     /// Begins every group id of this attempt at this step, so that a regenerated step never meets its old rows.
@@ -65,7 +66,7 @@ impl Rollouts for EngineRollouts<'_> {
             Ok::<(), TrainError>(())
         })?;
         match asks.first() {
-            Some(ask) if ask.gold.is_some() => self.log_and_read(groups),
+            Some(ask) if ask.task.is_some() => self.log_and_read(groups),
             _ => Ok(groups),
         }
     }
@@ -106,20 +107,10 @@ impl EngineRollouts<'_> {
     }
 
     fn trajectories(&mut self, ask: &Ask, request: &GenerateRequest, completion: Completion) -> Vec<Trajectory> {
-        let options = MathOptions {
-            strict: self.config.strict_grading,
-            ..MathOptions::default()
-        };
+        let judge = ask.task.as_ref().map(|task| (self.reward.judge(task), task));
         let choices = completion.choices.into_iter().enumerate();
         let rows = choices.map(|(at, choice)| {
-            let verdicts = ask.gold.iter().map(|gold| {
-                let verdict = grade_math(&choice.text, gold, &options).verdict;
-                GraderVerdict {
-                    grader: "math".into(),
-                    verdict,
-                    reward: verdict.reward(),
-                }
-            });
+            let verdicts = judge.iter().map(|(judge, task)| judge.grade(&choice.text, task));
             let verdicts = verdicts.collect();
             let row = self.trajectory(ask, request, at, choice, verdicts);
             self.tally.count(&row);
@@ -156,7 +147,7 @@ impl EngineRollouts<'_> {
             choice: u32::try_from(at).expect("at most max_choices choices"),
             finish_reason: choice.finish_reason,
             weight: 1.0,
-            reference: ask.gold.clone(),
+            reference: ask.task.as_ref().and_then(|task| task.reference.clone()),
             verdicts,
             text: choice.text,
             metadata: serde_json::Value::Null,

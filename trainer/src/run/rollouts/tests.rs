@@ -4,14 +4,17 @@ use svs_engine::{EngineConfig, WeightSet};
 use svs_verifier::Verdict;
 
 use super::*;
+use crate::Problem;
 use crate::log::ListQuery;
 use crate::policy::testing::tiny_model;
+use crate::reward::{RewardConfig, Task};
 
 /// An engine over random weights and an empty log.
 struct Bench {
     engine: EngineHandle,
     log: TrajectoryLog,
     config: RolloutConfig,
+    reward: Reward,
     _folder: tempfile::TempDir,
 }
 
@@ -30,6 +33,7 @@ impl Bench {
             engine,
             log,
             config: RolloutConfig::default(),
+            reward: Reward::new(&RewardConfig::default(), false).expect("a reward"),
             _folder: folder,
         }
     }
@@ -39,6 +43,7 @@ impl Bench {
             engine: &self.engine,
             log: &self.log,
             config: &self.config,
+            reward: &self.reward,
             limits: (64, 10),
             prefix: "run/1".into(),
             seed_name: "0/1".into(),
@@ -66,7 +71,12 @@ fn ask(key: &str, kind: Kind) -> Ask {
         problem_id: "p".into(),
         parent: (kind != Kind::Solve).then(|| "run/1/p#0".into()),
         messages: vec![ChatMessage::new("user", key)],
-        gold: (kind != Kind::Synthesize).then(|| "4".into()),
+        task: (kind != Kind::Synthesize).then(|| {
+            Task::of(&Problem {
+                answer: "4".into(),
+                ..Problem::default()
+            })
+        }),
         n: 3,
     }
 }
@@ -110,6 +120,24 @@ fn groups_are_graded_logged_and_read_back_once_however_often_they_are_sampled() 
     let again = bench.rollouts().sample(&asks).expect("samples");
     assert_eq!(again, first);
     assert_eq!(bench.rows(), 6);
+}
+
+#[test]
+fn the_runs_grader_judges_what_is_sampled() {
+    let mut bench = Bench::new();
+    let grader = serde_json::json!({"type": "regex", "name": "anything", "pattern": ""});
+    let config = RewardConfig {
+        grader: Some(serde_json::from_value(grader).expect("a grader")),
+        ..RewardConfig::default()
+    };
+    bench.reward = Reward::new(&config, false).expect("a reward");
+    let groups = bench.rollouts().sample(&[ask("p", Kind::Solve)]).expect("samples");
+    for member in &groups[0].members {
+        assert_eq!(
+            (member.verdicts[0].grader.as_str(), member.verdicts[0].reward),
+            ("anything", Some(1.0))
+        );
+    }
 }
 
 #[test]

@@ -37,11 +37,21 @@ impl Score {
         }
     }
 
-    /// Neither all right nor all wrong: the only groups with a gradient.
+    /// Neither all right nor all wrong.
     #[must_use]
     pub fn is_mixed(self) -> bool {
         0 < self.correct && self.correct < self.graded
     }
+}
+
+/// Whether the last rewards in `group` differ: the only groups with a gradient. Of right and wrong answers it is that the
+/// group is mixed.
+#[must_use]
+pub fn has_contrast(group: &Group) -> bool {
+    let mut rewards = group.members.iter().filter_map(|member| member.verdicts.last()?.reward);
+    rewards
+        .next()
+        .is_some_and(|first| rewards.any(|reward| reward != first))
 }
 
 /// Whether the last finding on `member` is that it is correct.

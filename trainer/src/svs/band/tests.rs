@@ -46,5 +46,15 @@ fn scores_count_verdicts_and_leave_out_the_graders_faults() {
     // A shaped reward does not make a wrong answer right.
     mixed.members[0].verdicts[0].verdict = svs_verifier::Verdict::Wrong;
     assert_eq!(Score::of(&mixed).correct, 1);
+    // Rewards between right and wrong make a contrast that no verdict shows; a masked member makes none.
+    let contrast = |rewards: [Option<f64>; 3]| {
+        let mut group = group("g", 3, 0);
+        for (member, reward) in group.members.iter_mut().zip(rewards) {
+            member.verdicts[0].reward = reward;
+        }
+        has_contrast(&group)
+    };
+    assert!(contrast([Some(0.2), Some(0.5), None]));
+    assert!(!contrast([Some(0.2), None, Some(0.2)]) && !contrast([None; 3]) && !contrast([Some(1.0), None, None]));
     assert!((Score { correct: 1, graded: 4 }.accuracy() - 0.25).abs() < 1e-15);
 }

@@ -92,8 +92,60 @@ fn columns_and_forms_can_be_given() {
         question: "Half of one?".into(),
         answer: "\\frac12".into(),
         source: "mine".into(),
+        ..Problem::default()
     };
     assert_eq!(loaded.problems, [expected]);
+}
+
+#[test]
+fn rows_bring_their_own_graders() {
+    let rows = [
+        r#"{"question": "a", "answer": "1", "grader": {"type": "regex", "name": "one", "pattern": "1"}, "tests": [2]}"#,
+        r#"{"question": "b", "answer": "2", "grader": "not ours"}"#,
+        r#"{"question": "c", "answer": "3", "grader": null}"#,
+    ];
+    let text = rows.join("\n");
+    let found = load_text(&text, &FileOptions::default()).unwrap().problems;
+    assert_eq!(found[0].grader.as_ref().unwrap().name(), "one");
+    assert_eq!(found[0].row.as_ref().unwrap()["tests"], serde_json::json!([2]));
+    assert!(
+        found[1..]
+            .iter()
+            .all(|problem| problem.grader.is_none() && problem.row.is_none())
+    );
+    let kept = FileOptions {
+        keep_rows: true,
+        ..FileOptions::default()
+    };
+    assert!(
+        load_text(&text, &kept)
+            .unwrap()
+            .problems
+            .iter()
+            .all(|problem| problem.row.is_some())
+    );
+    // A column that is asked for holds objects, their text, or null.
+    let asked = FileOptions {
+        grader: Some("how".into()),
+        ..FileOptions::default()
+    };
+    let row = |how: &str| format!("{{\"question\": \"a\", \"answer\": \"1\", \"how\": {how}}}");
+    let text = r#""{\"type\": \"regex\", \"name\": \"two\", \"pattern\": \"2\"}""#;
+    let found = load_text(&row(text), &asked).unwrap().problems;
+    assert_eq!(found[0].grader.as_ref().unwrap().name(), "two");
+    assert!(load_text(&row("null"), &asked).unwrap().problems[0].grader.is_none());
+    for (how, reason) in [
+        ("1", "row 1: column `how` is no grader: "),
+        ("\"regex\"", "row 1: column `how` is no grader: "),
+        (
+            r#"{"type": "regex", "name": "g", "pattern": "("}"#,
+            "is no grader: pattern",
+        ),
+        (r#"{"type": "regex", "name": "g"}"#, "missing field `pattern`"),
+    ] {
+        let error = load_text(&row(how), &asked).unwrap_err().to_string();
+        assert!(error.contains(reason), "{how}: {error}");
+    }
 }
 
 #[test]
@@ -207,6 +259,7 @@ fn numbered(count: usize) -> Vec<Problem> {
         question: format!("What is {n} + 1?"),
         answer: (n + 1).to_string(),
         source: "test".into(),
+        ..Problem::default()
     };
     (0..count).map(problem).collect()
 }
