@@ -1,12 +1,17 @@
-//! What `svs bench` measures: rollouts on a running engine, told as rates and as shares of the machine's limits.
+//! What `svs bench` measures: rollouts on a running engine and training steps, told as rates and as shares of the machine's
+//! limits.
 //!
 //! It goes through the same handle as requests do, and knows nothing of HTTP.
 
 mod phase;
 mod report;
 mod streams;
+mod train;
+mod train_report;
 
 pub use report::{Report, render};
+pub use train::{TrainLoad, TrainRun, measure_train};
+pub use train_report::TrainReport;
 
 use std::sync::Arc;
 

@@ -201,7 +201,7 @@ pub fn render(report: &Report) -> String {
 }
 
 /// Most memory this process has held, where the system tells.
-fn peak_memory_bytes() -> Option<u64> {
+pub(super) fn peak_memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim()

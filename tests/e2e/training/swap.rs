@@ -7,7 +7,8 @@ use svs_engine::{EngineHandle, Event, GenerateRequest, Generation, InFlight, Sam
 use super::toy::{Parts, model};
 
 const STREAMS: u64 = 16;
-const TOKENS: u32 = 60;
+/// Far more than a step, so that a busy machine does not sample them all before the swap.
+const TOKENS: u32 = 200;
 
 fn request(engine: &EngineHandle, seed: u64) -> GenerateRequest {
     let prompt = engine

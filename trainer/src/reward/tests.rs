@@ -38,7 +38,7 @@ fn graded(reward: &Reward, problem: &Problem, response: &str) -> (String, Verdic
 fn the_problems_grader_comes_before_the_runs_and_that_before_mathematics() {
     let cases = [
         (None, None, "\\boxed{4}", "math", Some(1.0)),
-        (None, None, "four", "math", Some(0.0)),
+        (None, None, "five", "math", Some(0.0)),
         (Some(pattern("run", "four")), None, "four", "run", Some(1.0)),
         (Some(pattern("run", "four")), None, "\\boxed{4}", "run", Some(0.0)),
         (

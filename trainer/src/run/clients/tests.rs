@@ -199,7 +199,7 @@ fn the_grader_of_a_request_comes_before_the_runs() {
     assert_eq!(given[3], both("math", 0.0, 1.0));
     let between: Vec<f64> = given[2].iter().filter_map(|(_, reward)| *reward).collect();
     assert!(
-        0.0 < between[1] && between[1] < between[0] && between[0] < 1.0,
+        between[1] < between[0] && 0.0 < between[0] && between[0] < 1.0,
         "{between:?}"
     );
 

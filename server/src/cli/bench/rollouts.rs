@@ -1,31 +1,16 @@
-//! `svs bench`: how fast this machine runs a model, beside what the machine can do at most.
+//! `svs bench rollouts`.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::Subcommand;
 use svs_engine::load::load;
 use svs_engine::{Precision, Storage, WeightSet};
 
-use super::shared::parse_precision;
+use super::super::shared::parse_precision;
+use super::within;
 use crate::assets::model_source;
 use crate::bench::{Load, measure, render};
-
-/// Arguments of `svs bench`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// What to measure.
-    #[command(subcommand)]
-    pub what: What,
-}
-
-/// What can be measured.
-#[derive(Debug, Subcommand)]
-pub enum What {
-    /// Rollouts: many prompts at once, each continued by a fixed number of tokens.
-    Rollouts(Rollouts),
-}
 
 /// Arguments of `svs bench rollouts`.
 #[derive(Debug, clap::Args)]
@@ -78,35 +63,23 @@ pub struct Rollouts {
     json: bool,
 }
 
-/// Largest number that a flag takes.
-const MOST: usize = 1 << 16;
-/// Most threads.
-const MOST_THREADS: usize = 1024;
-
 /// Runs the command. Its result is what goes to stdout.
 ///
 /// # Errors
 /// A model that cannot be read, a number out of range, or a failing engine.
 #[expect(clippy::print_stdout, reason = "the result of the command")]
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let What::Rollouts(args) = args.what;
+pub fn run(args: Rollouts) -> anyhow::Result<ExitCode> {
     let bounds = [
         ("--batch", args.batch),
         ("--prompt-tokens", args.prompt_tokens),
         ("--group", args.group),
         ("--repeat", args.repeat),
-        ("--threads", args.threads.unwrap_or(1)),
     ];
-    if let Some((flag, _)) = bounds.into_iter().find(|(_, value)| !(1..=MOST).contains(value)) {
-        bail!("{flag} must be 1 to {MOST}");
-    }
-    if args.threads.is_some_and(|threads| threads > MOST_THREADS) {
-        bail!("--threads must be at most {MOST_THREADS}");
-    }
+    within(&bounds, args.threads)?;
     if args.max_tokens < 2 {
         bail!("--max-tokens must be at least 2: a decode rate needs two tokens");
     }
-    if args.batch % args.group != 0 {
+    if !args.batch.is_multiple_of(args.group) {
         bail!("--batch {} is not a multiple of --group {}", args.batch, args.group);
     }
     let source = model_source(args.model.as_deref())?;
