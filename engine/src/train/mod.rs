@@ -13,6 +13,7 @@ mod weights;
 pub use pack::shared_tokens;
 pub use weights::TrainWeights;
 
+use crate::config::ModelConfig;
 use crate::error::EngineError;
 use crate::model::{Activations, Aligned, LayerRows, Run, SequenceRows, cut_runs, layer_forward};
 use crate::ops::attention::{Kv, KvShape};
@@ -56,6 +57,20 @@ pub struct TokenGrad {
 
 /// Activations kept for the backward up to so many bytes; beyond, each layer is computed again from its input.
 const KEPT_BYTES: usize = 1 << 30;
+
+/// Rows of a micro-batch whose activations are all kept; more rows cost a second forward.
+#[must_use]
+pub fn kept_rows(config: &ModelConfig) -> usize {
+    KEPT_BYTES / activation_bytes(config)
+}
+
+/// Bytes that the activations of all layers take for a row.
+fn activation_bytes(config: &ModelConfig) -> usize {
+    let shape = config.attention_shape();
+    let raw = if config.qk_norm { shape.qkv() } else { 0 };
+    let row = 2 * config.hidden_size + shape.qkv() + raw + shape.q() + 2 * config.intermediate_size;
+    row * config.layers * size_of::<f32>()
+}
 
 /// Scores every scored token of every sequence. Result: per sequence, one entry per `scored` position.
 /// Bit-identical to the logprobs recorded at sampling under the same version (no penalties, no truncation).
@@ -110,7 +125,7 @@ fn accumulate_within(
         });
     }
     let mut pass = Pass::new(set, &packed);
-    let keep = if pass.activation_bytes() <= kept_bytes {
+    let keep = if packed.tokens.len() * activation_bytes(config) <= kept_bytes {
         Keep::All
     } else {
         Keep::Inputs
@@ -204,15 +219,6 @@ impl<'a> Pass<'a> {
             shape,
             cache,
         }
-    }
-
-    /// Bytes that the activations of all layers take.
-    fn activation_bytes(&self) -> usize {
-        let config = &self.weights.config;
-        let shape = config.attention_shape();
-        let raw = if config.qk_norm { shape.qkv() } else { 0 };
-        let row = 2 * config.hidden_size + shape.qkv() + raw + shape.q() + 2 * config.intermediate_size;
-        self.packed.tokens.len() * row * config.layers * size_of::<f32>()
     }
 
     /// The residual stream after the last layer, and what was kept.

@@ -10,9 +10,9 @@ use anyhow::Context;
 use svs_engine::load::LoadedModel;
 use svs_engine::ops::MachineLimits;
 use svs_engine::sampler::philox4x32_10;
-use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights, accumulate, shared_tokens};
+use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights, shared_tokens};
 use svs_engine::{EngineConfig, EngineHandle, GenerateRequest, InFlight, ModelConfig, Params, SamplingParams, Storage};
-use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup};
+use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup, accumulate_all};
 use svs_trainer::recorded::Recorded;
 use svs_trainer::trajectory::{Group, Kind, Trajectory};
 use svs_verifier::{MathOptions, grade_math};
@@ -257,16 +257,16 @@ impl<'a> Bench<'a> {
 
     fn forward_backward(&mut self, sequences: &[TrainSequence]) -> anyhow::Result<()> {
         let weights = TrainWeights::prepare(self.policy.weight_set("bench"), self.policy.params());
-        let budget =
-            (self.load.micro_batch_tokens / (self.load.prompt_tokens + self.load.response_tokens as usize)).max(1);
-        for part in sequences.chunks(budget) {
-            let grad = TokenGrad {
-                dlogprob: 1e-3,
-                dentropy: 0.0,
-            };
-            let coefficients: Vec<_> = part.iter().map(|sequence| vec![grad; sequence.scored.len()]).collect();
-            accumulate(&weights, part, &coefficients, &mut self.grads)?;
-        }
+        let grad = TokenGrad {
+            dlogprob: 1e-3,
+            dentropy: 0.0,
+        };
+        let coefficients: Vec<_> = sequences
+            .iter()
+            .map(|sequence| vec![grad; sequence.scored.len()])
+            .collect();
+        let budget = self.load.micro_batch_tokens;
+        accumulate_all(&weights, sequences, &coefficients, budget, &mut self.grads)?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::toy::{Parts, model};
 
 const STREAMS: u64 = 16;
 /// Far more than a step, so that a busy machine does not sample them all before the swap.
-const TOKENS: u32 = 200;
+const TOKENS: u32 = 130;
 
 fn request(engine: &EngineHandle, seed: u64) -> GenerateRequest {
     let prompt = engine

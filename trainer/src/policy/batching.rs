@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use svs_engine::train::{TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, score, shared_tokens};
+use svs_engine::train::{
+    TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, kept_rows, score, shared_tokens,
+};
 use svs_engine::{EngineError, Params, WeightSet};
 
 /// Consecutive ranges of at most `budget` tokens; a longer item goes alone.
@@ -46,8 +48,12 @@ fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Forward and backward of all `sequences`, added to `grads`; returns the scores.
-pub(crate) fn accumulate_all(
+/// Forward and backward of all `sequences`, added to `grads`; returns the scores. Micro-batches have at most `budget` tokens
+/// in rows of their own, and no more than the engine keeps all activations of.
+///
+/// # Errors
+/// Those of [`accumulate`].
+pub fn accumulate_all(
     weights: &TrainWeights,
     sequences: &[TrainSequence],
     coefficients: &[Vec<TokenGrad>],
@@ -55,6 +61,7 @@ pub(crate) fn accumulate_all(
     grads: &mut Params,
 ) -> Result<Vec<Vec<TokenScore>>, EngineError> {
     let mut scores = Vec::with_capacity(sequences.len());
+    let budget = budget.min(kept_rows(&weights.set.config).max(1));
     for range in ranges(sequences, budget) {
         scores.extend(accumulate(
             weights,

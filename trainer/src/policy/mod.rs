@@ -19,7 +19,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::Adapter;
-pub(crate) use batching::{accumulate_all, by_tokens};
+pub use batching::accumulate_all;
+pub(crate) use batching::by_tokens;
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 pub use correction::{RatioLevel, RolloutCorrection};
 use svs_engine::load::lora::LoraShape;
