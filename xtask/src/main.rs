@@ -17,6 +17,7 @@ mod soak;
 mod svamp;
 mod swap_pause;
 mod tiny_policy;
+mod trl;
 mod venv;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ enum Task {
     SwapPause(swap_pause::Options),
     /// Measures what training costs an interactive stream, and the stream training.
     Lanes(lanes::Options),
+    /// Trains with svs and with TRL from PyPI in turns and prints the ratios.
+    Trl(trl::Options),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
     /// Fuzzes the mathematics verifier, guided by coverage, for as long as it is told to.
@@ -71,6 +74,7 @@ fn main() -> anyhow::Result<()> {
         Task::Soak(options) => soak::run(&options),
         Task::SwapPause(options) => swap_pause::run(&options),
         Task::Lanes(options) => lanes::run(&options),
+        Task::Trl(options) => trl::run(&options),
         Task::Conformance(options) => conformance::run(&options),
         Task::CudaToolchain(options) => cuda::toolchain::run(&options),
         Task::GpuCheck(options) => cuda::gpu_check::run(&options),

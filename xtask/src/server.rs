@@ -22,10 +22,7 @@ pub(crate) struct Server {
 impl Server {
     /// Builds the binary unless one is given, and starts it on a free port, with `model` or the embedded policy.
     pub(crate) fn start(binary: Option<&Path>, model: Option<&str>, more: &[&str]) -> anyhow::Result<Self> {
-        let binary = match binary {
-            Some(binary) => binary.to_owned(),
-            None => build()?,
-        };
+        let binary = built(binary)?;
         let runs = tempfile::tempdir().context("no folder for the run")?;
         let mut command = Command::new(&binary);
         command
@@ -91,6 +88,14 @@ impl Drop for Server {
         // It may have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// `binary`, or the one that is built now.
+pub(crate) fn built(binary: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match binary {
+        Some(binary) => Ok(binary.to_owned()),
+        None => build(),
     }
 }
 

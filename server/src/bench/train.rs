@@ -82,7 +82,8 @@ pub struct TrainRun {
 ///
 /// # Errors
 /// A load that the engine refuses, a failing engine or update.
-pub fn measure_train(model: &LoadedModel, storage: Storage, load: &TrainLoad) -> anyhow::Result<TrainRun> {
+pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> anyhow::Result<TrainRun> {
+    let config = model.config.clone();
     let mut bench = Bench::start(model, storage, load)?;
     bench.step(u64::MAX)?;
     let threads = load
@@ -102,7 +103,7 @@ pub fn measure_train(model: &LoadedModel, storage: Storage, load: &TrainLoad) ->
         rows: rows.iter().map(|(shared, len)| len - shared).sum(),
         tokens: rows.iter().map(|(_, len)| len).sum(),
         sampled,
-        operations: 3.0 * forward_operations(&model.config, &rows, sampled),
+        operations: 3.0 * forward_operations(&config, &rows, sampled),
         limits: MachineLimits {
             flops: before.flops.max(after.flops),
             read_bytes: before.read_bytes.max(after.read_bytes),
@@ -142,12 +143,12 @@ struct Bench<'a> {
     load: &'a TrainLoad,
     engine: EngineHandle,
     policy: Policy,
-    grads: Params,
 }
 
 impl<'a> Bench<'a> {
-    fn start(model: &LoadedModel, storage: Storage, load: &'a TrainLoad) -> anyhow::Result<Self> {
-        let policy = Policy::new(model.clone(), 0).serving_in(storage);
+    fn start(model: LoadedModel, storage: Storage, load: &'a TrainLoad) -> anyhow::Result<Self> {
+        let tokenizer = model.tokenizer.clone();
+        let policy = Policy::new(model, 0).serving_in(storage);
         let length = load.prompt_tokens + load.response_tokens as usize;
         let sequences = load.problems * load.samples;
         let config = EngineConfig {
@@ -160,14 +161,9 @@ impl<'a> Bench<'a> {
             kv: storage.kv,
             ..EngineConfig::default()
         };
-        let engine = EngineHandle::start(policy.weight_set("bench"), model.tokenizer.clone(), config)
-            .context("cannot start the engine")?;
-        Ok(Self {
-            grads: Params::zeros(Arc::clone(&policy.params().layout)),
-            load,
-            engine,
-            policy,
-        })
+        let engine =
+            EngineHandle::start(policy.weight_set("bench"), tokenizer, config).context("cannot start the engine")?;
+        Ok(Self { load, engine, policy })
     }
 
     fn step(&mut self, round: u64) -> anyhow::Result<StepSeconds> {
@@ -255,7 +251,8 @@ impl<'a> Bench<'a> {
         members.map(sequence).collect()
     }
 
-    fn forward_backward(&mut self, sequences: &[TrainSequence]) -> anyhow::Result<()> {
+    fn forward_backward(&self, sequences: &[TrainSequence]) -> anyhow::Result<()> {
+        let mut grads = Params::zeros(Arc::clone(&self.policy.params().layout));
         let weights = TrainWeights::prepare(self.policy.weight_set("bench"), self.policy.params());
         let grad = TokenGrad {
             dlogprob: 1e-3,
@@ -266,7 +263,7 @@ impl<'a> Bench<'a> {
             .map(|sequence| vec![grad; sequence.scored.len()])
             .collect();
         let budget = self.load.micro_batch_tokens;
-        accumulate_all(&weights, sequences, &coefficients, budget, &mut self.grads)?;
+        accumulate_all(&weights, sequences, &coefficients, budget, &mut grads)?;
         Ok(())
     }
 }

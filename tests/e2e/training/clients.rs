@@ -12,10 +12,11 @@ use svs_trainer::trajectory::Kind;
 use super::process::{Process, get, post};
 use super::toy::{question, save_model};
 
-const STEPS: u64 = 25;
+const STEPS: u64 = 60;
 
 /// Asks one question 16 times; returns the share of right answers and the versions that answered.
-fn ask(url: &str, wording: usize) -> (f64, BTreeSet<u64>) {
+fn ask(url: &str, turn: usize) -> (f64, BTreeSet<u64>) {
+    let wording = turn % 4;
     // Every other request brings its grader, the others a reference answer.
     let mut metadata = json!({"problem_id": format!("wording-{wording}")});
     match wording % 2 {
@@ -23,7 +24,7 @@ fn ask(url: &str, wording: usize) -> (f64, BTreeSet<u64>) {
         _ => metadata["grader"] = r#"{"type": "regex", "name": "seven", "pattern": "\\\\boxed\\{7\\}"}"#.into(),
     }
     let body = json!({
-        "model": "toy", "n": 16, "max_tokens": 24, "temperature": 1.0,
+        "model": "toy", "n": 16, "max_tokens": 24, "temperature": 1.0, "seed": turn,
         "messages": [{"role": "user", "content": question(7, wording)}],
         "metadata": metadata,
     });
@@ -66,7 +67,7 @@ fn the_policy_moves_on_client_trajectories_alone() {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let (share, seen) = ask(&url, shares.len() % 4);
+        let (share, seen) = ask(&url, shares.len());
         shares.push(share);
         versions.extend(seen);
         let status = get(&url, "/v1/train/status");

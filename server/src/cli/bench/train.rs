@@ -94,7 +94,7 @@ pub(super) fn run(args: Train) -> anyhow::Result<ExitCode> {
         micro_batch_tokens: args.micro_batch_tokens,
         seed: args.seed,
     };
-    let report = TrainReport::new(&load, storage, &measure_train(&model, storage, &load)?);
+    let report = TrainReport::new(&load, storage, &measure_train(model, storage, &load)?);
     if args.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
