@@ -200,6 +200,12 @@ pub struct EngineConfig {
 }
 
 impl EngineConfig {
+    /// Whether sampled logprobs are near what the trainer computes and not its bits: the CUDA mode `fast`.
+    #[must_use]
+    pub fn is_approximate(&self) -> bool {
+        self.device != Device::Cpu && self.cuda_mode == CudaMode::Fast
+    }
+
     /// Storage of weights, keys and values.
     #[must_use]
     pub fn storage(&self) -> Storage {

@@ -16,7 +16,7 @@ use crate::session::Session;
 pub async fn record(app: &App, session: &Session, indices: impl IntoIterator<Item = usize>) -> Result<(), ApiError> {
     let trajectories: Vec<Trajectory> = indices
         .into_iter()
-        .filter_map(|index| trajectory(session, index))
+        .filter_map(|index| trajectory(app, session, index))
         .collect();
     if trajectories.is_empty() {
         return Ok(());
@@ -27,7 +27,7 @@ pub async fn record(app: &App, session: &Session, indices: impl IntoIterator<Ite
     Ok(())
 }
 
-fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
+fn trajectory(app: &App, session: &Session, index: usize) -> Option<Trajectory> {
     let intent = session.plan.intent.as_ref()?;
     let choice = &session.choices[index].choice;
     if choice.tokens.is_empty() || choice.finish_reason == FinishReason::Abort {
@@ -54,6 +54,7 @@ fn trajectory(session: &Session, index: usize) -> Option<Trajectory> {
         spans: recorded.spans,
         adapter: session.plan.adapter.as_ref().map(|adapter| adapter.name.clone()),
         mixed_kv: choice.mixed_kv,
+        approximate: app.engine.config().is_approximate(),
         sampling,
         choice: u32::try_from(sample).expect("n fits u32"),
         finish_reason: choice.finish_reason,

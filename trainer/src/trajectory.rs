@@ -84,6 +84,9 @@ pub struct Trajectory {
     pub adapter: Option<String>,
     /// Some token saw KV of another version.
     pub mixed_kv: bool,
+    /// Its logprobs are near what the trainer computes and not its bits: it was sampled in the CUDA mode `fast`.
+    #[serde(default)]
+    pub approximate: bool,
     /// How it was sampled (seed included).
     pub sampling: SamplingParams,
     /// Index of the choice: key H(seed, choice).

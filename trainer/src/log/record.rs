@@ -48,6 +48,8 @@ struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     adapter: Option<String>,
     mixed_kv: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    approximate: bool,
     sampling: SamplingParams,
     choice: u32,
     finish_reason: FinishReason,
@@ -153,6 +155,7 @@ pub(super) fn encode(trajectory: &Trajectory) -> Result<Encoded, LogError> {
         spans: trajectory.spans.clone(),
         adapter: trajectory.adapter.clone(),
         mixed_kv: trajectory.mixed_kv,
+        approximate: trajectory.approximate,
         sampling: trajectory.sampling.clone(),
         choice: trajectory.choice,
         finish_reason: trajectory.finish_reason,
@@ -275,6 +278,7 @@ impl RawRow {
             spans: record.spans,
             adapter: record.adapter,
             mixed_kv: record.mixed_kv,
+            approximate: record.approximate,
             sampling: record.sampling,
             choice: record.choice,
             finish_reason: record.finish_reason,

@@ -1,13 +1,16 @@
-//! The first-step identities: on the first on-policy mini-batch the trainer must see what the sampler saw.
+//! The first-step identities: on the first on-policy mini-batch the trainer must see what the sampler saw, or, where that
+//! was only near, how near.
 
 use std::collections::BTreeMap;
 
 use super::PolicyError;
 
-/// Differences between recorded and rescored logprobs over the exact rows of an update.
+/// Differences between recorded and rescored logprobs over the on-policy rows of an update.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parity {
     rows: f64,
+    /// Of these, rows that need not be equal.
+    approximate: f64,
     tokens: f64,
     /// Sums over rows of the mean difference and of its absolute value, nats.
     log_ppl_diff: f64,
@@ -54,9 +57,19 @@ impl Parity {
         Ok(())
     }
 
-    /// Adds the metrics, under the names that verl's users know; nothing if no row was exact.
+    /// Measures one row that was sampled in the CUDA mode `fast`, which is held to no tolerance here.
+    ///
+    /// # Errors
+    /// [`PolicyError::Identity`] if a difference is not a number.
+    pub(super) fn measure(&mut self, recorded: &[f32], rescored: impl Iterator<Item = f32>) -> Result<(), PolicyError> {
+        self.approximate += 1.0;
+        self.compare("by the trainer", recorded, rescored, f64::INFINITY)
+    }
+
+    /// Adds the metrics, under the names that verl's users know; counts alone if no row was on-policy.
     pub(super) fn metrics(&self, metrics: &mut BTreeMap<String, f64>) {
-        metrics.insert("rollout_corr/exact_rows".into(), self.rows);
+        metrics.insert("rollout_corr/exact_rows".into(), self.rows - self.approximate);
+        metrics.insert("rollout_corr/approximate_rows".into(), self.approximate);
         if self.rows == 0.0 {
             return;
         }

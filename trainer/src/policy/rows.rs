@@ -29,6 +29,8 @@ pub(super) struct Row {
     pub(super) reward: Option<f64>,
     /// Sampled from the very parameters being trained, untruncated: rescoring must give the recorded logprobs.
     pub(super) exact: bool,
+    /// The same, but sampled in the CUDA mode `fast`: rescoring comes near.
+    pub(super) approximate: bool,
 }
 
 impl Row {
@@ -131,6 +133,7 @@ fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -
     };
     let current = member.spans.iter().all(|span| span.version == version);
     let untruncated = member.thresholds.iter().all(Option::is_none) && samples_plainly(&member.sampling);
+    let on_policy = current && !member.mixed_kv && untruncated;
     Ok(Row {
         sequence,
         behaviour: member.scored_logprobs()?,
@@ -139,7 +142,8 @@ fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -
         advantage,
         weight: member.weight,
         reward,
-        exact: current && !member.mixed_kv && untruncated,
+        exact: on_policy && !member.approximate,
+        approximate: on_policy && member.approximate,
     })
 }
 

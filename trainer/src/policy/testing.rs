@@ -90,6 +90,7 @@ pub(crate) fn unscored(id: &str, sampled: &[u32], version: u64, temperature: f32
         }],
         adapter: None,
         mixed_kv: false,
+        approximate: false,
         sampling: SamplingParams {
             temperature,
             ..SamplingParams::default()

@@ -176,8 +176,9 @@ fn rows_that_cannot_be_trained_on_are_masked_and_counted() {
 #[test]
 fn rows_of_other_versions_and_truncated_rows_are_scored_first() {
     type Change = fn(&mut Trajectory);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 7] = [
         ("version", |row| row.spans[0].version = VERSION - 1),
+        ("approximate", |row| row.approximate = true),
         ("mixed_kv", |row| row.mixed_kv = true),
         ("threshold", |row| row.thresholds[0] = Some(0.5)),
         ("top_p", |row| row.sampling.top_p = 0.9),
@@ -193,6 +194,13 @@ fn rows_of_other_versions_and_truncated_rows_are_scored_first() {
         }
         let report = policy.update(&batch, &config()).expect(name);
         assert_eq!(report.metrics["rollout_corr/exact_rows"], 0.0, "{name}");
+        // How far off is claimed of none but those sampled in the fast mode.
+        let claimed = report.metrics.get("rollout_corr/log_ppl_abs_diff");
+        assert_eq!(claimed.is_some(), name == "approximate", "{name}");
+        assert!(
+            claimed.is_none_or(|claimed| (claimed - 0.1).abs() < 1e-4),
+            "{claimed:?}"
+        );
         let ratio = report.metrics["actor/ratio_mean"];
         assert!((ratio - (-0.1f64).exp()).abs() < 1e-4, "{name}: {ratio}");
     }

@@ -242,6 +242,9 @@ impl<'a> Update<'a> {
         let tolerance = self.config.parity_tolerance;
         for ((row, current), scores) in rows.iter().zip(current).zip(scores) {
             let rescored = scores.iter().map(|score| score.logprob);
+            if row.approximate && !moved {
+                self.parity.measure(&row.behaviour, rescored.clone())?;
+            }
             if row.exact && !moved {
                 self.parity.compare("by the trainer", current, rescored, tolerance)?;
             } else {

@@ -43,6 +43,7 @@ pub(crate) fn trajectory(id: &str, group_id: &str, size: u32, kind: Kind, text: 
         }],
         adapter: None,
         mixed_kv: false,
+        approximate: false,
         sampling: SamplingParams::default(),
         choice: 0,
         finish_reason: FinishReason::Stop,

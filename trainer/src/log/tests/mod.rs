@@ -49,6 +49,7 @@ fn trajectory(id: &str, group: &str, size: u32) -> Trajectory {
         }],
         adapter: None,
         mixed_kv: false,
+        approximate: false,
         sampling: SamplingParams {
             seed: Some(u64::MAX),
             temperature: 0.7,

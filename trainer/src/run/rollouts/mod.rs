@@ -143,6 +143,7 @@ impl EngineRollouts<'_> {
             spans: recorded.spans,
             adapter: None,
             mixed_kv: choice.mixed_kv,
+            approximate: self.engine.config().is_approximate(),
             sampling: request.sampling.clone(),
             choice: u32::try_from(at).expect("at most max_choices choices"),
             finish_reason: choice.finish_reason,
