@@ -1,6 +1,6 @@
 // A libcuda that runs the kernels of `exact` on the CPU, so that everything but a GPU's own behaviour can be tested
 // without one: `cargo xtask gpu-check --emulated`. KERNELS is the kernels' source, ENTRIES their names, one `KERNEL(name)`
-// each. Every other function of the driver says CUDA_ERROR_STUB_LIBRARY (see stub.rs).
+// each. Every other function of the driver says CUDA_ERROR_STUB_LIBRARY (see libcuda.rs).
 //
 // Threads of a block are fibers that run in turn from one __syncthreads to the next, forwards and backwards alternately,
 // so that a missing one shows. Memory ends at a page that may not be touched, and begins as NaN.

@@ -1,7 +1,7 @@
 //! `cargo xtask gpu-check`: device tests and benches in one binary, which a GPU machine needs nothing else to run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -13,6 +13,8 @@ use crate::repo;
 
 /// Largest size of the binary.
 const MAX_BYTES: u64 = 60_000_000;
+/// Compute capability of the H100 and H200, the only one that its kernels of `fast` are for.
+const COMPUTE_CAP: u32 = 90;
 
 /// Options of `gpu-check`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub(crate) struct Options {
     /// Run the device tests on a stand-in for the driver that runs the kernels on the CPU. No GPU is tested by that.
     #[arg(long, conflicts_with = "build_only")]
     emulated: bool,
+    /// Leave out the mode `fast`, whose kernels take nvcc some 12 minutes of processor time when they are first built.
+    #[arg(long)]
+    exact_only: bool,
     /// Names of device tests, or parts of them; all by default.
     tests: Vec<String>,
 }
@@ -31,7 +36,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let toolkit = Toolkit::find()?;
     let count = kernels::check(&toolkit)?;
     println!("{count} kernels compile for sm_90");
-    let binary = build(&kernels::ptx(&toolkit)?)?;
+    let binary = build(&toolkit, options.exact_only)?;
     let bytes = fs::metadata(&binary)?.len();
     println!("{}: {:.1} MB", binary.display(), bytes as f64 * 1e-6);
     if bytes > MAX_BYTES {
@@ -47,16 +52,33 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         libcuda::emulator(&folder)?;
         command.env("LD_LIBRARY_PATH", std::path::absolute(folder)?);
     } else {
-        command.arg("--bench");
+        // Where cuBLAS lies, for `fast`.
+        let mut folders = vec![std::path::absolute(toolkit.root().join("lib"))?];
+        let known = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+        folders.extend(std::env::split_paths(&known));
+        command
+            .env("LD_LIBRARY_PATH", std::env::join_paths(folders)?)
+            .arg("--bench");
     }
     repo::run(command.args(&options.tests))
 }
 
 /// Builds the device tests with the kernels inside, into target/gpu-check.
-fn build(ptx: &Path) -> anyhow::Result<PathBuf> {
+fn build(toolkit: &Toolkit, exact_only: bool) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["test", "--release", "--workspace", "--features", "svs-engine/cuda-ptx"])
+    let mut command = Command::new(cargo);
+    let mut features = String::from("svs-engine/cuda-ptx");
+    if !exact_only {
+        features += ",svs-engine/cuda-fast";
+        let bin = std::path::absolute(toolkit.root().join("bin"))?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(bin).chain(std::env::split_paths(&path));
+        command
+            .env("PATH", std::env::join_paths(path)?)
+            .envs(toolkit.variables(COMPUTE_CAP)?);
+    }
+    let built = command
+        .args(["test", "--release", "--workspace", "--features", &features])
         .args([
             "--test",
             "devices",
@@ -64,7 +86,7 @@ fn build(ptx: &Path) -> anyhow::Result<PathBuf> {
             "--message-format",
             "json-render-diagnostics",
         ])
-        .env("SVS_CUDA_PTX", ptx)
+        .env("SVS_CUDA_PTX", kernels::ptx(toolkit)?)
         .current_dir(repo::root())
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())

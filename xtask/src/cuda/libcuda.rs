@@ -1,4 +1,5 @@
-//! Stand-ins for the driver's library: a stub to link with, and one that runs the kernels of `exact` on the CPU.
+//! A stand-in for the driver's library that runs the kernels of `exact` on the CPU, and the names of what CUDA's libraries
+//! have.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,24 +12,8 @@ use serde_json::Value;
 use super::kernels::{self, write_if_new};
 use crate::repo;
 
-/// What a function of the stub returns: CUDA_ERROR_STUB_LIBRARY.
-const STUB_LIBRARY: u32 = 34;
-
-/// A libcuda to link with, in `folder`. Its functions say that it is a stub.
-pub(super) fn stub(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let names = driver_functions()?;
-    let (source, library) = (folder.join("cuda.c"), folder.join("libcuda.so.1"));
-    if write_if_new(&source, &stub_source(&names))? || !library.is_file() {
-        compile("CC", "cc", &["-O1"], &[source.as_os_str()], &library)?;
-    }
-    let plain = folder.join("libcuda.so");
-    if !plain.exists() {
-        std::os::unix::fs::symlink("libcuda.so.1", &plain)?;
-    }
-    println!("stub libcuda with {} functions in {}", names.len(), folder.display());
-    Ok(())
-}
+/// What a function of the driver that is not there returns: CUDA_ERROR_STUB_LIBRARY.
+pub(super) const STUB_LIBRARY: u32 = 34;
 
 /// A libcuda that runs the kernels on the CPU, in `folder`.
 pub(super) fn emulator(folder: &Path) -> anyhow::Result<()> {
@@ -49,7 +34,7 @@ pub(super) fn emulator(folder: &Path) -> anyhow::Result<()> {
     )?;
     let main = write("emulator.cpp", include_str!("emulator.cpp"))?;
     // Weak, so that the emulator's own functions go before.
-    let weak = write("cuda.cpp", &weak_source(&driver_functions()?))?;
+    let weak = write("cuda.cpp", &weak_source(&functions("cuda")?))?;
     let library = folder.join("libcuda.so.1");
     let define = |name: &str, path: &Path| format!("-D{name}=\"{}\"", path.display());
     let (kernels, entries) = (define("KERNELS", &kernels), define("ENTRIES", &entries));
@@ -64,36 +49,34 @@ pub(super) fn emulator(folder: &Path) -> anyhow::Result<()> {
         &kernels,
         &entries,
     ];
+    let shared = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"];
+    let options = [options.as_slice(), shared.as_slice()].concat();
     compile("CXX", "c++", &options, &[main.as_os_str(), weak.as_os_str()], &library)
 }
 
-pub(super) fn stub_source(names: &[String]) -> String {
-    let mut text = String::from("/* Made by `cargo xtask cuda-toolchain` from the names in cudarc. */\n");
+/// Every function of the driver, failing, and giving way to one of the same name.
+pub(super) fn weak_source(names: &[String]) -> String {
+    let mut text = String::from("extern \"C\" {\n");
     for name in names {
-        let _ = writeln!(text, "int {name}(void) {{ return {STUB_LIBRARY}; }}");
+        let _ = writeln!(
+            text,
+            "__attribute__((weak)) int {name}(void) {{ return {STUB_LIBRARY}; }}"
+        );
     }
-    text
+    text + "}\n"
 }
 
-fn weak_source(names: &[String]) -> String {
-    let functions = stub_source(names).replace("int cu", "__attribute__((weak)) int cu");
-    format!("extern \"C\" {{\n{functions}}}\n")
-}
-
-/// Compiles a shared library with the compiler that `variable` names, `default` without it.
-fn compile(
+/// Compiles `sources` to the file `made` with the compiler that `variable` names, `default` without it.
+pub(super) fn compile(
     variable: &str,
     default: &str,
     options: &[&str],
     sources: &[&std::ffi::OsStr],
-    library: &Path,
+    made: &Path,
 ) -> anyhow::Result<()> {
     let compiler = std::env::var_os(variable).unwrap_or_else(|| default.into());
     let mut command = Command::new(&compiler);
-    command
-        .args(options)
-        .args(["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1", "-o"]);
-    command.arg(library).args(sources);
+    command.args(options).arg("-o").arg(made).args(sources);
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => bail!("{command:?}: {status}"),
@@ -107,24 +90,31 @@ fn compile(
     }
 }
 
-/// Names of the driver's functions that the cudarc of this workspace knows.
-fn driver_functions() -> anyhow::Result<Vec<String>> {
-    let path = cudarc_folder()?.join("src/driver/sys/mod.rs");
+/// Names of the functions of a library that the cudarc of this workspace knows.
+pub(super) fn functions(library: &str) -> anyhow::Result<Vec<String>> {
+    let (folder, prefix) = match library {
+        "cuda" => ("driver", "cu"),
+        other => (other, other),
+    };
+    let path = cudarc_folder()?.join("src").join(folder).join("sys/mod.rs");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let names = function_names(&text);
-    if names.len() < 100 {
-        bail!("{} names only {} functions of the driver", path.display(), names.len());
+    let names = function_names(&text, prefix);
+    if names.len() < 20 {
+        bail!("{} names only {} functions of {library}", path.display(), names.len());
     }
     Ok(names)
 }
 
-/// The `cu…` functions of cudarc's bindings, in order, each once.
-pub(super) fn function_names(bindings: &str) -> Vec<String> {
+/// The functions in cudarc's bindings whose names are `prefix` and a capital, in order, each once.
+pub(super) fn function_names(bindings: &str, prefix: &str) -> Vec<String> {
     let mut names: Vec<String> = bindings
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("pub unsafe fn cu")?.split('(').next())
-        .filter(|rest| rest.starts_with(char::is_uppercase))
-        .map(|rest| format!("cu{rest}"))
+        .filter_map(|line| line.trim().strip_prefix("pub unsafe fn ")?.split('(').next())
+        .filter(|name| {
+            name.strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with(char::is_uppercase))
+        })
+        .map(str::to_owned)
         .collect();
     names.sort();
     names.dedup();

@@ -3,6 +3,7 @@
 //! Every step looks for what it would make and goes on where an interrupted run has stopped.
 
 use std::ffi::OsStr;
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{kernels, libcuda};
+use super::{deferred, kernels};
 use crate::{pip, repo};
 
 /// Packages on PyPI. Without a pin crt and nvvm come newer than nvcc.
@@ -70,6 +71,16 @@ impl Toolkit {
         self.folder.join("toolkit")
     }
 
+    /// What a build of `fast` finds it by, besides its `bin` on the PATH.
+    pub(super) fn variables(&self, compute_cap: u32) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let root = std::path::absolute(self.root())?.display().to_string();
+        let roots = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
+        let mut variables: Vec<_> = roots.into_iter().map(|name| (name, root.clone())).collect();
+        variables.push(("CUDA_COMPUTE_CAP", compute_cap.to_string()));
+        variables.push(("CUDARC_CUDA_VERSION", "13000".into()));
+        Ok(variables)
+    }
+
     fn env_file(&self) -> PathBuf {
         self.folder.join("env.sh")
     }
@@ -90,8 +101,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     make_venv(&toolkit, &options.python)?;
     install(&toolkit)?;
     link(&toolkit)?;
-    // Where cudarc has the linker look.
-    libcuda::stub(&toolkit.root().join("lib/stubs"))?;
+    deferred::make(&toolkit.folder.join("deferred"), &toolkit.root().join("lib"))?;
     check(&toolkit)?;
     fs::write(toolkit.env_file(), environment(&toolkit, options.compute_cap)?)?;
     println!(
@@ -218,14 +228,16 @@ fn check(toolkit: &Toolkit) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a build needs to know, as a file for the shell. No RUSTFLAGS: cudarc names `lib` and `lib/stubs` to the linker, so
-/// nothing is rebuilt that does not know CUDA.
+/// What a build needs to know, as a file for the shell. No RUSTFLAGS: cudarc names `lib` to the linker, so nothing is
+/// rebuilt that does not know CUDA.
 fn environment(toolkit: &Toolkit, compute_cap: u32) -> anyhow::Result<String> {
-    let root = std::path::absolute(toolkit.root())?.display().to_string();
-    Ok(format!(
-        "# Made by `cargo xtask cuda-toolchain`.\n\
-         export CUDA_HOME=\"{root}\" CUDA_PATH=\"{root}\" CUDA_ROOT=\"{root}\" CUDA_TOOLKIT_ROOT_DIR=\"{root}\"\n\
-         export PATH=\"{root}/bin:$PATH\"\n\
-         export CUDA_COMPUTE_CAP={compute_cap} CUDARC_CUDA_VERSION=13000\n"
-    ))
+    let mut text = String::from("# Made by `cargo xtask cuda-toolchain`.\n");
+    for (name, value) in toolkit.variables(compute_cap)? {
+        let _ = writeln!(text, "export {name}=\"{value}\"");
+    }
+    Ok(text
+        + &format!(
+            "export PATH=\"{}/bin:$PATH\"\n",
+            std::path::absolute(toolkit.root())?.display()
+        ))
 }
