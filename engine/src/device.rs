@@ -136,9 +136,16 @@ pub enum DeviceError {
         /// Largest value taken.
         limit: usize,
     },
-    /// A mode that is not there yet.
-    #[error("the CUDA mode `{0}` is not in this version of svs: use `exact`")]
-    NoMode(&'static str),
+    /// A model or storage that the mode `fast` does not take.
+    #[error("the CUDA mode `fast` does not take {field} {value}: it takes {takes}; use `exact`")]
+    Unfit {
+        /// Field of the model's configuration or of the storage.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is taken.
+        takes: &'static str,
+    },
     /// A call to the driver or a library failed.
     #[error("the CUDA device failed while {doing}: {reason}")]
     Failed {

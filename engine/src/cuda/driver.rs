@@ -8,6 +8,8 @@ use cudarc::driver::{CudaContext, CudaSlice, CudaStream, DeviceRepr, ValidAsZero
 
 use crate::device::DeviceError;
 
+const DRIVER_NOT_THERE: &str = "the driver's library libcuda.so.1 is not there";
+
 /// What a CUDA device says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaDevice {
@@ -45,6 +47,7 @@ pub fn devices() -> Result<Vec<CudaDevice>, DeviceError> {
 }
 
 /// Says so if there is no driver library, where otherwise loading it would panic.
+#[cfg(not(feature = "cuda-fast"))]
 fn check_driver(ordinal: usize) -> Result<(), DeviceError> {
     // SAFETY: only opens and closes the driver's library.
     if unsafe { cudarc::driver::sys::is_culib_present() } {
@@ -52,8 +55,22 @@ fn check_driver(ordinal: usize) -> Result<(), DeviceError> {
     }
     Err(DeviceError::Absent {
         ordinal,
-        reason: "the driver's library libcuda.so.1 is not there".into(),
+        reason: DRIVER_NOT_THERE.into(),
     })
+}
+
+/// Says so if the driver's library is not there or refuses. The binary is linked with it, or with what looks for it when
+/// the process starts and without it answers each call as the stub does.
+#[cfg(feature = "cuda-fast")]
+fn check_driver(ordinal: usize) -> Result<(), DeviceError> {
+    use cudarc::driver::sys::CUresult::CUDA_ERROR_STUB_LIBRARY;
+    match result::init() {
+        Err(DriverError(CUDA_ERROR_STUB_LIBRARY)) => Err(DeviceError::Absent {
+            ordinal,
+            reason: DRIVER_NOT_THERE.into(),
+        }),
+        started => started.map_err(|error| absent(ordinal, &error)),
+    }
 }
 
 fn absent(ordinal: usize, error: &DriverError) -> DeviceError {

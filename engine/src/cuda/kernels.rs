@@ -85,12 +85,27 @@ fn compile(_major: i32, _minor: i32) -> Result<Ptx, DeviceError> {
     Ok(Ptx::from_src(include_str!(env!("SVS_CUDA_PTX"))))
 }
 
+/// Whether NVRTC's library is there.
+#[cfg(not(feature = "cuda-ptx"))]
+fn nvrtc_is_there() -> bool {
+    #[cfg(not(feature = "cuda-fast"))]
+    // SAFETY: only opens and closes the library.
+    return unsafe { cudarc::nvrtc::sys::is_culib_present() };
+    // Linked with it, or with what answers with a failure without it.
+    #[cfg(feature = "cuda-fast")]
+    {
+        use cudarc::nvrtc::sys::{nvrtcResult, nvrtcVersion};
+        let (mut major, mut minor) = (0, 0);
+        // SAFETY: the pointers are to integers that outlive the call.
+        unsafe { nvrtcVersion(&raw mut major, &raw mut minor) == nvrtcResult::NVRTC_SUCCESS }
+    }
+}
+
 /// The kernels as PTX for devices of this kind.
 #[cfg(not(feature = "cuda-ptx"))]
 pub(super) fn compile(major: i32, minor: i32) -> Result<Ptx, DeviceError> {
     use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
-    // SAFETY: only opens and closes NVRTC's library.
-    if !unsafe { cudarc::nvrtc::sys::is_culib_present() } {
+    if !nvrtc_is_there() {
         let reason = "NVRTC (libnvrtc.so.13) is not in the library path; it is part of the CUDA toolkit, and PyPI has it as \
                       nvidia-cuda-nvrtc";
         return Err(DeviceError::Compile(reason.into()));

@@ -2,11 +2,14 @@
 //!
 //! `exact` runs own kernels (`kernels/*.cu`), each of which computes every output element in the CPU's order of sums, so
 //! its logits are the CPU's bits and the trainer's forward on the CPU has parity with them. They are compiled by NVRTC when
-//! an engine starts, or come as PTX in the binary (feature `cuda-ptx`). The mode `fast` is not in this version.
+//! an engine starts, or come as PTX in the binary (feature `cuda-ptx`). `fast` (feature `cuda-fast`) is cuBLAS and
+//! mistral.rs's paged attention.
 
 mod acts;
 mod driver;
 mod exact;
+#[cfg(feature = "cuda-fast")]
+mod fast;
 mod kernels;
 mod kv;
 mod launch;
@@ -15,3 +18,5 @@ mod weights;
 
 pub use driver::{CudaDevice, devices};
 pub(crate) use exact::Exact;
+#[cfg(feature = "cuda-fast")]
+pub(crate) use fast::Fast;

@@ -28,11 +28,11 @@ pub(super) struct DeviceRows {
 
 /// The same on the host.
 #[derive(Debug, Default)]
-struct HostRows {
-    positions: Vec<u32>,
-    slots: Vec<u32>,
-    tables: Vec<u32>,
-    blocks: Vec<u32>,
+pub(super) struct HostRows {
+    pub(super) positions: Vec<u32>,
+    pub(super) slots: Vec<u32>,
+    pub(super) tables: Vec<u32>,
+    pub(super) blocks: Vec<u32>,
 }
 
 impl DeviceRows {
@@ -68,7 +68,7 @@ impl DeviceRows {
 
 impl HostRows {
     /// Takes those of `batch`; returns one more than the largest position.
-    fn fill(&mut self, batch: &StepBatch<'_>) -> usize {
+    pub(super) fn fill(&mut self, batch: &StepBatch<'_>) -> usize {
         let lists = [&mut self.positions, &mut self.slots, &mut self.tables, &mut self.blocks];
         lists.into_iter().for_each(Vec::clear);
         let mut end = 0;

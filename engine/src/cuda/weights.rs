@@ -117,7 +117,7 @@ impl DeviceMatrix {
 }
 
 /// Where the rows `[gate | up]` of `inner` each have been packed: 16 gates beside their 16 ups.
-fn pair(inner: usize) -> impl Fn(usize) -> usize + Sync {
+pub(super) fn pair(inner: usize) -> impl Fn(usize) -> usize + Sync {
     move |row| {
         let (side, row) = (row / inner, row % inner);
         row / HALF * 2 * HALF + side * HALF + row % HALF

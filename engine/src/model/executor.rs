@@ -24,6 +24,8 @@ enum Backend {
     },
     #[cfg(feature = "cuda")]
     Exact(Box<cuda::Exact>),
+    #[cfg(feature = "cuda-fast")]
+    Fast(Box<cuda::Fast>),
 }
 
 impl Executor {
@@ -46,15 +48,24 @@ impl Executor {
     fn cuda(ordinal: usize, mode: CudaMode, weights: &WeightSet, blocks: usize) -> Result<Backend, DeviceError> {
         match mode {
             CudaMode::Exact => cuda::Exact::new(ordinal, weights, blocks).map(|exact| Backend::Exact(Box::new(exact))),
-            CudaMode::Fast => Err(DeviceError::NoMode(mode.name())),
+            #[cfg(feature = "cuda-fast")]
+            CudaMode::Fast => cuda::Fast::new(ordinal, weights, blocks).map(|fast| Backend::Fast(Box::new(fast))),
+            #[cfg(not(feature = "cuda-fast"))]
+            CudaMode::Fast => Err(DeviceError::NotBuilt {
+                lacks: "the CUDA mode `fast`",
+                feature: "cuda-fast",
+            }),
         }
     }
 
     #[cfg(not(feature = "cuda"))]
-    fn cuda(_ordinal: usize, _mode: CudaMode, _weights: &WeightSet, _blocks: usize) -> Result<Backend, DeviceError> {
+    fn cuda(_ordinal: usize, mode: CudaMode, _weights: &WeightSet, _blocks: usize) -> Result<Backend, DeviceError> {
         Err(DeviceError::NotBuilt {
             lacks: "CUDA",
-            feature: "cuda",
+            feature: match mode {
+                CudaMode::Exact => "cuda",
+                CudaMode::Fast => "cuda-fast",
+            },
         })
     }
 
@@ -71,6 +82,8 @@ impl Executor {
             Backend::Cpu { cache, .. } => cache.copy_block(from, to, tokens),
             #[cfg(feature = "cuda")]
             Backend::Exact(exact) => exact.copy_block(from, to)?,
+            #[cfg(feature = "cuda-fast")]
+            Backend::Fast(fast) => fast.copy_block(from, to)?,
         }
         Ok(())
     }
@@ -95,6 +108,11 @@ impl Executor {
             Backend::Exact(exact) => {
                 check_for_device(weights, batch, exact.blocks());
                 exact.forward(weights, batch, logits)?;
+            }
+            #[cfg(feature = "cuda-fast")]
+            Backend::Fast(fast) => {
+                check_for_device(weights, batch, fast.blocks());
+                fast.forward(weights, batch, logits)?;
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::fixture::{Golden, hashed, params};
 use crate::place::Place;
 
 /// The fixture's families, and one model large enough for every parallel path.
-fn models() -> Vec<ModelConfig> {
+pub(crate) fn models() -> Vec<ModelConfig> {
     let mut models: Vec<ModelConfig> = Golden::read().models.into_iter().map(|m| m.config).collect();
     let mut wide = models[0].clone();
     (wide.family, wide.hidden_size, wide.intermediate_size, wide.vocab_size) = (Family::Llama, 128, 344, 400);
@@ -22,7 +22,7 @@ fn models() -> Vec<ModelConfig> {
     models
 }
 
-fn tokens(config: &ModelConfig, stream: usize, count: usize) -> Vec<u32> {
+pub(crate) fn tokens(config: &ModelConfig, stream: usize, count: usize) -> Vec<u32> {
     let name = format!("parity{stream}");
     (0..count)
         .map(|i| ((hashed(&name, i) + 0.5) * config.vocab_size as f32) as u32)
@@ -38,7 +38,7 @@ fn table(index: usize, count: usize) -> Vec<u32> {
 
 /// Logits of every row of every sequence; sequence `i` advances by `chunks[i]` rows per step, one after the other in
 /// the same batch.
-fn run(place: Place, weights: &Arc<WeightSet>, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
+pub(crate) fn run(place: Place, weights: &Arc<WeightSet>, sequences: &[Vec<u32>], chunks: &[usize]) -> Vec<Vec<f32>> {
     let vocab = weights.config.vocab_size;
     let mut executor = place.executor(weights, 16 * sequences.len());
     let tables: Vec<_> = (0..sequences.len()).map(|i| table(i, sequences.len())).collect();

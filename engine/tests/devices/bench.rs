@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use svs_engine::config::{Family, Rope};
 use svs_engine::model::{BLOCK_TOKENS, Executor, SequenceRows, StepBatch};
-use svs_engine::{CudaMode, Device, ModelConfig, ParamLayout, Params, Precision, WeightSet};
+use svs_engine::{Device, ModelConfig, ParamLayout, Params, Precision, Storage, WeightSet};
 
 use crate::fixture::hashed;
+use crate::place::Place;
 
 /// Length of a prompt, and tokens decoded after it.
 const PROMPT: usize = 64;
@@ -16,21 +17,31 @@ const NEW: usize = 64;
 const STEP_ROWS: usize = 512;
 
 /// Prints a table of tokens per second at several batch sizes, in both precisions.
-pub(crate) fn run(device: Device) {
+pub(crate) fn run(device: Device, places: impl Iterator<Item = Place>) {
     let config = model();
     let mut params = Params::zeros(Arc::new(ParamLayout::of(&config)));
     for (i, value) in params.values.iter_mut().enumerate() {
         *value = hashed("bench", i) * 0.1;
     }
-    println!("\n{device}: random model of SmolLM2-135M's shape, prompts of {PROMPT} tokens, {NEW} new tokens, KV f32");
+    println!(
+        "\n{device}: random model of SmolLM2-135M's shape, prompts of {PROMPT} tokens, {NEW} new tokens, KV as the weights"
+    );
     println!(
         "{:<8} {:<8} {:>6} {:>16} {:>16} {:>9}",
         "mode", "weights", "batch", "prefill tokens/s", "decode tokens/s", "GFLOP/s"
     );
-    for precision in [Precision::F32, Precision::Bf16] {
-        let weights = Arc::new(WeightSet::pack_as(precision, &config, &params, 1, "bench"));
-        for batch in [1, 16, 64, 256] {
-            measure(device, &weights, batch);
+    let sets = [Precision::F32, Precision::Bf16].map(|precision| {
+        let storage = Storage {
+            weights: precision,
+            kv: precision,
+        };
+        Arc::new(WeightSet::pack_as(storage, &config, &params, 1, "bench"))
+    });
+    for place in places {
+        for weights in &sets {
+            for batch in [1, 16, 64, 256] {
+                measure(place, weights, batch);
+            }
         }
     }
 }
@@ -58,10 +69,9 @@ fn model() -> ModelConfig {
     }
 }
 
-fn measure(device: Device, weights: &Arc<WeightSet>, batch: usize) {
+fn measure(place: Place, weights: &Arc<WeightSet>, batch: usize) {
     let per_sequence = (PROMPT + NEW).div_ceil(BLOCK_TOKENS);
-    let mut executor =
-        Executor::new(device, CudaMode::Exact, weights, batch * per_sequence).expect("the model fits the device");
+    let mut executor = place.executor(weights, batch * per_sequence);
     let tables: Vec<Vec<u32>> = (0..batch * per_sequence)
         .map(|block| block as u32)
         .collect::<Vec<_>>()
@@ -87,7 +97,7 @@ fn measure(device: Device, weights: &Arc<WeightSet>, batch: usize) {
     let flops = 2.0 * (config.layers * layer + config.hidden_size * config.vocab_size) as f64;
     println!(
         "{:<8} {:<8} {batch:>6} {:>16.0} {rate:>16.0} {:>9.0}",
-        CudaMode::Exact.name(),
+        place.mode.name(),
         weights.storage.weights.name(),
         (batch * PROMPT) as f64 / prefill,
         rate * flops * 1e-9,
