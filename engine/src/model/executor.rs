@@ -131,6 +131,8 @@ impl Executor {
             Backend::Cpu { scratch, .. } => scratch.states(weights, rows, states),
             #[cfg(feature = "cuda")]
             Backend::Exact(exact) => exact.states(rows * weights.config.hidden_size, states)?,
+            #[cfg(feature = "cuda-fast")]
+            Backend::Fast(fast) => *states = fast.states(rows * weights.config.hidden_size)?,
         }
         Ok(())
     }

@@ -304,6 +304,7 @@ fn trajectory(
         spans: recorded.spans,
         adapter: None,
         mixed_kv: choice.mixed_kv,
+        approximate: false,
         sampling: SamplingParams {
             seed: Some(seed),
             ..request.sampling.clone()

@@ -59,6 +59,8 @@ pub(crate) struct Decoder<K> {
     /// Versions in use, by the sets they were copied from.
     held: Vec<(Weak<WeightSet>, FastWeights)>,
     rows: RowsMaker,
+    /// What the last step made its logits from, `[logit_rows, hidden]` f32.
+    normed: Option<Tensor>,
     kernels: PhantomData<K>,
 }
 
@@ -126,6 +128,7 @@ impl<K: Kernels> Decoder<K> {
             blocks,
             held: Vec::new(),
             rows: RowsMaker::default(),
+            normed: None,
             kernels: PhantomData,
         })
     }
@@ -195,6 +198,19 @@ impl<K: Kernels> Decoder<K> {
         }
         let wanted = Tensor::new(batch.logit_rows, &self.device)?;
         let normed = rms_norm(&x.index_select(&wanted, 0)?, &version.norm, config.rms_norm_eps)?;
-        K::linear(&normed.to_dtype(self.dtype)?, &version.head).map(Some)
+        let logits = K::linear(&normed.to_dtype(self.dtype)?, &version.head)?;
+        self.normed = Some(normed);
+        Ok(Some(logits))
+    }
+
+    /// The final norm's output behind the logits of the last forward, `len` numbers.
+    pub(crate) fn states(&self, len: usize) -> Result<Vec<f32>, DeviceError> {
+        let Some(normed) = &self.normed else {
+            return Ok(Vec::new());
+        };
+        let states = normed.flatten_all().and_then(|normed| normed.to_vec1());
+        let states: Vec<f32> = states.map_err(failed("copying from the device"))?;
+        assert_eq!(states.len(), len, "logit rows of the last forward");
+        Ok(states)
     }
 }
