@@ -163,6 +163,9 @@ pub struct EngineConfig {
     pub max_scored_rows: usize,
     /// Sequences that may wait; one more is refused as overloaded.
     pub max_waiting: usize,
+    /// Prompt rows of a step that belong to sequences of worse priority than one that decodes in it: a stream beside
+    /// rollouts waits for no long prefill.
+    pub max_prompt_rows_beside: usize,
     /// Later arrivals that may be admitted ahead of a waiting sequence because their priority is better.
     pub max_overtakes: u32,
     /// Blocks of the KV cache, 16 tokens each; `None` sizes it from `kv_cache_bytes`.
@@ -223,6 +226,7 @@ impl Default for EngineConfig {
             max_num_batched_tokens: 512,
             max_scored_rows: 128,
             max_waiting: 4096,
+            max_prompt_rows_beside: 128,
             max_overtakes: 256,
             kv_blocks: None,
             kv_cache_bytes: 1 << 30,

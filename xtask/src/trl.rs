@@ -187,6 +187,7 @@ fn last_line(command: &mut Command) -> anyhow::Result<Value> {
     if !ended.status.success() {
         bail!("{name} failed: {}", String::from_utf8_lossy(&ended.stderr));
     }
-    let line = said.lines().rev().find(|line| line.starts_with('{'));
+    // TRL prints its own figures as Python does, with other quotes.
+    let line = said.lines().rev().find(|line| line.starts_with("{\""));
     serde_json::from_str(line.with_context(|| format!("{name} printed no figures"))?).context(name)
 }

@@ -68,6 +68,7 @@ impl Engine {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
             max_scored_rows: config.max_scored_rows,
+            max_prompt_rows_beside: config.max_prompt_rows_beside,
             max_overtakes: config.max_overtakes,
         };
         Ok(Self {

@@ -24,6 +24,7 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
         ("max_num_seqs", config.max_num_seqs),
         ("max_num_batched_tokens", config.max_num_batched_tokens),
         ("max_scored_rows", config.max_scored_rows),
+        ("max_prompt_rows_beside", config.max_prompt_rows_beside),
         ("max_waiting", config.max_waiting),
         ("max_choices", config.max_choices),
         ("threads", config.threads.unwrap_or(1)),

@@ -106,6 +106,7 @@ impl Scheduler {
         };
         let start = sequence.table.len();
         let len = sequence.rows_within(*budget);
+        let (prompt, priority) = (sequence.pending() > 1, sequence.priority);
         let Ok(copy) = sequence.table.reserve(start + len, &mut self.kv) else {
             return false;
         };
@@ -119,6 +120,13 @@ impl Scheduler {
         }
         plan.rows.push(PlannedRows { id, start, len, draw });
         budget.rows -= len;
+        let held = budget
+            .beside
+            .as_mut()
+            .filter(|beside| prompt && priority > beside.priority);
+        if let Some(beside) = held {
+            beside.rows -= len;
+        }
         budget.scored -= scored;
         true
     }

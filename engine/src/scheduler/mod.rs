@@ -35,6 +35,8 @@ pub struct Limits {
     pub max_num_batched_tokens: usize,
     /// Rows of one step that score given tokens: each takes a row of logits.
     pub max_scored_rows: usize,
+    /// Prompt rows of worse priority in a step in which a sequence of better priority decodes.
+    pub max_prompt_rows_beside: usize,
     /// Later arrivals that may be admitted ahead of a waiting sequence.
     pub max_overtakes: u32,
 }
@@ -69,6 +71,15 @@ pub struct StepPlan {
 struct Budget {
     rows: usize,
     scored: usize,
+    beside: Option<Beside>,
+}
+
+/// A bound on prompt rows, so that a decoding sequence does not wait long for its next step.
+#[derive(Debug, Clone, Copy)]
+struct Beside {
+    /// Priority of the sequence that decodes; it holds for worse ones.
+    priority: i32,
+    rows: usize,
 }
 
 /// Sequences, waiting and running, and their blocks.
@@ -197,18 +208,38 @@ impl Scheduler {
                 version,
                 ..StepPlan::default()
             };
-            let mut budget = Budget {
-                rows: self.limits.max_num_batched_tokens,
-                scored: self.limits.max_scored_rows,
-            };
             self.displace(version);
-            self.plan_running(&mut plan, &mut budget);
-            self.plan_waiting(&mut plan, &mut budget);
+            let beside = self.beside(version);
+            self.fill(&mut plan, beside);
+            if plan.rows.is_empty() && beside.is_some() {
+                // What decodes got no block, so it is no reason to hold back prompts.
+                self.fill(&mut plan, None);
+            }
             if !plan.rows.is_empty() {
                 return Some(plan);
             }
         }
         None
+    }
+
+    fn fill(&mut self, plan: &mut StepPlan, beside: Option<Beside>) {
+        let mut budget = Budget {
+            rows: self.limits.max_num_batched_tokens,
+            scored: self.limits.max_scored_rows,
+            beside,
+        };
+        self.plan_running(plan, &mut budget);
+        self.plan_waiting(plan, &mut budget);
+    }
+
+    /// The bound that the decoding sequence of the best priority sets, if one decodes.
+    fn beside(&self, version: u64) -> Option<Beside> {
+        let running = self.running.iter().map(|id| &self.sequences[id]);
+        let decoding = running.filter(|sequence| sequence.version == version && sequence.pending() == 1);
+        decoding.map(|sequence| sequence.priority).min().map(|priority| Beside {
+            priority,
+            rows: self.limits.max_prompt_rows_beside,
+        })
     }
 
     /// Notes that `plan` was computed: rows are written, followers share their leader's prompt.

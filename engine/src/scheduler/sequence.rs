@@ -90,7 +90,11 @@ impl Sequence {
 
     /// Pending rows that fit the budget.
     pub(super) fn rows_within(&self, budget: Budget) -> usize {
-        let (start, len) = (self.table.len(), self.pending().min(budget.rows));
+        let held = budget
+            .beside
+            .filter(|beside| self.pending() > 1 && self.priority > beside.priority);
+        let rows = held.map_or(budget.rows, |beside| budget.rows.min(beside.rows));
+        let (start, len) = (self.table.len(), self.pending().min(rows));
         let excess = self.scored_rows(start + len).saturating_sub(budget.scored);
         match self.scored_from {
             // Rows after the prompt come only when all before them have.

@@ -7,6 +7,7 @@ fn limits(max_num_seqs: usize, max_overtakes: u32) -> Limits {
         max_num_seqs,
         max_num_batched_tokens: 64,
         max_scored_rows: 64,
+        max_prompt_rows_beside: 8,
         max_overtakes,
     }
 }
@@ -165,4 +166,37 @@ fn samples_of_a_request_share_the_prompt() {
     assert_eq!(plan.copies.len(), 3);
     assert!(plan.copies.iter().all(|copy| copy.rows == 4));
     assert_eq!(scheduler.kv().in_use(), 5);
+}
+
+#[test]
+fn prompts_of_worse_priority_come_in_small_parts_beside_a_stream() {
+    let lengths = |scheduler: &mut Scheduler| {
+        let plan = scheduler.schedule().expect("sequences wait");
+        scheduler.computed(&plan);
+        for id in plan.rows.iter().flat_map(|rows| &rows.draw) {
+            scheduler.push(*id, 2);
+        }
+        scheduler.check().expect("queues and blocks agree");
+        plan.rows.iter().map(|rows| (rows.id, rows.len)).collect::<Vec<_>>()
+    };
+    let mut scheduler = Scheduler::new(limits(8, 100), KvBlocks::new(64, false));
+    scheduler.add(0, sequence(4, 0, None));
+    assert_eq!(lengths(&mut scheduler), [(0, 4)]);
+    scheduler.add(1, sequence(20, 10, None));
+    scheduler.add(2, sequence(6, 10, None));
+    scheduler.add(3, sequence(30, 0, None));
+    let steps: [&[(SeqId, usize)]; 4] = [
+        // As many of the same priority as the step has room for, eight of worse ones.
+        &[(0, 1), (3, 30), (1, 8)],
+        &[(0, 1), (3, 1), (1, 8)],
+        &[(0, 1), (3, 1), (1, 4), (2, 4)],
+        &[(0, 1), (3, 1), (1, 1), (2, 2)],
+    ];
+    for expected in steps {
+        assert_eq!(lengths(&mut scheduler), expected);
+    }
+    // Nothing of better priority decodes: whole prompts again.
+    [0, 3].into_iter().for_each(|id| scheduler.remove(id));
+    scheduler.add(4, sequence(40, 10, None));
+    assert_eq!(lengths(&mut scheduler), [(1, 1), (2, 1), (4, 40)]);
 }

@@ -52,6 +52,7 @@ impl World {
             max_num_seqs: random.within(1, 8),
             max_num_batched_tokens: random.within(4, 60),
             max_scored_rows: 16,
+            max_prompt_rows_beside: random.within(1, 60),
             max_overtakes: random.within(1, 12) as u32,
         };
         let prefix = |random: &mut Random| {
