@@ -7,7 +7,7 @@ fn limits(max_num_seqs: usize, max_overtakes: u32) -> Limits {
         max_num_seqs,
         max_num_batched_tokens: 64,
         max_scored_rows: 64,
-        max_prompt_rows_beside: 8,
+        max_prompt_rows_beside: 64,
         max_overtakes,
     }
 }
@@ -179,7 +179,11 @@ fn prompts_of_worse_priority_come_in_small_parts_beside_a_stream() {
         scheduler.check().expect("queues and blocks agree");
         plan.rows.iter().map(|rows| (rows.id, rows.len)).collect::<Vec<_>>()
     };
-    let mut scheduler = Scheduler::new(limits(8, 100), KvBlocks::new(64, false));
+    let few = Limits {
+        max_prompt_rows_beside: 8,
+        ..limits(8, 100)
+    };
+    let mut scheduler = Scheduler::new(few, KvBlocks::new(64, false));
     scheduler.add(0, sequence(4, 0, None));
     assert_eq!(lengths(&mut scheduler), [(0, 4)]);
     scheduler.add(1, sequence(20, 10, None));
