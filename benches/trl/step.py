@@ -1,6 +1,6 @@
 """GRPO steps of TRL on the CPU, timed phase by phase: what svs is compared with by `cargo xtask trl`.
 
-Same model, group shape, lengths, precision, threads and optimizer as `svs bench train`; every response has its full
+Same model, group shape, lengths, precision and optimizer as `svs bench train`; every response has its full
 length, and rewards alternate within a group. One line of JSON per step goes to stdout.
 """
 

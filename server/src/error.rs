@@ -125,6 +125,7 @@ impl From<EngineError> for ApiError {
             EngineError::InvalidParameter { field, .. } => Self::invalid(field, "invalid_value", message),
             EngineError::ContextLengthExceeded { .. } => Self::invalid("prompt", "context_length_exceeded", message),
             EngineError::Overloaded { .. } | EngineError::Busy { .. } => Self::overloaded("overloaded", message),
+            EngineError::GuideTrial(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "guide_trial", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
             EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::build::Builder;
 use super::compiled::Live;
+use super::grammar::grammar;
 use super::kept::{Kept, Verdict};
 use super::trial::try_guide;
 use super::vocabulary::Vocabulary;
@@ -112,6 +113,9 @@ impl GuideCompiler {
             let reason = "the model has no end-of-sequence token, so a guided text could not end";
             return Ok(Err(reason.into()));
         };
+        if let Err(reason) = grammar(guide) {
+            return Ok(Err(reason));
+        }
         let tried = match &shared.trial {
             None => Ok(0),
             Some(program) => try_guide(program, &ready.vocabulary, guide, &shared.limits)

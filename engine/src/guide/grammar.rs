@@ -7,6 +7,8 @@ use super::Guide;
 
 /// Deepest nesting of brackets in a guide.
 const MAX_NESTING: usize = 200;
+/// Deepest nesting of a schema: it is read again as a part of records, by readers that give up at 128.
+const MAX_SCHEMA_DEPTH: usize = 64;
 /// White space between the parts of a JSON text: none, one space, or a line break with its indentation. Bounded, since
 /// a policy may else go on with spaces for ever.
 const JSON_SPACE: &str = r" |\n {0,16}";
@@ -52,11 +54,23 @@ fn json_grammar(mut schema: Value) -> Result<TopLevelGrammar, String> {
     let Some(object) = schema.as_object_mut() else {
         return Err("a schema must be a JSON object".into());
     };
+    if object.values().any(|value| deeper(value, MAX_SCHEMA_DEPTH)) {
+        return Err(format!("the schema is nested more than {MAX_SCHEMA_DEPTH} deep"));
+    }
     if object.contains_key("x-guidance") {
         return Err("`x-guidance` is not supported".into());
     }
     object.insert("x-guidance".into(), json!({"whitespace_pattern": JSON_SPACE}));
     Ok(TopLevelGrammar::from_json_schema(schema))
+}
+
+/// Whether `value` has more than `depth` levels of lists and objects.
+fn deeper(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Array(list) => depth == 0 || list.iter().any(|value| deeper(value, depth - 1)),
+        Value::Object(object) => depth == 0 || object.values().any(|value| deeper(value, depth - 1)),
+        _ => false,
+    }
 }
 
 /// Refuses brackets nested so deep that reading them could exhaust a stack.

@@ -112,7 +112,9 @@ fn refusals_say_what_is_wrong() {
         max_bytes: 4096,
         ..GuideLimits::default()
     };
-    let table: [(Guide, &str); 15] = [
+    let deep = (0..70).fold(json!({}), |inner, _| json!({"type": "array", "items": inner}));
+    let table: [(Guide, &str); 16] = [
+        (Guide::JsonSchema(deep), "64 deep"),
         (Guide::JsonSchema(json!({"not": {}})), "\"not\""),
         (
             Guide::JsonSchema(json!({"type": "object", "properties": {"a": {"uniqueItems": true}}})),

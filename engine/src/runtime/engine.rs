@@ -304,7 +304,7 @@ impl Engine {
         let team = if few { &self.solo } else { &self.team };
         let computed = team.install(|| {
             executor.forward(&weights, &batch, logits)?;
-            if tapped {
+            if tapped && !logit_rows.is_empty() {
                 executor.states(&weights, logit_rows.len(), states)?;
             }
             Ok(())

@@ -64,10 +64,9 @@ impl Packed {
     pub(super) fn new(sequences: &[TrainSequence], vocab_size: usize) -> Result<Self, EngineError> {
         let mut packed = Self::default();
         let mut trunk = 0;
-        for (index, sequence) in sequences.iter().enumerate() {
+        for ((index, sequence), shared) in sequences.iter().enumerate().zip(shared_tokens(sequences)) {
             check(sequence, vocab_size)?;
-            let shared = shared_tokens(&sequences[trunk], sequence);
-            if index == trunk || shared == 0 {
+            if shared == 0 {
                 trunk = index;
                 packed.lay(sequence, None);
             } else {
@@ -112,14 +111,34 @@ impl Packed {
     }
 }
 
-/// Leading tokens of `sequence` that need no rows of their own behind `trunk` in the same micro-batch: whole blocks that
-/// both begin with, short of its last token.
+/// Leading tokens of each sequence that need no rows of their own in one micro-batch: whole blocks that it begins with in
+/// common with its trunk, the nearest sequence before it that has 0 here. A sequence that has more in common with its
+/// successor than with the trunk begins a family of its own, so groups whose prompts have the same opening stay apart.
 #[must_use]
-pub fn shared_tokens(trunk: &TrainSequence, sequence: &TrainSequence) -> usize {
+pub fn shared_tokens(sequences: &[TrainSequence]) -> Vec<usize> {
+    let mut trunk = 0;
+    let shared = sequences.iter().enumerate().map(|(index, sequence)| {
+        if index == 0 {
+            return 0;
+        }
+        let shared = common(&sequences[trunk], sequence);
+        let next = sequences.get(index + 1).map_or(0, |next| common(sequence, next));
+        if next > shared || shared == 0 {
+            trunk = index;
+            return 0;
+        }
+        shared
+    });
+    shared.collect()
+}
+
+/// Whole blocks that `sequence` begins with in common with `trunk`, short of its last token; in tokens.
+fn common(trunk: &TrainSequence, sequence: &TrainSequence) -> usize {
     let pairs = trunk.tokens.iter().zip(&sequence.tokens);
     let common = pairs.take_while(|(ours, theirs)| ours == theirs).count();
     common.min(sequence.tokens.len().saturating_sub(1)) / BLOCK_TOKENS * BLOCK_TOKENS
 }
+
 fn check(sequence: &TrainSequence, vocab_size: usize) -> Result<(), EngineError> {
     let invalid = |field, reason: String| Err(EngineError::InvalidParameter { field, reason });
     if sequence.tokens.is_empty() {

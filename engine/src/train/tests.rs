@@ -74,6 +74,13 @@ fn sequences() -> Vec<TrainSequence> {
         branch(16, 17, 16),
     ]);
     sequences.push(make(37, 30, 1.3));
+    // Another family whose first block is that of the last one, as behind a chat template.
+    let mut other = make(50, 40, 1.0);
+    let opening = sequences[sequences.len() - 1].tokens[..16].to_vec();
+    other.tokens[..16].copy_from_slice(&opening);
+    let mut sibling = other.clone();
+    sibling.tokens[48] = (sibling.tokens[48] + 1) % 50;
+    sequences.extend([other, sibling]);
     sequences
 }
 
@@ -81,8 +88,8 @@ fn sequences() -> Vec<TrainSequence> {
 fn what_sequences_begin_with_in_common_has_rows_once() {
     let packed = Packed::new(&sequences(), 50).expect("valid");
     let shared: Vec<usize> = packed.spans.iter().map(|span| span.shared).collect();
-    assert_eq!(shared, [0, 0, 0, 32, 16, 32, 16, 0]);
-    let own: usize = sequences().iter().map(|sequence| sequence.tokens.len()).sum::<usize>() - 96;
+    assert_eq!(shared, [0, 0, 0, 32, 16, 32, 16, 0, 0, 48]);
+    let own: usize = sequences().iter().map(|sequence| sequence.tokens.len()).sum::<usize>() - 144;
     assert_eq!((packed.tokens.len(), packed.positions.len()), (own, own));
     let first = |index: usize| {
         sequences()[..index]

@@ -66,7 +66,7 @@ impl StepSeconds {
 pub struct TrainRun {
     /// Seconds of the phases.
     pub seconds: StepSeconds,
-    /// Tokens that have rows of their own in the update: shared prompts count once.
+    /// Tokens that have rows of their own if one micro-batch has them all: shared prompts count once.
     pub rows: usize,
     /// Tokens of prompts and responses, each sequence by itself.
     pub tokens: usize,
@@ -96,7 +96,8 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
     let after = MachineLimits::measure(threads);
     steps.sort_by(|a, b| a.step().total_cmp(&b.step()));
     let sequences = bench.sequences(&bench.rollouts(0)?);
-    let rows = own_rows(&sequences);
+    let lengths = sequences.iter().map(|sequence| sequence.tokens.len());
+    let rows: Vec<(usize, usize)> = shared_tokens(&sequences).into_iter().zip(lengths).collect();
     let sampled = load.problems * load.samples * load.response_tokens as usize;
     Ok(TrainRun {
         seconds: steps[(steps.len() - 1) / 2],
@@ -111,24 +112,7 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
     })
 }
 
-/// Tokens that each sequence shares with one before it, and its length.
-fn own_rows(sequences: &[TrainSequence]) -> Vec<(usize, usize)> {
-    let mut trunk = 0;
-    let rows = sequences.iter().enumerate().map(|(index, sequence)| {
-        let shared = if index == 0 {
-            0
-        } else {
-            shared_tokens(&sequences[trunk], sequence)
-        };
-        if shared == 0 {
-            trunk = index;
-        }
-        (shared, sequence.tokens.len())
-    });
-    rows.collect()
-}
-
-/// Multiplications and additions of a forward over `rows`, `targets` of them through the vocabulary projection.
+/// Multiplications and additions of a forward over `rows` (tokens shared with another sequence, length), `targets` of them through the vocabulary projection.
 fn forward_operations(config: &ModelConfig, rows: &[(usize, usize)], targets: usize) -> f64 {
     let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
     let body = config.hidden_size * (2 * q + 2 * kv + 3 * config.intermediate_size);

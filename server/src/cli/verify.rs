@@ -66,6 +66,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let input = File::open(&args.input).with_context(|| format!("cannot open {}", args.input.display()))?;
     anyhow::ensure!(args.max_steps > 0, "--max-steps must be at least 1");
+    // Before anything is written: a bad grader must not cost the file that is there.
+    let spec = args.grader.as_deref().map(super::shared::grader_spec).transpose()?;
+    let grader = spec.as_ref().map(GraderSpec::build).transpose()?;
     let output: Box<dyn Write> = match &args.output {
         Some(path) if is_same_file(&args.input, path) => {
             anyhow::bail!("--output is the input, {}; choose another file", path.display())
@@ -85,8 +88,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let name = args.input.display().to_string();
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let spec = args.grader.as_deref().map(super::shared::grader_spec).transpose()?;
-    let grader = spec.as_ref().map(GraderSpec::build).transpose()?;
     let grading = Grading {
         options: &options,
         grader: grader.as_deref(),

@@ -11,7 +11,7 @@ const MAX_PAIRS: usize = 16;
 const MAX_KEY_CHARS: usize = 64;
 const MAX_VALUE_CHARS: usize = 512;
 /// Longest specification of a grader.
-const MAX_GRADER_CHARS: usize = 16_384;
+const MAX_GRADER_CHARS: usize = 4096;
 /// Largest group that a client may declare.
 const MAX_GROUP_SIZE: u32 = 65_536;
 

@@ -25,22 +25,16 @@ pub(crate) fn by_tokens(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
 
 /// As [`by_tokens`], over the tokens that have rows of their own: what a sequence shares with the one before costs nothing.
 fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
-    let (mut ranges, mut start, mut trunk, mut rows) = (Vec::new(), 0, 0, 0);
-    for (i, sequence) in sequences.iter().enumerate() {
+    let (mut ranges, mut start, mut rows) = (Vec::new(), 0, 0);
+    for (i, (sequence, shared)) in sequences.iter().zip(shared_tokens(sequences)).enumerate() {
         let len = sequence.tokens.len();
-        let mut shared = if i > start {
-            shared_tokens(&sequences[trunk], sequence)
-        } else {
-            0
-        };
         if i > start && rows + len - shared > budget {
             ranges.push(start..i);
-            (start, rows, shared) = (i, 0, 0);
+            // The first of a micro-batch has nobody to share with.
+            (start, rows) = (i, len);
+        } else {
+            rows += len - shared;
         }
-        if shared == 0 {
-            trunk = i;
-        }
-        rows += len - shared;
     }
     if start < sequences.len() {
         ranges.push(start..sequences.len());

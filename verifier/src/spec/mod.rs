@@ -156,7 +156,7 @@ pub struct JsonSchemaSpec {
     /// Template of the text that is graded.
     #[serde(default = "output_text")]
     pub input: String,
-    /// The schema, draft 2020-12; docs/verifier.md lists the keywords.
+    /// The schema, draft 2020-12; docs/graders.md lists the keywords.
     pub schema: serde_json::Value,
 }
 

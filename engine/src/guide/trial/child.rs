@@ -54,16 +54,18 @@ mod limits {
     pub(super) fn set(limits: &GuideLimits) -> io::Result<()> {
         let spent = memory_bytes("VmSize:").ok_or_else(|| io::Error::other("/proc tells no VmSize"))?;
         let bytes = spent + STACK_BYTES + limits.compile_bytes;
+        // A second between the limits of time: the first signal is told from a kill by somebody else.
         let bounds = [
-            (Resource::Cpu, limits.compile_seconds),
-            (Resource::As, bytes as u64),
-            (Resource::Core, 0),
+            (Resource::Cpu, limits.compile_seconds, 1),
+            (Resource::As, bytes as u64, 0),
+            (Resource::Core, 0, 0),
         ];
-        for (resource, most) in bounds {
-            let most = getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
+        for (resource, most, more) in bounds {
+            let hard = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+            let most = most.min(hard);
             let both = Rlimit {
                 current: Some(most),
-                maximum: Some(most),
+                maximum: Some(most.saturating_add(more).min(hard)),
             };
             setrlimit(resource, both)?;
         }

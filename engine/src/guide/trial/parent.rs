@@ -37,9 +37,9 @@ pub(in super::super) fn try_guide(
         guide: guide.clone(),
     };
     let asked = ask(&mut child.0, &question);
-    let status = child.wait(Duration::from_secs(limits.compile_seconds) * PATIENCE)?;
-    if !status.is_some_and(|status| status.success()) {
-        return Ok(Err(exceeded(status, limits)));
+    let status = child.wait(Duration::from_secs(limits.compile_seconds).saturating_mul(PATIENCE))?;
+    if !status.success() {
+        return exceeded(status, limits).map(Err);
     }
     asked?;
     let mut said = String::new();
@@ -58,42 +58,49 @@ fn ask(child: &mut Child, question: &Question) -> io::Result<()> {
     stdin.flush()
 }
 
-/// Which bound a child died of.
-fn exceeded(status: Option<ExitStatus>, limits: &GuideLimits) -> String {
-    let seconds = limits.compile_seconds;
-    let time = format!("takes more than {seconds} s of processor time to compile (engine.guides.compile_seconds)");
-    let Some(status) = status else { return time };
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::ExitStatusExt;
-
-        // SIGXCPU, and SIGKILL where the hard limit is the soft one.
-        if matches!(status.signal(), Some(9 | 24)) {
-            return time;
-        }
+/// Which bound a child died of; an error if it was none of them, which says nothing of the guide.
+fn exceeded(status: ExitStatus, limits: &GuideLimits) -> io::Result<String> {
+    const SIGABRT: i32 = 6;
+    const SIGSEGV: i32 = 11;
+    const SIGXCPU: i32 = 24;
+    let (seconds, bytes) = (limits.compile_seconds, limits.compile_bytes);
+    match signal(status) {
+        Some(SIGXCPU) => Ok(format!(
+            "takes more than {seconds} s of processor time to compile (engine.guides.compile_seconds)"
+        )),
+        // How a failed allocation ends a process.
+        Some(SIGABRT) => Ok(format!(
+            "takes more than {bytes} bytes of memory to compile (engine.guides.compile_bytes)"
+        )),
+        Some(SIGSEGV) => Ok("is nested too deeply to compile".into()),
+        _ => Err(io::Error::other(format!("the trial ended with {status}"))),
     }
-    let bytes = limits.compile_bytes;
-    format!(
-        "takes more than {bytes} bytes of memory to compile (engine.guides.compile_bytes); the trial ended with {status}"
-    )
+}
+
+#[cfg(unix)]
+fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal(_: ExitStatus) -> Option<i32> {
+    None
 }
 
 /// A child that does not outlive its parent's interest.
 struct Killed(Child);
 
 impl Killed {
-    /// Waits at most `patience`; `None` if it had to be killed.
-    fn wait(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
+    /// Waits at most `patience`; dropping it then kills it.
+    fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
+        let began = Instant::now();
+        while began.elapsed() < patience {
             if let Some(status) = self.0.try_wait()? {
-                return Ok(Some(status));
+                return Ok(status);
             }
             std::thread::sleep(LOOK);
         }
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(None)
+        Err(io::ErrorKind::TimedOut.into())
     }
 }
 

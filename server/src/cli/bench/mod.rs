@@ -5,8 +5,13 @@ mod train;
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Subcommand;
+use svs_engine::load::{LoadedModel, load};
+use svs_engine::{Precision, Storage};
+
+use super::shared::parse_precision;
+use crate::assets::model_source;
 
 /// Arguments of `svs bench`.
 #[derive(Debug, clap::Args)]
@@ -23,6 +28,36 @@ pub enum What {
     Rollouts(rollouts::Rollouts),
     /// A training step: rollouts of groups, grading, update, publish.
     Train(train::Train),
+}
+
+/// What every bench takes.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Storage of keys and values: `f32` or `bf16`.
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
+    kv: Precision,
+    /// Threads of the engine's compute pool [default: cores].
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Seed of prompts and samples.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Print one line of JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    fn load(&self) -> anyhow::Result<LoadedModel> {
+        load(&model_source(self.model.as_deref())?).context("cannot load the model")
+    }
+
+    fn storage(&self, weights: Precision) -> Storage {
+        Storage { weights, kv: self.kv }
+    }
 }
 
 /// Runs the command. Its result is what goes to stdout.

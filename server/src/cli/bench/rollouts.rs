@@ -3,13 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use svs_engine::load::load;
-use svs_engine::{Precision, Storage, WeightSet};
+use anyhow::bail;
+use svs_engine::{Precision, WeightSet};
 
 use super::super::shared::parse_precision;
-use super::within;
-use crate::assets::model_source;
+use super::{Common, within};
 use crate::bench::{Load, measure, render};
 
 /// Arguments of `svs bench rollouts`.
@@ -25,9 +23,8 @@ sequence has its first token, decode from then to the last token. The shares are
 bytes read that the machine was measured to do right before and after; a model that fits the caches can read more than
 that.")]
 pub struct Rollouts {
-    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
+    #[command(flatten)]
+    common: Common,
     /// Sequences at once.
     #[arg(long, value_name = "N", default_value_t = 64)]
     batch: usize,
@@ -49,18 +46,6 @@ pub struct Rollouts {
     /// Storage of the weight matrices: `f32` or `bf16`.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "bf16")]
     weights: Precision,
-    /// Storage of keys and values: `f32` or `bf16`.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
-    kv: Precision,
-    /// Threads of the compute pool [default: cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Seed of prompts and samples.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-    /// Print one line of JSON instead of tables.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command. Its result is what goes to stdout.
@@ -75,25 +60,16 @@ pub fn run(args: Rollouts) -> anyhow::Result<ExitCode> {
         ("--group", args.group),
         ("--repeat", args.repeat),
     ];
-    within(&bounds, args.threads)?;
+    within(&bounds, args.common.threads)?;
     if args.max_tokens < 2 {
         bail!("--max-tokens must be at least 2: a decode rate needs two tokens");
     }
     if !args.batch.is_multiple_of(args.group) {
         bail!("--batch {} is not a multiple of --group {}", args.batch, args.group);
     }
-    let source = model_source(args.model.as_deref())?;
-    let model = load(&source).context("cannot load the model")?;
-    let weights = Arc::new(WeightSet::pack_as(
-        Storage {
-            weights: args.weights,
-            kv: args.kv,
-        },
-        &model.config,
-        &model.params,
-        0,
-        "base",
-    ));
+    let model = args.common.load()?;
+    let storage = args.common.storage(args.weights);
+    let weights = Arc::new(WeightSet::pack_as(storage, &model.config, &model.params, 0, "base"));
     let load = Load {
         batch: args.batch,
         group: args.group,
@@ -101,11 +77,11 @@ pub fn run(args: Rollouts) -> anyhow::Result<ExitCode> {
         max_tokens: args.max_tokens,
         repeat: args.repeat,
         max_num_batched_tokens: args.max_num_batched_tokens,
-        threads: args.threads,
-        seed: args.seed,
+        threads: args.common.threads,
+        seed: args.common.seed,
     };
     let report = measure(&model, &weights, &load)?;
-    if args.json {
+    if args.common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print!("{}", render(&report));

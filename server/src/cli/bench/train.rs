@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use svs_engine::load::load;
-use svs_engine::{Precision, Storage};
+use anyhow::bail;
+use svs_engine::Precision;
 
 use super::super::shared::parse_precision;
-use super::within;
-use crate::assets::model_source;
+use super::{Common, within};
 use crate::bench::{TrainLoad, TrainReport, measure_train};
 
 /// Arguments of `svs bench train`.
@@ -23,9 +21,8 @@ Prompts are random tokens, EOS is ignored, rewards alternate within a group, so 
 step warms up and is not counted. `forward+backward` is measured apart on the rows of the update; the update has it, the
 objective, the norm of the gradient and the optimizer.")]
 pub struct Train {
-    /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
-    #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
+    #[command(flatten)]
+    common: Common,
     /// Problems of a step.
     #[arg(long, value_name = "N", default_value_t = 8)]
     problems: usize,
@@ -47,18 +44,6 @@ pub struct Train {
     /// Storage of the weights that are served and trained through: `f32` or `bf16`; the masters are f32.
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
     weights: Precision,
-    /// Storage of keys and values: `f32` or `bf16`.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
-    kv: Precision,
-    /// Threads of the engine's compute pool [default: cores].
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// Seed of prompts and samples.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-    /// Print one line of JSON instead of tables.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Runs the command.
@@ -75,27 +60,24 @@ pub(super) fn run(args: Train) -> anyhow::Result<ExitCode> {
         ("--repeat", args.repeat),
         ("--micro-batch-tokens", args.micro_batch_tokens),
     ];
-    within(&bounds, args.threads)?;
+    within(&bounds, args.common.threads)?;
     if args.samples < 2 {
         bail!("--samples must be at least 2: a group of one has no advantage");
     }
-    let model = load(&model_source(args.model.as_deref())?).context("cannot load the model")?;
-    let storage = Storage {
-        weights: args.weights,
-        kv: args.kv,
-    };
+    let model = args.common.load()?;
+    let storage = args.common.storage(args.weights);
     let load = TrainLoad {
         problems: args.problems,
         samples: args.samples,
         prompt_tokens: args.prompt_tokens,
         response_tokens: u32::try_from(args.response_tokens)?,
         repeat: args.repeat,
-        threads: args.threads,
+        threads: args.common.threads,
         micro_batch_tokens: args.micro_batch_tokens,
-        seed: args.seed,
+        seed: args.common.seed,
     };
     let report = TrainReport::new(&load, storage, &measure_train(model, storage, &load)?);
-    if args.json {
+    if args.common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print!("{}", report.render());

@@ -9,9 +9,9 @@ use super::config::TrainConfig;
 use super::control::Control;
 use super::tally::Tally;
 use crate::log::{GroupQuery, TrajectoryLog};
-use crate::reward::{GRADER_KEY, Reward, Task, read_grader};
+use crate::reward::{GRADER_KEY, Judge, Reward, Task, read_grader};
 use crate::svs::band::has_contrast;
-use crate::trajectory::{Group, Kind, Trajectory};
+use crate::trajectory::{Group, Kind};
 
 /// Groups read from the log at a time.
 const PAGE: usize = 64;
@@ -125,21 +125,43 @@ impl ClientBatch {
 /// # Errors
 /// What is wrong with the grader that a member brings.
 fn grade(group: &mut Group, reward: &Reward) -> Result<bool, String> {
-    let own = |member: &Trajectory| member.metadata.get(GRADER_KEY).map(read_grader).transpose();
-    let graders: Vec<Option<GraderSpec>> = group.members.iter().map(own).collect::<Result<_, _>>()?;
+    let graders = graders_of(group)?;
     let shared_grader = graders.iter().flatten().next().cloned();
     let shared_reference = group.members.iter().find_map(|member| member.reference.clone());
     if shared_grader.is_none() && shared_reference.is_none() && !reward.has_grader() {
         return Ok(false);
     }
+    // Members mostly bring the same grader, which is then built once.
+    let mut made: Option<(Option<serde_json::Value>, Judge<'_>)> = None;
     for (member, own) in group.members.iter_mut().zip(graders) {
+        let key = member.metadata.get(GRADER_KEY).cloned();
         let grader = own.or_else(|| shared_grader.clone()).map(Box::new);
         let reference = member.reference.clone().or_else(|| shared_reference.clone());
         let task = Task::of_client(member, grader, reference);
-        let finding = reward.judge(&task).grade(&member.text, &task);
-        member.verdicts.push(finding);
+        let judge = match made.take() {
+            Some((brought, judge)) if brought == key => judge,
+            _ => reward.judge(&task),
+        };
+        member.verdicts.push(judge.grade(&member.text, &task));
+        made = Some((key, judge));
     }
     Ok(true)
+}
+
+/// The grader that each member brings; one that the member before it brought as well is not read again.
+fn graders_of(group: &Group) -> Result<Vec<Option<GraderSpec>>, String> {
+    let mut graders: Vec<Option<GraderSpec>> = Vec::with_capacity(group.members.len());
+    let mut before = None;
+    for member in &group.members {
+        let brought = member.metadata.get(GRADER_KEY);
+        let grader = match (brought, graders.last()) {
+            (Some(_), Some(last)) if brought == before => last.clone(),
+            _ => brought.map(read_grader).transpose()?,
+        };
+        graders.push(grader);
+        before = brought;
+    }
+    Ok(graders)
 }
 
 /// Whether some last reward is neither 0 nor 1.
