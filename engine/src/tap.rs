@@ -19,25 +19,37 @@ pub trait Tap: Debug + Send + Sync {
 
 /// Makes the taps of a request.
 pub trait TapSource: Debug + Send + Sync {
-    /// A tap for a choice; forks get one of their own.
+    /// A tap for a choice, asked for when it has its first state; forks get one of their own.
     fn tap(&self, choice: u32) -> Box<dyn Tap>;
 }
 
 /// Most numbers that a tap may reduce a choice to.
 pub const MAX_TAPPED: usize = 1024;
 
-/// A choice's tap and where it is from.
+/// A choice's tap, made at its first state, where a panic fails only its request.
 #[derive(Debug)]
 pub(crate) struct Tapped {
     pub(crate) source: Arc<dyn TapSource>,
-    pub(crate) tap: Box<dyn Tap>,
+    choice: u32,
+    tap: Option<Box<dyn Tap>>,
 }
 
 impl Tapped {
     pub(crate) fn new(source: &Arc<dyn TapSource>, choice: u32) -> Self {
         Self {
             source: Arc::clone(source),
-            tap: source.tap(choice),
+            choice,
+            tap: None,
         }
+    }
+
+    pub(crate) fn on_hidden(&mut self, at: usize, state: &[f32]) {
+        let tap = self.tap.get_or_insert_with(|| self.source.tap(self.choice));
+        tap.on_hidden(at, state);
+    }
+
+    /// Nothing before the first state.
+    pub(crate) fn reduced(&self) -> Vec<f32> {
+        self.tap.as_ref().map(|tap| tap.reduced()).unwrap_or_default()
     }
 }

@@ -236,7 +236,7 @@ impl Live {
         let Some(tapped) = &self.tapped else {
             return Ok(Vec::new());
         };
-        let values = catch_unwind(AssertUnwindSafe(|| tapped.tap.reduced())).map_err(|_| tap_panicked())?;
+        let values = catch_unwind(AssertUnwindSafe(|| tapped.reduced())).map_err(|_| tap_panicked())?;
         if values.len() > MAX_TAPPED {
             let reason = format!("{} numbers; at most {MAX_TAPPED} may leave the engine", values.len());
             return Err(invalid("tap", reason));

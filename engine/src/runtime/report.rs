@@ -75,7 +75,7 @@ impl Engine {
             return Ok(());
         };
         let state = &self.states[row * hidden..][..hidden];
-        let seen = catch_unwind(AssertUnwindSafe(|| tapped.tap.on_hidden(at, state)));
+        let seen = catch_unwind(AssertUnwindSafe(|| tapped.on_hidden(at, state)));
         seen.map_err(|_| {
             self.fail(id, &tap_panicked());
             TapFailed

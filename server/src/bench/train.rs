@@ -12,7 +12,7 @@ use svs_engine::ops::MachineLimits;
 use svs_engine::sampler::philox4x32_10;
 use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights, shared_tokens};
 use svs_engine::{EngineConfig, EngineHandle, GenerateRequest, InFlight, ModelConfig, Params, SamplingParams, Storage};
-use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup, accumulate_all};
+use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup, accumulate_all, micro_batches};
 use svs_trainer::recorded::Recorded;
 use svs_trainer::trajectory::{Group, Kind, Trajectory};
 use svs_verifier::{MathOptions, grade_math};
@@ -66,7 +66,7 @@ impl StepSeconds {
 pub struct TrainRun {
     /// Seconds of the phases.
     pub seconds: StepSeconds,
-    /// Tokens that have rows of their own if one micro-batch has them all: shared prompts count once.
+    /// Tokens that have rows of their own: shared prompts count once per micro-batch.
     pub rows: usize,
     /// Tokens of prompts and responses, each sequence by itself.
     pub tokens: usize,
@@ -96,8 +96,7 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
     let after = MachineLimits::measure(threads);
     steps.sort_by(|a, b| a.step().total_cmp(&b.step()));
     let sequences = bench.sequences(&bench.rollouts(0)?);
-    let lengths = sequences.iter().map(|sequence| sequence.tokens.len());
-    let rows: Vec<(usize, usize)> = shared_tokens(&sequences).into_iter().zip(lengths).collect();
+    let rows = computed_rows(&config, &sequences, load.micro_batch_tokens);
     let sampled = load.problems * load.samples * load.response_tokens as usize;
     Ok(TrainRun {
         seconds: steps[(steps.len() - 1) / 2],
@@ -110,6 +109,17 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
             read_bytes: before.read_bytes.max(after.read_bytes),
         },
     })
+}
+
+/// Of each sequence, the tokens whose rows another one of its micro-batch has, and the length.
+fn computed_rows(config: &ModelConfig, sequences: &[TrainSequence], budget: usize) -> Vec<(usize, usize)> {
+    let batches = micro_batches(config, sequences, budget);
+    let rows = batches.into_iter().flat_map(|batch| {
+        let batch = &sequences[batch];
+        let lengths = batch.iter().map(|sequence| sequence.tokens.len());
+        shared_tokens(batch).into_iter().zip(lengths).collect::<Vec<_>>()
+    });
+    rows.collect()
 }
 
 /// Multiplications and additions of a forward over `rows` (tokens shared with another sequence, length), `targets` of them through the vocabulary projection.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use svs_engine::train::{
     TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, kept_rows, score, shared_tokens,
 };
-use svs_engine::{EngineError, Params, WeightSet};
+use svs_engine::{EngineError, ModelConfig, Params, WeightSet};
 
 /// Consecutive ranges of at most `budget` tokens; a longer item goes alone.
 pub(crate) fn by_tokens(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
@@ -42,6 +42,12 @@ fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
     ranges
 }
 
+/// The micro-batches that [`accumulate_all`] makes of `sequences`.
+#[must_use]
+pub fn micro_batches(config: &ModelConfig, sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
+    ranges(sequences, budget.min(kept_rows(config).max(1)))
+}
+
 /// Forward and backward of all `sequences`, added to `grads`; returns the scores. Micro-batches have at most `budget` tokens
 /// in rows of their own, and no more than the engine keeps all activations of.
 ///
@@ -55,8 +61,7 @@ pub fn accumulate_all(
     grads: &mut Params,
 ) -> Result<Vec<Vec<TokenScore>>, EngineError> {
     let mut scores = Vec::with_capacity(sequences.len());
-    let budget = budget.min(kept_rows(&weights.set.config).max(1));
-    for range in ranges(sequences, budget) {
+    for range in micro_batches(&weights.set.config, sequences, budget) {
         scores.extend(accumulate(
             weights,
             &sequences[range.clone()],

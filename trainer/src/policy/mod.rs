@@ -19,8 +19,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::Adapter;
-pub use batching::accumulate_all;
 pub(crate) use batching::by_tokens;
+pub use batching::{accumulate_all, micro_batches};
 pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 pub use correction::{RatioLevel, RolloutCorrection};
 use svs_engine::load::lora::LoraShape;

@@ -29,7 +29,7 @@ impl Choice {
             choices: spec
                 .choices
                 .iter()
-                .map(|text| Template::parse(text))
+                .map(|text| Template::parse_reference(text))
                 .collect::<Result<_, _>>()?,
         })
     }

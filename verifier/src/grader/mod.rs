@@ -178,7 +178,7 @@ impl Sides {
     pub(crate) fn parse(input: &str, reference: &str) -> Result<Self, SpecError> {
         Ok(Self {
             input: Template::parse(input)?,
-            reference: Template::parse(reference)?,
+            reference: Template::parse_reference(reference)?,
         })
     }
 

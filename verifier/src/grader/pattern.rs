@@ -18,6 +18,8 @@ const SIZES: [usize; 9] = [
     128 << 10,
     256 << 10,
 ];
+/// Most classes of letters (`\w`, `\pL`) as written: each is hundreds of ranges to the compiler.
+const MAX_CLASSES: usize = 64;
 /// Most bytes of states that a search may cache.
 const CACHE: usize = 1 << 20;
 /// Bytes of text for one step, where the compiled pattern has up to one of `SIZES[0]`.
@@ -39,23 +41,25 @@ impl Pattern {
         if pattern.len() > MAX_PATTERN {
             return Err(refuse("longer than 4 KiB".to_owned()));
         }
-        for bytes in SIZES {
-            let built = regex::RegexBuilder::new(pattern)
-                .size_limit(bytes)
-                .dfa_size_limit(CACHE)
-                .build();
-            match built {
-                Ok(regex) => {
-                    return Ok(Self {
-                        regex,
-                        size: (bytes / SIZES[0]) as u64,
-                    });
-                }
-                Err(regex::Error::CompiledTooBig(_)) => {}
-                Err(error) => return Err(refuse(error.to_string())),
-            }
+        if classes(pattern) > MAX_CLASSES {
+            return Err(refuse(format!(
+                "more than {MAX_CLASSES} classes such as `\\w` or `\\p{{L}}`"
+            )));
         }
-        Err(refuse("more than 256 KiB when compiled".to_owned()))
+        let build = |bytes| {
+            let mut builder = regex::RegexBuilder::new(pattern);
+            builder.size_limit(bytes).dfa_size_limit(CACHE).build()
+        };
+        let too_big = |bytes: &usize| matches!(build(*bytes), Err(regex::Error::CompiledTooBig(_)));
+        let regex = build(SIZES[SIZES.len() - 1]).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => refuse("more than 256 KiB when compiled".to_owned()),
+            error => refuse(error.to_string()),
+        })?;
+        let smallest = SIZES[SIZES.partition_point(too_big).min(SIZES.len() - 1)];
+        Ok(Self {
+            regex,
+            size: (smallest / SIZES[0]) as u64,
+        })
     }
 
     /// Whether the pattern matches somewhere.
@@ -74,4 +78,21 @@ impl Pattern {
         let steps = text.len().div_ceil(BYTES_PER_STEP) as u64 * self.size;
         budget.charge(steps).map_err(|_| Stopped::OVER_BUDGET)
     }
+}
+
+/// Classes that a backslash stands for.
+fn classes(pattern: &str) -> usize {
+    let mut bytes = pattern.bytes();
+    let mut count = 0;
+    while let Some(byte) = bytes.next() {
+        if byte == b'\\'
+            && matches!(
+                bytes.next(),
+                Some(b'p' | b'P' | b'w' | b'W' | b'd' | b'D' | b's' | b'S')
+            )
+        {
+            count += 1;
+        }
+    }
+    count
 }

@@ -59,7 +59,10 @@ impl<'a, 'b> Validator<'a, 'b> {
         depth: usize,
     ) -> Judged {
         match (keyword, value) {
-            ("type", _) => Ok(types(rule).any(|name| is_of(value, name))),
+            ("type", _) => {
+                self.pay(items(rule).len())?;
+                Ok(types(rule).any(|name| is_of(value, name)))
+            }
             ("const", _) => equal(rule, value, self.budget),
             ("enum", _) => Ok(self.how_many(items(rule), |this, one| equal(one, value, this.budget), 1)? > 0),
             ("$ref", _) => {

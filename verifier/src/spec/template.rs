@@ -72,6 +72,23 @@ impl Template {
         Ok(Self { pieces })
     }
 
+    /// As [`Self::parse`], for what a response is compared with: it may not hold the response, or a response could make the
+    /// comparison a fault and so escape its 0.
+    pub(crate) fn parse_reference(template: &str) -> Result<Self, SpecError> {
+        let parsed = Self::parse(template)?;
+        if parsed
+            .pieces
+            .iter()
+            .all(|piece| matches!(piece, Piece::Literal(_) | Piece::Item(_)))
+        {
+            return Ok(parsed);
+        }
+        Err(SpecError::Template {
+            template: template.chars().take(200).collect(),
+            why: "a reference may not hold the response; put `sample` into `input`",
+        })
+    }
+
     /// The text for a case. What is too long without the response is a fault, what the response makes too long is not.
     pub(crate) fn resolve(&self, case: &Case<'_>, budget: &mut Budget) -> Result<String, Stopped> {
         let (mut text, mut ours) = (String::new(), 0);
@@ -84,6 +101,10 @@ impl Template {
                 Piece::FullText => text.push_str(bounded(case.response)?),
                 Piece::OutputJson(path) => {
                     let answer = bounded(after_reasoning(case.response))?;
+                    // Each piece reads the whole response again.
+                    budget
+                        .charge((answer.len() / BYTES_PER_STEP) as u64)
+                        .map_err(|_| Stopped::OVER_BUDGET)?;
                     let value: Value = serde_json::from_str(answer).map_err(|_| Stopped::Zero("not_json"))?;
                     push_value(&mut text, path.find(&value).ok_or(Stopped::Zero("value_missing"))?);
                 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::super::vocabulary::Vocabulary;
@@ -36,12 +36,19 @@ pub(in super::super) fn try_guide(
         letters: vocabulary.letters(),
         guide: guide.clone(),
     };
-    let asked = ask(&mut child.0, &question);
-    let status = child.wait(Duration::from_secs(limits.compile_seconds).saturating_mul(PATIENCE))?;
+    let stdin = child.0.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let patience = Duration::from_secs(limits.compile_seconds).saturating_mul(PATIENCE);
+    // A child that does not read must not hold us up beyond our patience.
+    let (asked, status) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| ask(stdin, &question));
+        let status = child.wait(patience);
+        (asking.join(), status)
+    });
+    let status = status?;
     if !status.success() {
         return exceeded(status, limits).map(Err);
     }
-    asked?;
+    asked.map_err(|_| io::Error::other("the question could not be asked"))??;
     let mut said = String::new();
     let stdout = child.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     stdout.take(8 * MAX_SENTENCE_BYTES as u64).read_to_string(&mut said)?;
@@ -51,9 +58,9 @@ pub(in super::super) fn try_guide(
     })
 }
 
-fn ask(child: &mut Child, question: &Question) -> io::Result<()> {
+fn ask(stdin: ChildStdin, question: &Question) -> io::Result<()> {
     // Dropped at the end, so that the child sees where the question ends.
-    let mut stdin = BufWriter::new(child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?);
+    let mut stdin = BufWriter::new(stdin);
     serde_json::to_writer(&mut stdin, question)?;
     stdin.flush()
 }
@@ -91,23 +98,30 @@ fn signal(_: ExitStatus) -> Option<i32> {
 struct Killed(Child);
 
 impl Killed {
-    /// Waits at most `patience`; dropping it then kills it.
+    /// Waits at most `patience`, then kills it.
     fn wait(&mut self, patience: Duration) -> io::Result<ExitStatus> {
         let began = Instant::now();
-        while began.elapsed() < patience {
-            if let Some(status) = self.0.try_wait()? {
-                return Ok(status);
+        let error = loop {
+            match self.0.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) if began.elapsed() < patience => std::thread::sleep(LOOK),
+                Ok(None) => break io::ErrorKind::TimedOut.into(),
+                Err(error) => break error,
             }
-            std::thread::sleep(LOOK);
-        }
-        Err(io::ErrorKind::TimedOut.into())
+        };
+        self.end();
+        Err(error)
+    }
+
+    /// Kills it, unless it has ended already.
+    fn end(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 impl Drop for Killed {
     fn drop(&mut self) {
-        // It has ended already, unless an error cut the trial short.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.end();
     }
 }

@@ -57,6 +57,14 @@ fn what_cannot_be_graded_is_refused_by_name() {
         ),
         (sides(json!({"type": "choice", "choices": ["a", " "]})), "choices"),
         (sides(json!({"type": "python"})), "python"),
+        (
+            sides(json!({"type": "string_check", "operation": "ne", "reference": "{{sample.output_text}}"})),
+            "may not hold the response",
+        ),
+        (
+            json!({"type": "regex", "name": "r", "pattern": r"\w".repeat(65)}),
+            "classes",
+        ),
         (json!({"type": "regex", "name": "r", "pattern": "(a"}), "pattern"),
         (
             json!({"type": "regex", "name": "r", "pattern": r"(a)\1"}),
