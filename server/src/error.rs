@@ -167,6 +167,10 @@ impl From<TrainError> for ApiError {
         let message = error.to_string();
         match error {
             TrainError::Config { field, .. } => Self::invalid(&format!("config.{field}"), "invalid_value", message),
+            TrainError::Faults(faults) => {
+                let first = faults.first().map_or_else(String::new, |fault| fault.field.clone());
+                Self::invalid(&format!("config.{first}"), "invalid_value", message)
+            }
             TrainError::State(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
             _ => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message),
         }

@@ -52,6 +52,7 @@ fn trajectory(app: &App, session: &Session, index: usize) -> Option<Trajectory> 
         raw_logprobs: recorded.raw_logprobs,
         thresholds: recorded.thresholds,
         spans: recorded.spans,
+        trained_prompt: None,
         adapter: session.plan.adapter.as_ref().map(|adapter| adapter.name.clone()),
         mixed_kv: choice.mixed_kv,
         approximate: app.engine.config().is_approximate(),

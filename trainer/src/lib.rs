@@ -3,8 +3,10 @@
 //! Knows the engine and the verifier; knows no HTTP. Every group that is trained on is read from the trajectory log.
 
 pub mod checkpoint;
+pub mod crash;
 pub mod eval;
 pub mod fanout;
+pub mod hidden;
 pub mod log;
 pub mod objective;
 pub mod optim;

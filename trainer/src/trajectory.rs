@@ -4,18 +4,45 @@ use serde::{Deserialize, Serialize};
 use svs_engine::{SamplingParams, VersionSpan};
 use svs_verifier::Verdict;
 
+use crate::hidden::Dynamics;
+
 /// What a trajectory was sampled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Solving an original problem (OQA).
     Solve,
+    /// The same with the problem's hint.
+    SolveHinted,
     /// Writing a variational problem from a correct solution (VPS).
     Synthesize,
     /// Solving a synthetic problem (SPA).
     SolveSynthetic,
     /// Sampled by a client over the API.
     Client,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Solve,
+        Self::SolveHinted,
+        Self::Synthesize,
+        Self::SolveSynthetic,
+        Self::Client,
+    ];
+
+    /// Name in the log, in seeds and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Solve => "solve",
+            Self::SolveHinted => "solve_hinted",
+            Self::Synthesize => "synthesize",
+            Self::SolveSynthetic => "solve_synthetic",
+            Self::Client => "client",
+        }
+    }
 }
 
 /// Where tokens of a segment came from.
@@ -71,6 +98,9 @@ pub struct Trajectory {
     pub kind: Kind,
     /// Tokens in order.
     pub segments: Vec<Segment>,
+    /// Prompt that the loss puts before the response instead of the one it was sampled with (a hint left out).
+    #[serde(default)]
+    pub trained_prompt: Option<Vec<u32>>,
     /// Behaviour logprob of each sampled token, nats, over all sampled segments in order.
     pub logprobs: Vec<f32>,
     /// Raw logprob of each sampled token, nats.
@@ -87,6 +117,9 @@ pub struct Trajectory {
     /// Its logprobs are near what the trainer computes and not its bits: it was sampled in the CUDA mode `fast`.
     #[serde(default)]
     pub approximate: bool,
+    /// What its hidden states did, if the run measures that.
+    #[serde(default)]
+    pub hidden: Option<Dynamics>,
     /// How it was sampled (seed included).
     pub sampling: SamplingParams,
     /// Index of the choice: key H(seed, choice).
@@ -117,6 +150,32 @@ impl Trajectory {
             .collect()
     }
 
+    /// Tokens of the segments given before anything was sampled.
+    #[must_use]
+    pub fn prompt_len(&self) -> usize {
+        let given = self
+            .segments
+            .iter()
+            .take_while(|segment| segment.role == SegmentRole::Prompt);
+        given.map(|segment| segment.tokens.len()).sum()
+    }
+
+    /// [`Self::tokens`] and [`Self::scored`] as the loss has them: behind `trained_prompt`, if there is one.
+    #[must_use]
+    pub fn trained(&self) -> (Vec<u32>, Vec<u32>) {
+        let (tokens, scored) = (self.tokens(), self.scored());
+        let Some(prompt) = &self.trained_prompt else {
+            return (tokens, scored);
+        };
+        let sampled_with = self.prompt_len();
+        let (before, now) = (sampled_with as u32, prompt.len() as u32);
+        let scored = scored.into_iter().map(|at| at - before + now);
+        (
+            prompt.iter().chain(&tokens[sampled_with..]).copied().collect(),
+            scored.collect(),
+        )
+    }
+
     /// Positions of sampled tokens that the loss may reach.
     #[must_use]
     pub fn scored(&self) -> Vec<u32> {
@@ -131,9 +190,7 @@ impl Trajectory {
         }
         scored
     }
-}
 
-impl Trajectory {
     /// Behaviour logprobs of the tokens at [`Self::scored`], nats.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // a command-line program talks on stdout
 
 mod conformance;
+mod crash;
 mod cuda;
 mod fetch_smollm2;
 mod fuzz;
@@ -46,6 +47,8 @@ enum Task {
     Simulate(simulate::Options),
     /// Loads the real binary for minutes: clients that come and leave, a swap every second, memory and speed watched.
     Soak(soak::Options),
+    /// Kills a training run at every point at which it may die, twice each, resumes it and compares the bits.
+    Crash(crash::Options),
     /// Measures for how long a swap pauses decoding while streams run.
     SwapPause(swap_pause::Options),
     /// Measures what training costs an interactive stream, and the stream training.
@@ -72,6 +75,7 @@ fn main() -> anyhow::Result<()> {
         Task::Svamp(options) => svamp::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Crash(options) => crash::run(&options),
         Task::SwapPause(options) => swap_pause::run(&options),
         Task::Lanes(options) => lanes::run(&options),
         Task::Trl(options) => trl::run(&options),

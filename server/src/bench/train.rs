@@ -225,6 +225,7 @@ impl<'a> Bench<'a> {
         GenerateRequest {
             prompt: (0..self.load.prompt_tokens).map(|at| word(at) % vocabulary).collect(),
             n: self.load.samples as u32,
+            hidden: None,
             sampling: SamplingParams {
                 seed: Some(self.load.seed.wrapping_add(problem as u64)),
                 max_tokens: self.load.response_tokens,
@@ -296,6 +297,7 @@ fn trajectory(
         raw_logprobs: recorded.raw_logprobs,
         thresholds: recorded.thresholds,
         spans: recorded.spans,
+        trained_prompt: None,
         adapter: None,
         mixed_kv: choice.mixed_kv,
         approximate: false,

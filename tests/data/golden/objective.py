@@ -13,6 +13,7 @@ torch.set_default_dtype(torch.float64)
 LENGTHS = [3, 5, 1, 4, 6]
 ADVANTAGES = [1.2076, -0.7246, 0.9354, -2.4749, 0.0]
 WEIGHTS = [1.0, 1.0, 0.5, 1.0, 2.0]
+GROUPS = [0, 0, 0, 1, 1]
 PLAIN = {"clip_ratio_low": 0.2, "clip_ratio_high": 0.28, "clip_ratio_c": 3.0, "kl_loss_coef": 0.0, "entropy_coef": 0.0}
 REGULARIZED = {**PLAIN, "kl_loss_coef": 0.1, "entropy_coef": 0.01}
 NARROW = {"clip_ratio_low": 0.1, "clip_ratio_high": 0.1, "clip_ratio_c": 1.5, "kl_loss_coef": 0.001, "entropy_coef": -0.5}
@@ -28,6 +29,8 @@ CONFIGS = [
     {**NARROW, "loss_mode": "gspo"},
     {**REGULARIZED, "loss_mode": "cispo"},
     {**PLAIN, "loss_mode": "cispo", "clip_ratio_low": 0.9, "clip_ratio_high": 4.0},
+    {**PLAIN, "loss_mode": "real"},
+    {**REGULARIZED, "loss_mode": "real", "real_tau": 0.7, "loss_agg_mode": "seq-mean-token-mean"},
 ]
 
 
@@ -68,8 +71,30 @@ def policy_loss(row, advantage, config):
     return loss
 
 
+def real_loss(data, config):
+    """The mean over groups of the loss of the whole group; a weight scales the derivatives of its row."""
+    tau, total = config.get("real_tau", 0.5), 0.0
+    for group in set(GROUPS):
+        members = [i for i, of in enumerate(GROUPS) if of == group]
+        right = [i for i in members if ADVANTAGES[i] > 0]
+        wrong = [i for i in members if ADVANTAGES[i] <= 0]
+        if not right or not wrong:
+            continue
+        score = {}
+        for i in members:
+            logp, w = data[i]["logp"], WEIGHTS[i]
+            score[i] = (w * logp + (1 - w) * logp.detach() - data[i]["old"]).mean()
+        zero = torch.zeros(())
+        loss = torch.logsumexp(torch.stack([zero] + [-score[i] / tau for i in right]), 0)
+        loss = loss + torch.logsumexp(torch.stack([zero] + [score[i] / tau for i in wrong]), 0)
+        mean_weight = sum(WEIGHTS[i] for i in members) / len(members)
+        total = total + loss + (mean_weight - 1) * loss.detach()
+    return total / len(set(GROUPS))
+
+
 def loss_of(row, advantage, config):
-    loss = policy_loss(row, advantage, config)
+    real = config.get("loss_mode") == "real"
+    loss = torch.zeros_like(row["logp"]) if real else policy_loss(row, advantage, config)
     difference = torch.clamp(row["reference"] - row["logp"], -20.0, 20.0)
     kl = torch.clamp(torch.exp(difference) - difference - 1, -10.0, 10.0)
     return loss + config["kl_loss_coef"] * kl - config["entropy_coef"] * row["entropy"]
@@ -96,6 +121,8 @@ def main():
             row["entropy"] = row["entropy"].detach().requires_grad_()
         losses = [w * loss_of(row, a, config) for row, a, w in zip(data, ADVANTAGES, WEIGHTS)]
         loss = aggregate(losses, config)
+        if config.get("loss_mode") == "real":
+            loss = loss + real_loss(data, config)
         loss.backward()
         cases.append(
             {
@@ -116,8 +143,9 @@ def main():
             "entropy": row["entropy"].tolist(),
             "advantage": advantage,
             "weight": weight,
+            "group": group,
         }
-        for row, advantage, weight in zip(data, ADVANTAGES, WEIGHTS)
+        for row, advantage, weight, group in zip(data, ADVANTAGES, WEIGHTS, GROUPS)
     ]
     print(json.dumps({"torch": torch.__version__, "rows": inputs, "cases": cases}, indent=1))
 

@@ -1,18 +1,21 @@
 //! `kill -9` in the middle of training, `--resume`, and everything is as if it had not happened.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use svs_trainer::TrajectoryLog;
+use svs_trainer::crash::{self, Point};
 use svs_trainer::log::ListQuery;
 use svs_trainer::run::config::Recipe;
 use svs_trainer::run::history;
+use svs_trainer::seeds::{SplitMix, derive};
 
 use super::process::Process;
 use super::toy::{config, save_model};
 
-/// Ids in the log with their marks, newest first.
+/// Ids in the log with their marks, sorted.
 fn logged(runs: &Path) -> Vec<(String, bool)> {
     let log = TrajectoryLog::open(&runs.join("trajectories.sqlite")).unwrap();
     let mut query = ListQuery {
@@ -22,7 +25,10 @@ fn logged(runs: &Path) -> Vec<(String, bool)> {
     let mut rows = Vec::new();
     loop {
         let page = log.list(&query).unwrap();
-        let Some(last) = page.last() else { return rows };
+        let Some(last) = page.last() else {
+            rows.sort();
+            return rows;
+        };
         query.before_seq = Some(last.seq);
         rows.extend(
             page.into_iter()
@@ -31,33 +37,79 @@ fn logged(runs: &Path) -> Vec<(String, bool)> {
     }
 }
 
-#[test]
-fn a_killed_run_resumes_without_losing_or_repeating_anything() {
+/// Metrics of every step but those that are times.
+fn learned(runs: &Path) -> Vec<(u64, Vec<(String, f64)>)> {
+    let records = history::read(&runs.join("toy")).unwrap();
+    let timed = |name: &str| {
+        ["timing_s/", "perf/", "publish/"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let steps = records.into_iter().map(|record| {
+        let metrics = record.metrics.into_iter().filter(|(name, _)| !timed(name));
+        (record.step, metrics.collect())
+    });
+    steps.collect()
+}
+
+/// A run that nothing interrupts, and what it takes to make it again.
+struct Bench {
+    folder: tempfile::TempDir,
+    model: PathBuf,
+    toml: PathBuf,
+}
+
+static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let model = save_model(folder.path());
     let mut config = config(folder.path(), Recipe::Svs, 12);
     config.checkpoint.save_freq = 3;
     let toml = folder.path().join("run.toml");
     std::fs::write(&toml, config.to_toml().unwrap()).unwrap();
-    let (straight, killed) = (folder.path().join("straight"), folder.path().join("killed"));
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let (model, toml) = (text(&model), text(&toml));
-    let arguments = |runs: &Path, resume: bool| {
-        let mut list: Vec<String> = ["train", "--model", &model, "--config", &toml, "--runs", &text(runs)]
-            .map(String::from)
-            .into();
-        list.extend(resume.then(|| "--resume".to_owned()));
-        list
-    };
-    let start = |runs: &Path, resume: bool| {
-        let list = arguments(runs, resume);
-        Process::start(&list.iter().map(String::as_str).collect::<Vec<_>>())
-    };
-    start(&straight, false).finish();
+    let bench = Bench { folder, model, toml };
+    bench.start(&bench.runs("straight"), false, None).finish();
+    bench
+});
 
+impl Bench {
+    fn runs(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn start(&self, runs: &Path, resume: bool, die_at: Option<&str>) -> Process {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let (model, toml, runs) = (text(&self.model), text(&self.toml), text(runs));
+        let mut arguments = vec!["train", "--model", &model, "--config", &toml, "--runs", &runs];
+        arguments.extend(resume.then_some("--resume"));
+        match die_at {
+            None => Process::start(&arguments),
+            Some(point) => Process::start_with(&arguments, (crash::VARIABLE, point)),
+        }
+    }
+
+    /// The run in `runs` ended as the uninterrupted one did.
+    fn compare(&self, runs: &Path, how: &str) {
+        let straight = self.runs("straight");
+        let weights = |runs: &Path| std::fs::read(runs.join("toy/model/model.safetensors")).unwrap();
+        assert!(weights(&straight) == weights(runs), "{how}: the weights differ");
+        let (whole, parted) = (logged(&straight), logged(runs));
+        let ids: HashSet<&String> = parted.iter().map(|(id, _)| id).collect();
+        assert_eq!(ids.len(), parted.len(), "{how}: an id is in the log twice");
+        assert_eq!(
+            whole, parted,
+            "{how}: a trajectory was lost, repeated or marked differently"
+        );
+        assert_eq!(learned(&straight), learned(runs), "{how}: the metrics differ");
+    }
+}
+
+#[test]
+fn a_killed_run_resumes_without_losing_or_repeating_anything() {
+    let bench = &*BENCH;
+    let killed = bench.runs("killed");
     // Killed twice, at different distances from the last checkpoint and anywhere inside a step.
     for (resume, steps, wait_ms) in [(false, 4, 7), (true, 8, 23)] {
-        let mut process = start(&killed, resume);
+        let mut process = bench.start(&killed, resume, None);
         let deadline = Instant::now() + Duration::from_secs(120);
         let done = || history::read(&killed.join("toy")).map_or(0, |records| records.len());
         while done() < steps {
@@ -68,21 +120,48 @@ fn a_killed_run_resumes_without_losing_or_repeating_anything() {
         assert!(!process.has_ended(), "the run was over before it could be killed");
         process.kill();
     }
-    start(&killed, true).finish();
+    bench.start(&killed, true, None).finish();
+    bench.compare(&killed, "killed by the clock");
+}
 
-    let weights = |runs: &Path| std::fs::read(runs.join("toy/model/model.safetensors")).unwrap();
-    assert!(weights(&straight) == weights(&killed), "the weights differ");
-    let (whole, parted) = (logged(&straight), logged(&killed));
-    let ids: HashSet<&String> = parted.iter().map(|(id, _)| id).collect();
-    assert_eq!(ids.len(), parted.len(), "an id is in the log twice");
-    let sorted = |rows: &[(String, bool)]| {
-        let mut rows = rows.to_vec();
-        rows.sort();
-        rows
-    };
-    assert_eq!(
-        sorted(&whole),
-        sorted(&parted),
-        "a trajectory was lost, repeated or marked differently"
-    );
+/// The points to die at: with `SVS_CRASH_POINTS=all` each at two of its first passages, else five, drawn by
+/// `SVS_CRASH_SEED`.
+fn drawn() -> Vec<String> {
+    let seed = std::env::var("SVS_CRASH_SEED").unwrap_or_default();
+    let mut random = SplitMix::new(derive(&["crash", &seed]));
+    let mut deaths: Vec<(&str, usize)> = Vec::new();
+    for (point, name) in Point::ALL {
+        // There are four checkpoints and twelve steps.
+        let passages = match point {
+            Point::Manifest | Point::CheckpointRename => 4,
+            Point::Backward | Point::Publish => 6,
+            _ => 12,
+        };
+        let first = random.below(passages);
+        let second = (first + 1 + random.below(passages - 1)) % passages;
+        deaths.extend([(name, first + 1), (name, second + 1)]);
+    }
+    if std::env::var("SVS_CRASH_POINTS").as_deref() != Ok("all") {
+        random.shuffle(&mut deaths);
+        deaths.truncate(5);
+    }
+    deaths
+        .into_iter()
+        .map(|(name, count)| format!("{name}:{count}"))
+        .collect()
+}
+
+#[test]
+fn a_run_that_dies_at_any_point_resumes_bit_for_bit() {
+    let bench = &*BENCH;
+    for point in drawn() {
+        let runs = bench.runs(&point.replace(':', "-"));
+        let died = bench.start(&runs, false, Some(&point)).end();
+        assert!(!died.success(), "{point}: the run ended without coming there");
+        #[cfg(unix)]
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died), Some(9), "{point}");
+        bench.start(&runs, true, None).finish();
+        bench.compare(&runs, &point);
+        println!("{point}: resumed to the same bits");
+    }
 }

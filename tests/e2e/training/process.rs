@@ -1,7 +1,7 @@
 //! The real binary as a child process.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -19,11 +19,16 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 impl Process {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let child = command(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        Self::spawn(&mut command(arguments))
+    }
+
+    /// Starts it with an environment variable set.
+    pub(crate) fn start_with(arguments: &[&str], (name, value): (&str, &str)) -> Self {
+        Self::spawn(command(arguments).env(name, value))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child }
     }
 
@@ -55,13 +60,18 @@ impl Process {
     }
 
     /// Waits for a successful end.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
+        assert!(self.end().success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn end(mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(300);
         while !self.has_ended() {
             assert!(Instant::now() < deadline, "the process does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(self.child.wait().unwrap().success());
+        self.child.wait().unwrap()
     }
 }
 

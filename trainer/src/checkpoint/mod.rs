@@ -18,6 +18,7 @@ use std::sync::Arc;
 use disk::{Disk, FileSystem};
 use format::{fingerprint, folder_name, parse_folder_name};
 
+use crate::crash;
 use crate::policy::Policy;
 
 /// Prefix of folders that are not checkpoints: being written or removed.
@@ -114,6 +115,7 @@ impl CheckpointStore {
         let temporary = self.folder.join(format!("{TEMPORARY}{name}"));
         let folder = self.folder.join(name);
         let written = write::write_all(self.disk.as_ref(), &temporary, policy, step, run_state).and_then(|()| {
+            crash::point(crash::Point::CheckpointRename);
             self.disk
                 .rename(&temporary, &folder)
                 .map_err(|error| write::failed(&folder, &error))

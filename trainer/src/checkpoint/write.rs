@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::format::{
     Checksum, FIRST, FORMAT, MANIFEST, Manifest, OptimizerState, PARAMS, SECOND, STATE, State, fingerprint, hex,
 };
+use crate::crash;
 use crate::policy::Policy;
 
 /// Floats turned into bytes at a time.
@@ -60,6 +61,7 @@ pub(super) fn write_all(
     let part = folder.join("manifest.part");
     write_file(disk, &part, json(folder, &Manifest { format: FORMAT, files })?)?;
     disk.sync_folder(folder).map_err(|error| failed(folder, &error))?;
+    crash::point(crash::Point::Manifest);
     disk.rename(&part, &folder.join(MANIFEST))
         .map_err(|error| failed(&part, &error))?;
     disk.sync_folder(folder).map_err(|error| failed(folder, &error))
@@ -85,6 +87,7 @@ fn write_file(
         let mut file = disk.create_file(path)?;
         for chunk in chunks {
             file.write_all(&chunk)?;
+            crash::point(crash::Point::CheckpointWrite);
             hash.update(&chunk);
             bytes += chunk.len() as u64;
         }

@@ -41,7 +41,7 @@ fn the_same_seed_gives_the_same_report_whatever_is_in_flight() {
         engine(),
         Prompts {
             solve: "{question}".into(),
-            synthesize: "{response}".into(),
+            ..Prompts::default()
         },
     );
     let run = |config: &EvalConfig| {

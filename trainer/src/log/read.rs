@@ -7,7 +7,7 @@ use super::config::LogError;
 use super::query::{ClosedGroup, GroupQuery, ListQuery, LoggedTrajectory};
 use super::record::{self, COLUMNS, RawRow};
 use super::schema::database;
-use crate::trajectory::{Group, Trajectory};
+use crate::trajectory::{Group, Kind, Trajectory};
 
 /// Most rows of one page of a listing.
 const MAX_PAGE: usize = 1000;
@@ -34,12 +34,7 @@ pub(super) fn closed_groups(connection: &Connection, query: &GroupQuery) -> Resu
         String::from("SELECT key, group_id, closed_seq, expired FROM groups WHERE closed_seq > ? AND closed_seq <= ?");
     if !query.kinds.is_empty() {
         sql += &format!(" AND kind IN ({})", vec!["?"; query.kinds.len()].join(", "));
-        values.extend(
-            query
-                .kinds
-                .iter()
-                .map(|kind| Value::Text(record::kind_name(*kind).into())),
-        );
+        values.extend(query.kinds.iter().map(|kind| Value::Text(kind.name().into())));
     }
     if query.untrained_only {
         sql += " AND NOT EXISTS (SELECT 1 FROM trajectories WHERE group_key = key AND trained_at IS NOT NULL)";
@@ -82,7 +77,7 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Log
     let mut sql = format!("SELECT {COLUMNS} FROM trajectories WHERE seq < ?");
     let before = query.before_seq.unwrap_or(i64::MAX);
     let limit = i64::try_from(query.limit.min(MAX_PAGE)).unwrap_or(i64::MAX);
-    let kind = query.kind.map(record::kind_name);
+    let kind = query.kind.map(Kind::name);
     let mut values: Vec<&dyn ToSql> = vec![&before];
     if let Some(kind) = &kind {
         sql += " AND kind = ?";

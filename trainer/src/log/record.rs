@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use svs_engine::{FinishReason, SamplingParams, VersionSpan};
 
 use super::config::LogError;
+use crate::hidden::Dynamics;
 use crate::trajectory::{GraderVerdict, Kind, Segment, SegmentRole, Trajectory};
 
 /// Columns that [`read`] needs, in its order.
@@ -46,10 +47,14 @@ struct Record {
     parent: Option<String>,
     spans: Vec<VersionSpan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    trained_prompt: Option<Vec<u32>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     adapter: Option<String>,
     mixed_kv: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     approximate: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hidden: Option<Dynamics>,
     sampling: SamplingParams,
     choice: u32,
     finish_reason: FinishReason,
@@ -58,22 +63,6 @@ struct Record {
     verdicts: Vec<GraderVerdict>,
     text: String,
     metadata: serde_json::Value,
-}
-
-/// Name of a kind in the `kind` columns.
-pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Solve => "solve",
-        Kind::Synthesize => "synthesize",
-        Kind::SolveSynthetic => "solve_synthetic",
-        Kind::Client => "client",
-    }
-}
-
-fn kind_from(name: &str) -> Option<Kind> {
-    [Kind::Solve, Kind::Synthesize, Kind::SolveSynthetic, Kind::Client]
-        .into_iter()
-        .find(|kind| kind_name(*kind) == name)
 }
 
 /// Refuses a trajectory that contradicts itself, so that a reader never meets one.
@@ -95,6 +84,9 @@ pub(super) fn validate(trajectory: &Trajectory) -> Result<(), LogError> {
     }
     if trajectory.group_size == 0 {
         return invalid("group_size must be at least 1".into());
+    }
+    if trajectory.trained_prompt.as_ref().is_some_and(Vec::is_empty) {
+        return invalid("trained_prompt must not be empty".into());
     }
     for (name, len) in [
         ("logprobs", trajectory.logprobs.len()),
@@ -153,9 +145,11 @@ pub(super) fn encode(trajectory: &Trajectory) -> Result<Encoded, LogError> {
         group_size: trajectory.group_size,
         parent: trajectory.parent.clone(),
         spans: trajectory.spans.clone(),
+        trained_prompt: trajectory.trained_prompt.clone(),
         adapter: trajectory.adapter.clone(),
         mixed_kv: trajectory.mixed_kv,
         approximate: trajectory.approximate,
+        hidden: trajectory.hidden,
         sampling: trajectory.sampling.clone(),
         choice: trajectory.choice,
         finish_reason: trajectory.finish_reason,
@@ -242,7 +236,8 @@ impl RawRow {
                 self.id
             ))
         })?;
-        let kind = kind_from(&self.kind).ok_or_else(|| damaged(&format!("unknown kind `{}`", self.kind)))?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == self.kind);
+        let kind = kind.ok_or_else(|| damaged(&format!("unknown kind `{}`", self.kind)))?;
         let [tokens, logprobs, raw_logprobs, thresholds] = self.blobs;
         let tokens: Vec<u32> = words(&tokens)?.into_iter().map(u32::from_le_bytes).collect();
         let mut segments = Vec::with_capacity(record.segments.len());
@@ -276,9 +271,11 @@ impl RawRow {
                 .map(|t| (!t.is_nan()).then_some(t))
                 .collect(),
             spans: record.spans,
+            trained_prompt: record.trained_prompt,
             adapter: record.adapter,
             mixed_kv: record.mixed_kv,
             approximate: record.approximate,
+            hidden: record.hidden,
             sampling: record.sampling,
             choice: record.choice,
             finish_reason: record.finish_reason,

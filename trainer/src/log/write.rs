@@ -164,7 +164,7 @@ fn join_group(connection: &Connection, trajectory: &Trajectory) -> Result<Joined
         .and_then(|mut statement| {
             statement.insert(params![
                 trajectory.group_id,
-                record::kind_name(trajectory.kind),
+                trajectory.kind.name(),
                 trajectory.group_size,
                 trajectory.created_at
             ])
@@ -194,7 +194,7 @@ fn insert(
                 trajectory.id,
                 group_key,
                 trajectory.group_id,
-                record::kind_name(trajectory.kind),
+                trajectory.kind.name(),
                 trajectory.problem_id,
                 encoded.tokens,
                 encoded.logprobs,

@@ -11,6 +11,7 @@ use super::config::{LogConfig, LogError};
 use super::retention::{self, Held};
 use super::schema::database;
 use super::{record, write};
+use crate::crash;
 use crate::trajectory::Trajectory;
 
 /// A change of the log.
@@ -212,6 +213,7 @@ fn apply_all(connection: &mut Connection, requests: &[Request]) -> Result<Vec<Re
         }
         results.push(result);
     }
+    crash::point(crash::Point::LogCommit);
     transaction.commit().map_err(database)?;
     Ok(results)
 }

@@ -9,21 +9,31 @@ pub struct Denominator {
     pub tokens: f64,
     /// Trajectories.
     pub rows: f64,
+    /// Groups.
+    pub groups: f64,
 }
 
 impl Denominator {
     /// The size of `rows`.
     #[must_use]
     pub fn of(rows: &[LossRow<'_>]) -> Self {
-        Self::of_lengths(rows.iter().map(LossRow::counted))
+        let mut groups: Vec<usize> = rows.iter().map(|row| row.group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        Self::of_lengths(rows.iter().map(LossRow::counted), groups.len())
     }
 
-    /// The size of trajectories with so many scored tokens.
-    pub fn of_lengths(lengths: impl Iterator<Item = usize>) -> Self {
-        let none = Self { tokens: 0.0, rows: 0.0 };
+    /// The size of trajectories with so many scored tokens in so many groups.
+    pub fn of_lengths(lengths: impl Iterator<Item = usize>, groups: usize) -> Self {
+        let none = Self {
+            tokens: 0.0,
+            rows: 0.0,
+            groups: groups as f64,
+        };
         lengths.fold(none, |sum, length| Self {
             tokens: sum.tokens + length as f64,
             rows: sum.rows + 1.0,
+            ..sum
         })
     }
 

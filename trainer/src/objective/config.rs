@@ -28,6 +28,8 @@ pub enum LossMode {
     Vanilla,
     /// GSPO: the ratio of the sequence, exp of the mean log ratio of its tokens, clipped.
     Gspo,
+    /// REAL: a loss over the mean log ratios of a group's right and wrong trajectories.
+    Real,
     /// CISPO: −clip(ratio) · advantage · logprob, the clipped ratio taken as a constant.
     Cispo,
 }
@@ -59,7 +61,9 @@ pub struct ObjectiveConfig {
     pub positive_weight: f64,
     /// What the loss of a token is.
     pub loss_mode: LossMode,
-    /// How tokens are averaged.
+    /// Temperature of [`LossMode::Real`], > 0.
+    pub real_tau: f64,
+    /// How tokens are averaged; not those of [`LossMode::Real`], which is a mean over groups.
     pub loss_agg_mode: LossAggMode,
     /// Divisor of [`LossAggMode::SeqMeanTokenSumNorm`], tokens.
     pub loss_scale_factor: f64,
@@ -82,6 +86,7 @@ impl Default for ObjectiveConfig {
             norm_adv_by_std: true,
             positive_weight: 0.1,
             loss_mode: LossMode::default(),
+            real_tau: 0.5,
             loss_agg_mode: LossAggMode::default(),
             loss_scale_factor: 1024.0,
             clip_ratio_low: 0.2,
@@ -107,6 +112,7 @@ impl ObjectiveConfig {
             }
         };
         range("objective.positive_weight", self.positive_weight, 0.0..1e6)?;
+        range("objective.real_tau", self.real_tau, 1e-3..1e6)?;
         range("objective.loss_scale_factor", self.loss_scale_factor, 1.0..1e9)?;
         range("objective.clip_ratio_low", self.clip_ratio_low, 0.0..1.0)?;
         range("objective.clip_ratio_high", self.clip_ratio_high, 0.0..1e6)?;

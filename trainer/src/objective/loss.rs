@@ -2,8 +2,9 @@
 
 use svs_engine::train::TokenGrad;
 
+use super::group_loss::{RowSlope, real_by_row};
 use super::token::{LOG_RATIO_CLAMP, token_loss};
-use super::{Denominator, ObjectiveConfig};
+use super::{Denominator, LossMode, ObjectiveConfig};
 
 /// The k3 estimate of one token's KL is clamped to this.
 const KL_CLAMP: f64 = 10.0;
@@ -11,6 +12,8 @@ const KL_CLAMP: f64 = 10.0;
 /// One trajectory's scored tokens. All slices have the same length.
 #[derive(Debug, Clone, Copy)]
 pub struct LossRow<'a> {
+    /// Number of its group in the mini-batch.
+    pub group: usize,
     /// Logprobs under the parameters being moved, nats.
     pub logprobs: &'a [f32],
     /// Logprobs under the policy that ratios are taken to, nats: the behaviour policy or the start of the update.
@@ -31,6 +34,17 @@ impl LossRow<'_> {
     /// The factor of token `t`.
     fn factor(&self, t: usize) -> f64 {
         self.factors.map_or(1.0, |factors| factors[t])
+    }
+
+    /// Log ratio of token `t`.
+    fn log_ratio(&self, t: usize) -> f64 {
+        f64::from(self.logprobs[t]) - f64::from(self.old_logprobs[t])
+    }
+
+    /// Mean log ratio of the tokens that are not left out.
+    pub(super) fn mean_log_ratio(&self) -> f64 {
+        let counted = (0..self.logprobs.len()).filter(|t| self.factor(*t) != 0.0);
+        counted.map(|t| self.log_ratio(t)).sum::<f64>() / (self.counted() as f64).max(1.0)
     }
 
     /// Tokens that are not left out.
@@ -76,7 +90,8 @@ pub struct LossOutput {
 /// The loss of `rows` as part of a mini-batch of the size `whole`, and its derivatives.
 ///
 /// Σ over rows and tokens of share·weight·(L + kl_loss_coef·k3 − entropy_coef·H), with L of `loss_mode` and the share of a
-/// token by `loss_agg_mode`. Because shares are those of the whole mini-batch, the parts of any split add up to its loss.
+/// token by `loss_agg_mode`. Because shares are those of the whole mini-batch, the parts of any split add up to its loss; a
+/// split must keep groups whole under [`LossMode::Real`].
 ///
 /// # Source
 /// The losses: see their modes. k3: <http://joschu.net/blog/kl-approx.html>.
@@ -90,10 +105,22 @@ pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, whole: Denomi
         loss: 0.0,
         sums: LossSums::default(),
     };
-    for row in rows {
+    let by_group = match config.loss_mode {
+        LossMode::Real => real_by_row(rows, config.real_tau),
+        _ => Vec::new(),
+    };
+    for (at, row) in rows.iter().enumerate() {
         let mut sums = LossSums::default();
         let share = whole.share(row.counted(), config);
-        output.grads.push(row_loss(row, config, share, &mut sums));
+        // The mean over groups of what depends on the mean over tokens, in the units of what `share` multiplies.
+        let of_group = by_group.get(at).map(|of_row: &RowSlope| {
+            let per_token = 1.0 / (whole.groups.max(1.0) * (row.counted() as f64).max(1.0) * share);
+            RowSlope {
+                value: of_row.value * per_token,
+                slope: of_row.slope * per_token,
+            }
+        });
+        output.grads.push(row_loss(row, of_group, config, share, &mut sums));
         output.loss += share * (sums.policy + config.kl_loss_coef * sums.kl - config.entropy_coef * sums.entropy);
         output.sums.add(&sums);
     }
@@ -101,29 +128,33 @@ pub fn policy_loss(rows: &[LossRow<'_>], config: &ObjectiveConfig, whole: Denomi
 }
 
 /// Derivatives of a row whose tokens count `share` each; `sums` are without the share.
-fn row_loss(row: &LossRow<'_>, config: &ObjectiveConfig, share: f64, sums: &mut LossSums) -> Vec<TokenGrad> {
+/// `of_group` is what each token adds to that.
+fn row_loss(
+    row: &LossRow<'_>,
+    of_group: Option<RowSlope>,
+    config: &ObjectiveConfig,
+    share: f64,
+    sums: &mut LossSums,
+) -> Vec<TokenGrad> {
     assert_eq!(row.logprobs.len(), row.old_logprobs.len(), "one old logprob per token");
     let scale = row.weight * share;
-    let log_ratio = |t: usize| f64::from(row.logprobs[t]) - f64::from(row.old_logprobs[t]);
-    let tokens = 0..row.logprobs.len();
-    let counted = tokens.clone().filter(|t| row.factor(*t) != 0.0);
-    let mean_log_ratio = counted.map(log_ratio).sum::<f64>() / (row.counted() as f64).max(1.0);
-    tokens
+    let (of_group, mean_log_ratio) = (of_group.unwrap_or_default(), row.mean_log_ratio());
+    (0..row.logprobs.len())
         .map(|t| {
             let factor = row.factor(t);
             if factor == 0.0 {
                 return TokenGrad::default();
             }
-            let (logp, log_ratio) = (f64::from(row.logprobs[t]), log_ratio(t));
+            let (logp, log_ratio) = (f64::from(row.logprobs[t]), row.log_ratio(t));
             let policy = token_loss(logp, log_ratio, mean_log_ratio, row.advantage, config);
             sums.tokens += 1.0;
-            sums.policy += row.weight * factor * policy.value;
+            sums.policy += row.weight * factor * (policy.value + of_group.value);
             sums.clipped += f64::from(u8::from(policy.clipped));
             sums.clipped_lower += f64::from(u8::from(policy.clipped_lower));
             sums.ppo_kl -= log_ratio.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
             sums.ratio += policy.ratio;
             sums.ratio_max = sums.ratio_max.max(policy.ratio);
-            let mut dlogprob = factor * policy.derivative;
+            let mut dlogprob = factor * (policy.derivative + of_group.slope);
             if config.kl_loss_coef != 0.0 {
                 let reference = row.reference.expect("a reference is required with kl_loss_coef")[t];
                 let (kl, derivative) = k3(f64::from(reference) - logp);

@@ -6,6 +6,7 @@
 mod advantage;
 mod aggregate;
 mod config;
+mod group_loss;
 mod loss;
 mod overlong;
 mod token;

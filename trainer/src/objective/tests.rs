@@ -71,6 +71,7 @@ struct GoldenRow {
     entropy: Vec<f32>,
     advantage: f64,
     weight: f64,
+    group: usize,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +89,7 @@ fn golden() -> Golden {
 impl GoldenRow {
     fn row(&self) -> LossRow<'_> {
         LossRow {
+            group: self.group,
             logprobs: &self.logp,
             old_logprobs: &self.old,
             reference: Some(&self.reference),
@@ -126,6 +128,7 @@ fn derivatives_by_hand() {
     let config = ObjectiveConfig::default();
     let one = |log_ratio: f32, advantage: f64| {
         let rows = [LossRow {
+            group: 0,
             logprobs: &[log_ratio - 1.0],
             old_logprobs: &[-1.0],
             reference: None,
@@ -191,6 +194,8 @@ fn any_split_gives_the_same_gradient_and_a_wrong_divisor_does_not() {
         .cases
         .iter()
         .flat_map(|case| (1..5).map(|cut| (&case.config, cut)))
+        // A loss of the whole group is only cut between the groups.
+        .filter(|(config, cut)| config.loss_mode != LossMode::Real || *cut == 3)
     {
         let (gradient, loss) = split_difference(config, cut, |_, whole| Denominator::of(whole));
         assert_eq!(gradient, 0.0, "cut at {cut}");
@@ -200,6 +205,10 @@ fn any_split_gives_the_same_gradient_and_a_wrong_divisor_does_not() {
         let wrong = split_difference(config, cut, |part, whole| {
             let (part, whole) = (Denominator::of(part), Denominator::of(whole));
             match config.loss_agg_mode {
+                _ if config.loss_mode == LossMode::Real => Denominator {
+                    groups: part.groups,
+                    ..whole
+                },
                 LossAggMode::TokenMean => Denominator {
                     tokens: part.tokens * whole.rows / part.rows,
                     ..whole
@@ -218,6 +227,7 @@ fn any_split_gives_the_same_gradient_and_a_wrong_divisor_does_not() {
 fn weights_of(loss_mode: LossMode, loss_agg_mode: LossAggMode) -> [f64; 2] {
     let logprobs = [-1.0f32; 8];
     let row = |length: usize, advantage| LossRow {
+        group: 0,
         logprobs: &logprobs[..length],
         old_logprobs: &logprobs[..length],
         reference: None,
@@ -308,6 +318,7 @@ fn estimators_by_hand() {
 fn metrics_at_ratio_one() {
     let logprobs = [-0.5f32, -1.5];
     let row = |advantage| LossRow {
+        group: 0,
         logprobs: &logprobs,
         old_logprobs: &logprobs,
         reference: Some(&logprobs),
@@ -384,6 +395,7 @@ fn config_ranges_are_checked_by_name() {
 fn factors_weigh_and_leave_out() {
     let (logprobs, old) = ([-1.0f32, -2.0, -0.5, -1.5], [-1.1f32, -1.9, -0.4, -1.5]);
     let row = |factors, from: usize| LossRow {
+        group: 0,
         logprobs: &logprobs[from..],
         old_logprobs: &old[from..],
         reference: None,

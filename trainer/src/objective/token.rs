@@ -20,6 +20,7 @@ pub(super) struct TokenLoss {
 /// - vanilla, with ρ = exp(log ratio): Lc = max(−Aρ, −A·clip(ρ)); where A < 0, L = min(Lc, −A·c).
 /// - gspo, with s = exp(mean log ratio): max(−As, −A·clip(s)), the same for every token. s depends on each of n tokens
 ///   with s/n, and n tokens share it, so the derivative by each logprob is −As, as if s were the token's own ratio.
+/// - real: nothing; its loss is not a token's.
 /// - cispo: −sg(clip(ρ))·A·logp.
 ///
 /// # Source
@@ -34,10 +35,19 @@ pub(super) fn token_loss(
 ) -> TokenLoss {
     let log_ratio = match config.loss_mode {
         LossMode::Gspo => sequence_log_ratio,
-        LossMode::Vanilla | LossMode::Cispo => log_ratio,
+        LossMode::Vanilla | LossMode::Cispo | LossMode::Real => log_ratio,
     };
     let clamped = log_ratio.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP);
     let ratio = clamped.exp();
+    if config.loss_mode == LossMode::Real {
+        return TokenLoss {
+            value: 0.0,
+            derivative: 0.0,
+            ratio,
+            clipped: false,
+            clipped_lower: false,
+        };
+    }
     let within = ratio.clamp(1.0 - config.clip_ratio_low, 1.0 + config.clip_ratio_high);
     if config.loss_mode == LossMode::Cispo {
         let slope = -within * advantage;

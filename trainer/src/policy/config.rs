@@ -18,8 +18,8 @@ pub struct UpdateGroup {
     pub group: Group,
     /// Reward of each member; `None` masks it out of the statistics and of the loss.
     pub rewards: Vec<Option<f64>>,
-    /// Advantages to use instead of those of the rewards, one per member, if a recipe shapes them.
-    pub advantages: Option<Vec<f64>>,
+    /// Advantages to use instead of those of the rewards, one per member, if a recipe shapes them; `None` leaves one out.
+    pub advantages: Option<Vec<Option<f64>>>,
 }
 
 /// Whole groups for one update, in the order in which they are to be used.
@@ -78,6 +78,8 @@ pub struct UpdateReport {
     pub steps: u64,
     /// Optimizer steps skipped because the gradient norm was not finite.
     pub skipped_steps: u64,
+    /// What those were made of.
+    pub skipped: Vec<SkippedStep>,
     /// Rows the loss reached.
     pub rows: u64,
     /// Tokens the loss reached.
@@ -88,6 +90,38 @@ pub struct UpdateReport {
     pub version: u64,
     /// Metrics by name, e.g. `actor/pg_loss`, `rollout_corr/log_ppl_abs_diff`.
     pub metrics: BTreeMap<String, f64>,
+}
+
+/// An optimizer step that was not taken: all that it takes to compute its gradient again from the same parameters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SkippedStep {
+    /// Norm of the gradient, as text: JSON has no name for what is not finite.
+    pub grad_norm: String,
+    /// Value of the loss, likewise.
+    pub loss: String,
+    /// Version of the weights.
+    pub version: u64,
+    /// The mini-batch.
+    pub rows: Vec<SkippedRow>,
+}
+
+/// A row of a step that was not taken.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SkippedRow {
+    /// Id of the trajectory.
+    pub id: String,
+    /// Tokens, prompt first.
+    pub tokens: Vec<u32>,
+    /// Positions the loss reaches.
+    pub scored: Vec<u32>,
+    /// Temperature they were sampled at.
+    pub temperature: f32,
+    /// Behaviour logprobs at those positions, nats.
+    pub behaviour: Vec<f32>,
+    /// Advantage.
+    pub advantage: f64,
+    /// Weight in the loss.
+    pub weight: f64,
 }
 
 impl UpdateConfig {

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use adapter::Adapter;
 pub(crate) use batching::by_tokens;
 pub use batching::{accumulate_all, micro_batches};
-pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
+pub use config::{PolicyError, SkippedRow, SkippedStep, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 pub use correction::{RatioLevel, RolloutCorrection};
 use svs_engine::load::lora::LoraShape;
 use svs_engine::load::{LoadError, LoadedModel};

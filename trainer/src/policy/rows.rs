@@ -6,13 +6,17 @@ use svs_engine::train::TrainSequence;
 use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_engine::{FinishReason, SamplingParams};
 
-use super::{PolicyError, UpdateConfig, UpdateGroup};
+use super::{PolicyError, SkippedRow, UpdateConfig, UpdateGroup};
 use crate::objective::advantages;
 use crate::trajectory::Trajectory;
 
 /// One trajectory as the update uses it.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
+    /// Id of the trajectory.
+    pub(super) id: String,
+    /// Number of its group in the batch.
+    pub(super) group: usize,
     /// Tokens and scored positions.
     pub(super) sequence: TrainSequence,
     /// Behaviour logprob of each scored token, nats.
@@ -34,6 +38,19 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The row for a record of a step that was not taken.
+    pub(super) fn skipped(&self) -> SkippedRow {
+        SkippedRow {
+            id: self.id.clone(),
+            tokens: self.sequence.tokens.clone(),
+            scored: self.sequence.scored.clone(),
+            temperature: self.sequence.temperature,
+            behaviour: self.behaviour.clone(),
+            advantage: self.advantage,
+            weight: self.weight,
+        }
+    }
+
     /// Tokens that the loss reaches.
     pub(super) fn counted(&self) -> usize {
         match &self.factors {
@@ -45,7 +62,7 @@ impl Row {
 
 /// The rows of one group, in the order of its members; rows left out are counted in `masked`.
 pub(super) fn rows_of(
-    group: &UpdateGroup,
+    (number, group): (usize, &UpdateGroup),
     config: &UpdateConfig,
     version: u64,
     masked: &mut BTreeMap<String, u64>,
@@ -73,7 +90,7 @@ pub(super) fn rows_of(
             given
                 .iter()
                 .zip(members)
-                .map(|(advantage, member)| usable(member).then_some(*advantage))
+                .map(|(advantage, member)| advantage.filter(|_| usable(member)))
                 .collect()
         }
         Some(given) => {
@@ -91,7 +108,8 @@ pub(super) fn rows_of(
             return Err(wrong(format!("advantage or weight of `{}` is not finite", member.id)));
         }
         rows.push(
-            row(member, reward, advantage, version).map_err(|reason| wrong(format!("`{}`: {reason}", member.id)))?,
+            row(number, member, reward, advantage, version)
+                .map_err(|reason| wrong(format!("`{}`: {reason}", member.id)))?,
         );
     }
     Ok(rows)
@@ -125,16 +143,20 @@ fn unusable(
     }
 }
 
-fn row(member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -> Result<Row, String> {
+fn row(group: usize, member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -> Result<Row, String> {
+    let (tokens, scored) = member.trained();
     let sequence = TrainSequence {
-        tokens: member.tokens(),
-        scored: member.scored(),
+        tokens,
+        scored,
         temperature: member.sampling.temperature,
     };
     let current = member.spans.iter().all(|span| span.version == version);
     let untruncated = member.thresholds.iter().all(Option::is_none) && samples_plainly(&member.sampling);
-    let on_policy = current && !member.mixed_kv && untruncated;
+    let as_sampled = !member.mixed_kv && member.trained_prompt.is_none();
+    let on_policy = current && as_sampled && untruncated;
     Ok(Row {
+        id: member.id.clone(),
+        group,
         sequence,
         behaviour: member.scored_logprobs()?,
         start: None,

@@ -88,9 +88,11 @@ pub(crate) fn unscored(id: &str, sampled: &[u32], version: u64, temperature: f32
             start: 0,
             end: u32::try_from(n).expect("short"),
         }],
+        trained_prompt: None,
         adapter: None,
         mixed_kv: false,
         approximate: false,
+        hidden: None,
         sampling: SamplingParams {
             temperature,
             ..SamplingParams::default()

@@ -1,6 +1,6 @@
 //! One update: whole groups to mini-batches to optimizer steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use svs_engine::train::{TokenScore, TrainSequence, TrainWeights};
@@ -10,7 +10,8 @@ use super::batching::{accumulate_all, logprobs_all};
 use super::correction::Tally;
 use super::parity::Parity;
 use super::rows::{Row, rows_of};
-use super::{Policy, PolicyError, UpdateBatch, UpdateConfig, UpdateReport};
+use super::{Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport};
+use crate::crash;
 use crate::objective::{Denominator, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
 
@@ -73,8 +74,8 @@ impl<'a> Update<'a> {
         // Masks and advantages are those of the moment of sampling: they are fixed once, before anything moves.
         let version = self.policy.version();
         let mut groups = Vec::with_capacity(batch.groups.len());
-        for group in &batch.groups {
-            groups.push(rows_of(group, self.config, version, &mut self.report.masked)?);
+        for (number, group) in batch.groups.iter().enumerate() {
+            groups.push(rows_of((number, group), self.config, version, &mut self.report.masked)?);
         }
         self.correct(&mut groups)?;
         groups.retain(|rows| !rows.is_empty());
@@ -125,7 +126,8 @@ impl<'a> Update<'a> {
 
     /// One optimizer step on one mini-batch.
     fn step(&mut self, rows: &[&Row]) -> Result<(), PolicyError> {
-        let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()));
+        let groups: BTreeSet<usize> = rows.iter().map(|row| row.group).collect();
+        let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len());
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
         // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
@@ -149,6 +151,7 @@ impl<'a> Update<'a> {
             .iter()
             .enumerate()
             .map(|(i, row)| LossRow {
+                group: row.group,
                 logprobs: &current[i],
                 old_logprobs: row.start.as_ref().unwrap_or(&row.behaviour),
                 reference: reference.as_ref().map(|rows| rows[i].as_slice()),
@@ -165,6 +168,7 @@ impl<'a> Update<'a> {
         let budget = self.config.micro_batch_tokens;
         let scores = accumulate_all(&train_weights, &sequences, &loss.grads, budget, &mut self.grads)?;
         drop(train_weights);
+        crash::point(crash::Point::Backward);
         self.check(&rows, &current, &scores, moved)?;
         self.sums.add(&loss.sums);
         self.entropy += scores
@@ -172,11 +176,18 @@ impl<'a> Update<'a> {
             .flatten()
             .map(|score| f64::from(score.entropy))
             .sum::<f64>();
-        self.apply();
+        let version = self.policy.version();
+        self.apply(|grad_norm| SkippedStep {
+            grad_norm: grad_norm.to_string(),
+            loss: loss.loss.to_string(),
+            version,
+            rows: rows.iter().map(|row| row.skipped()).collect(),
+        });
         Ok(())
     }
 
-    fn apply(&mut self) {
+    /// Steps, or keeps what `skipped` makes of the norm.
+    fn apply(&mut self, skipped: impl FnOnce(f64) -> SkippedStep) {
         let step = self.policy.step(&self.grads, &self.config.optim);
         self.lr = step.lr;
         if step.applied {
@@ -188,6 +199,7 @@ impl<'a> Update<'a> {
                 "optimizer step skipped: the gradient norm is not finite"
             );
             self.report.skipped_steps += 1;
+            self.report.skipped.push(skipped(step.grad_norm));
         }
     }
 

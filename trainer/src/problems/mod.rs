@@ -22,6 +22,9 @@ pub struct Problem {
     pub answer: String,
     /// Data source, e.g. `svamp`, `procedural`.
     pub source: String,
+    /// What helps to solve it without giving the answer away; shown only where a run gives hints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// Its own grader; `None` takes the run's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grader: Option<Box<GraderSpec>>,

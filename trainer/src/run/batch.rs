@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::clients;
 use super::config::Recipe;
-use super::rollouts::{EngineRollouts, kind_name};
+use super::rollouts::EngineRollouts;
 use super::runner::Runner;
 use super::tally::Tally;
 use super::{TrainError, epochs};
@@ -12,7 +12,7 @@ use crate::problems::Problem;
 use crate::seeds::derive;
 use crate::svs::band::Score;
 use crate::svs::{Iteration, Plan, iterate};
-use crate::trajectory::Group;
+use crate::trajectory::{Group, Kind};
 
 /// Attempts at a step whose group ids are taken by other content.
 const MOST_VARIANTS: u32 = 16;
@@ -34,44 +34,43 @@ pub(super) enum Note {
 impl Runner {
     /// Rolls out this step's problems and runs the stages on them.
     pub(super) fn own_batch(&self, step: u64) -> Result<Batch, TrainError> {
-        let config = &self.memory.config;
-        let (size, len) = (config.problems.train_batch_size, self.problems.len());
-        let positions = epochs::positions(len, size, step - 1, config.seed);
-        let problems: Vec<Problem> = positions.into_iter().map(|at| self.problems[at].clone()).collect();
-        let (iteration, tally) = self.iterate(step, &problems)?;
+        let (iteration, tally) = self.iterate(step)?;
         let mut metrics = iteration.funnel.metrics();
-        metrics.insert("training/epoch".into(), epochs::epoch(len, size, step - 1) as f64);
+        metrics.insert(
+            "training/epoch".into(),
+            epochs::epoch(self.problems.len(), self.memory.drawn) as f64,
+        );
         metrics.insert("problems/too_long".into(), self.too_long as f64);
         if iteration.groups.is_empty() {
             tracing::warn!(step, "no group has a contrast to learn from; the step updates nothing");
         }
-        let scores = problems
-            .into_iter()
-            .map(|problem| problem.id)
-            .zip(iteration.scores)
-            .collect();
         Ok(Batch {
             groups: iteration.groups,
             tally,
             metrics,
-            note: Note::Own { scores },
+            note: Note::Own {
+                scores: iteration.scores,
+            },
         })
     }
 
     /// The stages, tried again under other ids if the log holds different rollouts under these.
-    fn iterate(&self, step: u64, problems: &[Problem]) -> Result<(Iteration, Tally), TrainError> {
+    fn iterate(&self, step: u64) -> Result<(Iteration, Tally), TrainError> {
         let config = &self.memory.config;
         let plan = Plan {
             prompts: &self.prompts,
             svs: (config.recipe == Recipe::Svs).then_some(&config.svs),
-            filter_groups: config.algorithm.filter_groups,
+            batch: config.problems.train_batch_size,
+            max_batches: config.algorithm.max_num_gen_batches,
+            filter: config.group_filter(),
             n: config.rollout.n,
+            n_hinted: config.rollout.n_hinted,
             max_rows: config.svs.max_rows_per_update,
             seed: derive(&["choices", &config.seed.to_string(), &step.to_string()]),
         };
         let progress = |kind, done: usize, all: usize| {
             self.control.update(|status| {
-                status.phase = if kind_name(kind) == "synthesize" {
+                status.phase = if kind == Kind::Synthesize {
                     "synthesize".into()
                 } else {
                     "rollout".into()
@@ -92,13 +91,20 @@ impl Runner {
                 config: &config.rollout,
                 reward: &self.reward,
                 limits: self.limits,
+                hidden: &config.algorithm.hidden_shaping,
                 prefix: format!("{}/{step}{suffix}", self.run_id),
                 seed_name: format!("{}/{step}", config.seed),
                 progress: &progress,
                 tally: Tally::default(),
                 conflict: false,
             };
-            match iterate(problems, plan, &mut rollouts) {
+            let mut drawn = self.memory.drawn;
+            let mut draw = |count: usize| -> Vec<Problem> {
+                let positions = epochs::positions(self.problems.len(), drawn, count, config.seed);
+                drawn += count as u64;
+                positions.into_iter().map(|at| self.problems[at].clone()).collect()
+            };
+            match iterate(&mut draw, plan, &mut rollouts) {
                 Ok(iteration) => return Ok((iteration, rollouts.tally)),
                 Err(error) if rollouts.conflict && variant < MOST_VARIANTS => {
                     tracing::warn!(step, %error, "an earlier attempt sampled differently; sampling under new ids");

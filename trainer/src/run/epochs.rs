@@ -2,10 +2,9 @@
 
 use crate::seeds::{SplitMix, derive};
 
-/// Positions of the `batch` problems of `step` (counted from 0) among `len`. Epochs follow each other without a gap: a
-/// batch at the end of one is filled from the next, so a problem may come twice in that batch.
-pub(super) fn positions(len: usize, batch: usize, step: u64, seed: u64) -> Vec<usize> {
-    let first = step * batch as u64;
+/// Positions among `len` of `count` problems after the `first` ones drawn. Epochs follow each other without a gap: a batch
+/// at the end of one is filled from the next, so a problem may come twice in that batch.
+pub(super) fn positions(len: usize, first: u64, count: usize, seed: u64) -> Vec<usize> {
     let mut order: (u64, Vec<usize>) = (u64::MAX, Vec::new());
     let draw = |at: u64| {
         let epoch = at / len as u64;
@@ -16,12 +15,12 @@ pub(super) fn positions(len: usize, batch: usize, step: u64, seed: u64) -> Vec<u
         }
         order.1[(at % len as u64) as usize]
     };
-    (first..first + batch as u64).map(draw).collect()
+    (first..first + count as u64).map(draw).collect()
 }
 
-/// The epoch that `step` begins in.
-pub(super) fn epoch(len: usize, batch: usize, step: u64) -> u64 {
-    step * batch as u64 / len as u64
+/// The epoch of the next problem after the `first` ones drawn.
+pub(super) fn epoch(len: usize, first: u64) -> u64 {
+    first / len as u64
 }
 
 #[cfg(test)]
@@ -30,7 +29,7 @@ mod tests {
 
     #[test]
     fn an_epoch_visits_every_problem_once_and_no_tail_is_dropped() {
-        let drawn: Vec<usize> = (0..7).flat_map(|step| positions(10, 3, step, 5)).collect();
+        let drawn: Vec<usize> = (0..7).flat_map(|step| positions(10, 3 * step, 3, 5)).collect();
         let mut first = drawn[..10].to_vec();
         let mut second = drawn[10..20].to_vec();
         assert_ne!(first, second);
@@ -39,11 +38,11 @@ mod tests {
         assert_eq!(first, (0..10).collect::<Vec<_>>());
         assert_eq!(second, first);
         assert_eq!(
-            positions(10, 3, 4, 5),
-            positions(10, 3, 4, 5),
-            "a step's problems depend on its number only"
+            positions(10, 12, 3, 5),
+            positions(10, 0, 15, 5)[12..],
+            "problems depend on how many were drawn, not on the batches"
         );
-        assert_ne!(positions(10, 10, 0, 5), positions(10, 10, 0, 6));
-        assert_eq!((epoch(10, 3, 3), epoch(10, 3, 4)), (0, 1));
+        assert_ne!(positions(10, 0, 10, 5), positions(10, 0, 10, 6));
+        assert_eq!((epoch(10, 9), epoch(10, 12)), (0, 1));
     }
 }

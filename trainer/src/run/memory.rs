@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use svs_engine::Precision;
 
 use super::{TrainConfig, TrainError};
+use crate::hidden::Means;
 use crate::svs::band::Score;
 use crate::trajectory::Group;
 
@@ -33,12 +34,21 @@ pub struct Memory {
     /// Storage of keys and values.
     #[serde(default)]
     pub kv: Option<Precision>,
+    /// Problems drawn.
+    #[serde(default)]
+    pub drawn: u64,
     /// Groups of own rollouts trained on, with their size; members are `<group>#0` and so on.
     pub consumed_groups: Vec<(String, u32)>,
     /// Ids of client trajectories trained on.
     pub consumed: Vec<String>,
     /// Closing number of the last client group looked at.
     pub cursor: i64,
+    /// Optimizer steps skipped because their gradient was not finite.
+    #[serde(default)]
+    pub skipped_steps: u64,
+    /// Running means of what hidden states did.
+    #[serde(default)]
+    pub hidden: Option<Means>,
     /// Accuracy at every visit, by problem.
     pub visits: BTreeMap<String, Vec<Visit>>,
 }
@@ -53,9 +63,12 @@ impl Memory {
             config,
             weights: None,
             kv: None,
+            drawn: 0,
             consumed_groups,
             consumed,
             cursor: 0,
+            skipped_steps: 0,
+            hidden: None,
             visits,
         }
     }
@@ -72,10 +85,13 @@ impl Memory {
 
     /// Notes groups of own rollouts as trained on.
     pub fn consume_own(&mut self, groups: &[Group]) {
-        let sizes = groups
-            .iter()
-            .map(|group| (group.id.clone(), group.members.len() as u32));
-        self.consumed_groups.extend(sizes);
+        for group in groups {
+            // Members that had a hint were logged as a group of their own.
+            for members in group.members.chunk_by(|one, next| one.group_id == next.group_id) {
+                self.consumed_groups
+                    .push((members[0].group_id.clone(), members.len() as u32));
+            }
+        }
     }
 
     /// Notes a visit of `problem` at `step`.
@@ -135,6 +151,10 @@ impl Memory {
                     self.step, config.steps
                 ),
             });
+        }
+        if self.drawn == 0 {
+            // A checkpoint of before problems were counted: every step drew a batch.
+            self.drawn = self.step * self.config.problems.train_batch_size as u64;
         }
         self.config = config;
         Ok(())

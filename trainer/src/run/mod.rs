@@ -13,6 +13,8 @@ pub mod memory;
 mod open;
 mod rollouts;
 mod runner;
+mod shaped;
+mod skipped;
 pub mod source;
 mod tally;
 
@@ -35,6 +37,9 @@ pub enum TrainError {
         /// What is wrong and what is allowed.
         reason: String,
     },
+    /// Several things are wrong with the configuration.
+    #[error("{} faults:{}", .0.len(), .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Faults(Vec<config::Fault>),
     /// A run is already active (start), or none is (pause, resume, stop).
     #[error("{0}")]
     State(String),

@@ -42,6 +42,7 @@ impl Runner {
             })?;
         let limits = source::limits(&config, &around.engine)?;
         check_choices(&config, around.engine.config().max_choices)?;
+        check_states(&config, around.model.config.hidden_size, limits.1)?;
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
         let mut problems = source::problems(&config)?;
         let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
@@ -137,6 +138,7 @@ fn serve_start(around: &Surroundings, policy: &mut Policy, resumed: bool) -> Res
 fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
     let sizes = [
         ("rollout.n", config.rollout.n),
+        ("rollout.n_hinted", config.rollout.n_hinted.unwrap_or(2)),
         ("svs.n_synthesis", config.svs.n_synthesis.unwrap_or(2)),
         ("svs.n_solve", config.svs.n_solve.unwrap_or(2)),
         ("eval.samples", config.eval.samples),
@@ -148,6 +150,28 @@ fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
         }),
         None => Ok(()),
     }
+}
+
+/// Most bytes of hidden states that wait to be measured.
+const MAX_STATE_BYTES: usize = 4 << 30;
+
+/// Refuses to keep more hidden states than [`MAX_STATE_BYTES`]: those of every group in flight, f32.
+fn check_states(config: &TrainConfig, hidden: usize, longest: u32) -> Result<(), TrainError> {
+    if !config.algorithm.hidden_shaping.enabled {
+        return Ok(());
+    }
+    let choices = config.rollout.max_groups_in_flight * config.rollout.n as usize;
+    let bytes = choices * longest as usize * hidden * size_of::<f32>();
+    if bytes <= MAX_STATE_BYTES {
+        return Ok(());
+    }
+    Err(TrainError::Config {
+        field: "rollout.max_groups_in_flight".into(),
+        reason: format!(
+            "with algorithm.hidden_shaping, {choices} responses in flight of {longest} tokens may keep {bytes} bytes of hidden \
+             states; at most {MAX_STATE_BYTES} are allowed"
+        ),
+    })
 }
 
 pub(super) fn file_error(path: &Path, error: &std::io::Error) -> TrainError {

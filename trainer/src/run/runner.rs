@@ -15,14 +15,17 @@ use super::control::Control;
 use super::history::{History, Record};
 use super::lock::RunLock;
 use super::memory::Memory;
+use super::{shaped, skipped};
 use crate::checkpoint::CheckpointStore;
+use crate::crash;
+use crate::hidden::Means;
 use crate::log::TrajectoryLog;
-use crate::policy::{Policy, UpdateBatch, UpdateGroup};
+use crate::policy::{Policy, UpdateBatch};
 use crate::problems::Problem;
 use crate::reward::Reward;
 use crate::svs::Prompts;
 use crate::svs::band::Score;
-use crate::trajectory::{Group, Trajectory};
+use crate::trajectory::Group;
 
 /// What a trainer works with.
 #[derive(Debug)]
@@ -124,6 +127,7 @@ impl Runner {
         metrics.insert("timing_s/step".into(), step_s);
         metrics.insert("training/global_step".into(), step as f64);
         metrics.retain(|_, value| value.is_finite());
+        crash::point(crash::Point::History);
         self.history.append(&Record {
             step,
             metrics: metrics.clone(),
@@ -141,13 +145,30 @@ impl Runner {
         self.control.phase("update");
         let _lane = self.around.engine.training_computes();
         let began = Instant::now();
-        let overlong = &self.memory.config.algorithm.overlong_buffer;
-        let penalty = |member: &Trajectory| overlong.penalty(member.scored().len(), self.limits.1);
+        let config = &self.memory.config;
+        let update = config.update(step);
         let batch = UpdateBatch {
-            groups: groups.iter().map(|group| with_rewards(group, penalty)).collect(),
+            groups: groups
+                .iter()
+                .map(|group| shaped::to_update(group, config, &update, self.limits.1, self.memory.hidden.as_ref()))
+                .collect::<Result<_, _>>()?,
             reference: self.reference.clone(),
         };
-        let report = self.policy.update(&batch, &self.memory.config.update(step))?;
+        let report = self.policy.update(&batch, &update)?;
+        self.memory.skipped_steps += report.skipped_steps;
+        skipped::record(
+            &self.folder,
+            step,
+            &report.skipped,
+            self.memory.skipped_steps,
+            &self.memory.config,
+        )?;
+        let measured = shaped::measured(groups, metrics);
+        self.memory.hidden = Means::after(
+            self.memory.hidden,
+            &measured,
+            self.memory.config.algorithm.hidden_shaping.ema,
+        );
         metrics.extend(report.metrics);
         metrics.extend(
             report
@@ -165,6 +186,7 @@ impl Runner {
         }
         self.control.phase("publish");
         let began = Instant::now();
+        crash::point(crash::Point::Publish);
         let in_flight = self.around.engine.config().in_flight;
         let published = self
             .around
@@ -179,6 +201,7 @@ impl Runner {
 
     /// Takes a trained batch into the memory; the marks in the log follow it.
     fn remember(&mut self, step: u64, batch: Batch) -> Result<(), TrainError> {
+        crash::point(crash::Point::Mark);
         self.memory.step = step;
         let ids = batch
             .groups
@@ -188,6 +211,7 @@ impl Runner {
         match batch.note {
             Note::Own { scores } => {
                 self.memory.consume_own(&batch.groups);
+                self.memory.drawn += scores.len() as u64;
                 scores
                     .iter()
                     .for_each(|(problem, score)| self.memory.visit(problem, step, *score));
@@ -243,18 +267,5 @@ impl Runner {
         metrics.extend(rows);
         metrics.insert("timing_s/testing".into(), began.elapsed().as_secs_f64());
         Ok(())
-    }
-}
-
-/// The group with the rewards of its last verdicts, less the penalties.
-fn with_rewards(group: &Group, penalty: impl Fn(&Trajectory) -> f64) -> UpdateGroup {
-    let reward = |member: &Trajectory| {
-        let reward = member.verdicts.last().and_then(|finding| finding.reward);
-        reward.map(|reward| reward + penalty(member))
-    };
-    UpdateGroup {
-        rewards: group.members.iter().map(reward).collect(),
-        group: group.clone(),
-        advantages: None,
     }
 }

@@ -74,6 +74,12 @@ pub struct Funnel {
     pub problems: usize,
     /// Rows left out of the update by its cap.
     pub rows_capped: usize,
+    /// Waves of problems that were solved.
+    pub gen_batches: usize,
+    /// Problems of the last wave that were not needed and come again later.
+    pub given_back: usize,
+    /// Problems tried again with their hint.
+    pub hinted_groups: usize,
 }
 
 impl Funnel {
@@ -94,6 +100,9 @@ impl Funnel {
             ("valid", self.problems),
             ("rewarded", self.synthesize.score.correct as usize),
             ("rows_capped", self.rows_capped),
+            ("gen_batches", self.gen_batches),
+            ("problems_given_back", self.given_back),
+            ("hinted_groups", self.hinted_groups),
         ];
         for (name, value) in counts {
             put(name.into(), value as f64);

@@ -2,14 +2,13 @@
 //!
 //! An iteration is never given up: what a stage could not deliver is missing from the update, and the funnel says why.
 
-use std::collections::BTreeMap;
-
 use svs_engine::text::ChatMessage;
 
 use super::band::Score;
 use super::filter::ProblemFilter;
 use super::funnel::{Funnel, Stage};
 use super::reward::{Outcome, judge};
+use super::solve::{GroupFilter, Solved, solve};
 use super::{Prompts, RejectReason, SvsConfig, extract_problem, keep, select};
 use crate::Problem;
 use crate::reward::Task;
@@ -29,6 +28,8 @@ pub struct Ask {
     pub parent: Option<String>,
     /// The conversation to continue.
     pub messages: Vec<ChatMessage>,
+    /// The conversation that the loss puts before the responses instead, if it is another.
+    pub trained_as: Option<Vec<ChatMessage>>,
     /// What grading takes; `None` for synthesis, which is judged later.
     pub task: Option<Task>,
     /// Samples.
@@ -67,10 +68,16 @@ pub struct Plan<'a> {
     pub prompts: &'a Prompts,
     /// Bands, filters and caps; `None` turns synthesis off (plain GRPO).
     pub svs: Option<&'a SvsConfig>,
-    /// Drop solving groups that are all right or all wrong.
-    pub filter_groups: bool,
+    /// Problems, and groups that the solving stage is to yield.
+    pub batch: usize,
+    /// Most waves of problems that are solved for that.
+    pub max_batches: u32,
+    /// Drops solving groups; `None` keeps all.
+    pub filter: Option<GroupFilter>,
     /// Samples per problem.
     pub n: u32,
+    /// Samples with the problem's hint, if there is one, where all of those failed; `None` gives no hints.
+    pub n_hinted: Option<u32>,
     /// Most rows of the update.
     pub max_rows: usize,
     /// Seed of every choice in this iteration.
@@ -82,34 +89,35 @@ pub struct Plan<'a> {
 pub struct Iteration {
     /// Groups to train on: original, synthesis, synthetic solving.
     pub groups: Vec<Group>,
-    /// Score on each problem, in the order given.
-    pub scores: Vec<Score>,
+    /// Score on each problem that was used, in the order drawn.
+    pub scores: Vec<(String, Score)>,
     /// Counts.
     pub funnel: Funnel,
 }
 
-/// Runs the stages on `problems`.
+/// Runs the stages on the problems that `draw` gives when asked for so many. It may be asked for more than are used: the
+/// first `scores.len()` are.
 ///
 /// # Errors
 /// Only those of `rollouts`.
-pub fn iterate<R: Rollouts>(problems: &[Problem], plan: Plan<'_>, rollouts: &mut R) -> Result<Iteration, R::Error> {
+pub fn iterate<R: Rollouts>(
+    draw: &mut dyn FnMut(usize) -> Vec<Problem>,
+    plan: Plan<'_>,
+    rollouts: &mut R,
+) -> Result<Iteration, R::Error> {
     let mut funnel = Funnel::default();
-    let asks = solve_asks(problems, plan);
-    let solved = rollouts.sample(&asks)?;
-    let scores = solved.iter().map(Score::of).collect();
-    funnel.solve = Stage::sampled(&solved);
+    let solved = solve(draw, plan, rollouts, &mut funnel)?;
+    let ids = solved.problems.iter().map(|problem| problem.id.clone());
+    let scores = ids.zip(solved.groups.iter().map(Score::of)).collect();
+    funnel.solve = Stage::sampled(&solved.groups);
 
     let mut new = Synthesis::default();
     if let Some(svs) = plan.svs {
-        let contexts = synthesis_asks(problems, (&asks, &solved), plan, svs, rollouts, &mut funnel)?;
-        new = synthesize(problems, &contexts, plan, svs, rollouts, &mut funnel)?;
+        let contexts = synthesis_asks(&solved, plan, svs, rollouts, &mut funnel)?;
+        new = synthesize(&solved.problems, &contexts, plan, svs, rollouts, &mut funnel)?;
     }
 
-    let mut groups = if plan.filter_groups {
-        keep::mixed(solved)
-    } else {
-        solved
-    };
+    let mut groups = solved.to_train(plan.filter);
     funnel.solve.kept(&groups);
     groups.extend(new.written);
     groups.extend(new.solved);
@@ -125,58 +133,35 @@ struct Synthesis {
     solved: Vec<Group>,
 }
 
-/// One ask per problem. A problem that comes again in the batch (small sets) gets a key of its own.
-fn solve_asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
-    let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
-    let ask = |problem| {
-        let Problem { id, question, .. }: &Problem = problem;
-        let visit = visits.entry(id).and_modify(|visit| *visit += 1).or_default();
-        Ask {
-            key: if *visit == 0 {
-                id.clone()
-            } else {
-                format!("{id}~{visit}")
-            },
-            kind: Kind::Solve,
-            problem_id: id.clone(),
-            parent: None,
-            messages: plan.prompts.solve_messages(question),
-            task: Some(Task::of(problem)),
-            n: plan.n,
-        }
-    };
-    problems.iter().map(ask).collect()
-}
-
 /// One ask per context of the under-performing problems, with the index of its problem.
 fn synthesis_asks<R: Rollouts>(
-    problems: &[Problem],
-    (solving, solved): (&[Ask], &[Group]),
+    solved: &Solved,
     plan: Plan<'_>,
     svs: &SvsConfig,
     rollouts: &R,
     funnel: &mut Funnel,
 ) -> Result<Vec<(usize, Ask)>, R::Error> {
-    let (seeds, capped) = select::seeds(solved, svs, plan.seed);
+    let (seeds, capped) = select::seeds(&solved.groups, svs, plan.seed);
     (funnel.seed_prompts, funnel.seed_prompts_capped) = (seeds.len(), capped);
     let mut asks = Vec::new();
     for at in seeds {
-        let contexts = select::contexts(&solved[at], svs, plan.seed);
+        let contexts = select::contexts(&solved.groups[at], svs, plan.seed);
         funnel.contexts_repeated += contexts.repeated;
         funnel.contexts_capped += contexts.capped;
         for member in contexts.used {
-            let context = &solved[at].members[member];
+            let context = &solved.groups[at].members[member];
             let messages = plan.prompts.synthesis_messages(&context.text);
             if !rollouts.fits(&messages)? {
                 funnel.contexts_too_long += 1;
                 continue;
             }
             let ask = Ask {
-                key: format!("{}/c{member}", solving[at].key),
+                key: format!("{}/c{member}", solved.asks[at].key),
                 kind: Kind::Synthesize,
-                problem_id: problems[at].id.clone(),
+                problem_id: solved.problems[at].id.clone(),
                 parent: Some(context.id.clone()),
                 messages,
+                trained_as: None,
                 task: None,
                 n: svs.n_synthesis.unwrap_or(plan.n),
             };
@@ -224,6 +209,7 @@ fn synthesize<R: Rollouts>(
                         problem_id,
                         parent,
                         messages,
+                        trained_as: None,
                         task,
                         n,
                     },

@@ -14,6 +14,7 @@ pub mod prompts;
 pub mod reject;
 pub mod reward;
 pub mod select;
+mod solve;
 
 pub use config::SvsConfig;
 pub use extract::extract_problem;
@@ -21,6 +22,7 @@ pub use funnel::Funnel;
 pub use iteration::{Ask, Iteration, Plan, Rollouts, iterate};
 pub use prompts::{PromptError, Prompts};
 pub use reject::RejectReason;
+pub use solve::GroupFilter;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,116 +1,11 @@
 //! The whole iteration against a scripted engine.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::sync::LazyLock;
-
-use svs_engine::text::ChatMessage;
-use svs_verifier::Verdict;
-
-use super::testing::{trajectory, verdict};
+use super::testing::{Script, plan, problems};
 use super::*;
-use crate::Problem;
-use crate::trajectory::{GraderVerdict, Group, Kind};
-
-/// Answers asks by key: one (text, is correct) per sample. What is not scripted is a wrong solution.
-#[derive(Default)]
-struct Script {
-    replies: BTreeMap<String, Vec<(String, bool)>>,
-    asked: Vec<Ask>,
-    longest: usize,
-}
-
-impl Script {
-    fn new() -> Self {
-        Self {
-            longest: usize::MAX,
-            ..Self::default()
-        }
-    }
-
-    /// The first `correct` of 8 solutions of `key` are right; each has its own text.
-    fn solved(mut self, key: &str, correct: usize) -> Self {
-        let replies = (0..8).map(|sample| (format!("solution {sample} of {key}"), sample < correct));
-        self.replies.insert(key.into(), replies.collect());
-        self
-    }
-
-    fn wrote(mut self, key: &str, outputs: &[&str]) -> Self {
-        let mut replies: Vec<_> = outputs.iter().map(|output| ((*output).to_owned(), false)).collect();
-        replies.resize(8, ("no marker".into(), false));
-        self.replies.insert(key.into(), replies);
-        self
-    }
-}
-
-impl Rollouts for Script {
-    type Error = Infallible;
-
-    fn fits(&self, messages: &[ChatMessage]) -> Result<bool, Infallible> {
-        Ok(messages[0].content.len() <= self.longest)
-    }
-
-    fn sample(&mut self, asks: &[Ask]) -> Result<Vec<Group>, Infallible> {
-        self.asked.extend_from_slice(asks);
-        Ok(asks.iter().map(|ask| reply(ask, self.replies.get(&ask.key))).collect())
-    }
-
-    fn record(&mut self, groups: Vec<Group>, findings: Vec<Vec<GraderVerdict>>) -> Result<Vec<Group>, Infallible> {
-        let judged = groups.into_iter().zip(findings).map(|(mut group, findings)| {
-            assert_eq!(group.members.len(), findings.len());
-            for (member, finding) in group.members.iter_mut().zip(findings) {
-                member.verdicts.push(finding);
-            }
-            group
-        });
-        Ok(judged.collect())
-    }
-}
-
-fn reply(ask: &Ask, replies: Option<&Vec<(String, bool)>>) -> Group {
-    let members = (0..ask.n as usize).map(|sample| {
-        let scripted = replies.and_then(|replies| replies.get(sample)).cloned();
-        let (text, correct) = scripted.unwrap_or_else(|| (format!("wrong {sample} of {}", ask.key), false));
-        let mut member = trajectory(&format!("{}#{sample}", ask.key), &ask.key, ask.n, ask.kind, &text);
-        member.problem_id = Some(ask.problem_id.clone());
-        member.parent = ask.parent.clone();
-        if ask.task.is_some() {
-            member.verdicts = vec![verdict(if correct { Verdict::Correct } else { Verdict::Wrong })];
-        }
-        member
-    });
-    Group {
-        id: ask.key.clone(),
-        members: members.collect(),
-    }
-}
-
-fn problems(ids: &[&str]) -> Vec<Problem> {
-    let make = |id: &&str| Problem {
-        id: (*id).into(),
-        question: format!("What is the answer of {id}?"),
-        answer: "5".into(),
-        source: "test".into(),
-        ..Problem::default()
-    };
-    ids.iter().map(make).collect()
-}
-
-static PROMPTS: LazyLock<Prompts> = LazyLock::new(Prompts::default);
-
-fn plan(svs: Option<&SvsConfig>) -> Plan<'_> {
-    Plan {
-        prompts: &PROMPTS,
-        svs,
-        filter_groups: true,
-        n: 8,
-        max_rows: 8192,
-        seed: 1,
-    }
-}
+use crate::trajectory::{Group, Kind};
 
 fn run(script: &mut Script, ids: &[&str], svs: &SvsConfig) -> Iteration {
-    let Ok(iteration) = iterate(&problems(ids), plan(Some(svs)), script);
+    let Ok(iteration) = iterate(&mut |_| problems(ids), plan(Some(svs)), script);
     iteration
 }
 
@@ -256,7 +151,7 @@ fn unmarked_outputs_are_counted_and_the_update_still_happens() {
         (
             iteration.groups.len(),
             iteration.funnel.seed_prompts,
-            iteration.scores[0].correct
+            iteration.scores[0].1.correct
         ),
         (0, 0, 8)
     );
@@ -336,14 +231,14 @@ fn caps_bound_every_fan_out_and_choose_by_seed() {
         ..plan(Some(&capped))
     };
     let mut third = script();
-    let Ok(_) = iterate(&problems(&names), other, &mut third);
+    let Ok(_) = iterate(&mut |_| problems(&names), other, &mut third);
     assert_ne!(first.asked, third.asked);
 }
 
 #[test]
 fn a_problem_twice_in_a_batch_makes_two_groups() {
     let mut script = Script::new().solved("a", 2).solved("a~1", 3);
-    let Ok(iteration) = iterate(&problems(&["a", "a"]), plan(None), &mut script);
+    let Ok(iteration) = iterate(&mut |_| problems(&["a", "a"]), plan(None), &mut script);
     assert_eq!(ids(&iteration), ["a", "a~1"]);
     assert!(script.asked.iter().all(|ask| ask.problem_id == "a"));
 }
@@ -355,7 +250,7 @@ fn an_update_is_cut_at_whole_groups() {
         max_rows: 20,
         ..plan(None)
     };
-    let Ok(iteration) = iterate(&problems(&["a", "b", "c"]), narrow, &mut script);
+    let Ok(iteration) = iterate(&mut |_| problems(&["a", "b", "c"]), narrow, &mut script);
     assert_eq!((iteration.groups.len(), iteration.funnel.rows_capped), (2, 8));
     assert!(iteration.groups.iter().all(|group| group.members.len() == 8));
 }
@@ -364,10 +259,10 @@ fn an_update_is_cut_at_whole_groups() {
 fn without_synthesis_it_is_plain_grpo() {
     let mut script = Script::new().solved("a", 0).solved("b", 2).solved("c", 8);
     let grpo = Plan {
-        filter_groups: false,
+        filter: None,
         ..plan(None)
     };
-    let Ok(iteration) = iterate(&problems(&["a", "b", "c"]), grpo, &mut script);
+    let Ok(iteration) = iterate(&mut |_| problems(&["a", "b", "c"]), grpo, &mut script);
     assert_eq!(ids(&iteration), ["a", "b", "c"]);
     assert!(script.asked.iter().all(|ask| ask.kind == Kind::Solve));
 }

@@ -47,9 +47,11 @@ fn trajectory(id: &str, group: &str, size: u32) -> Trajectory {
             start: 0,
             end: n as u32,
         }],
+        trained_prompt: None,
         adapter: None,
         mixed_kv: false,
         approximate: false,
+        hidden: None,
         sampling: SamplingParams {
             seed: Some(u64::MAX),
             temperature: 0.7,

@@ -72,6 +72,7 @@ pub(super) struct Columns {
     form: AnswerForm,
     id: Option<String>,
     grader: Option<String>,
+    hint: Option<String>,
     source: String,
     stem: String,
 }
@@ -84,7 +85,12 @@ impl Columns {
         found: Vec<String>,
         has: impl Fn(&str) -> bool,
     ) -> Result<Self, ProblemError> {
-        let named = options.question.iter().chain(&options.answer).chain(&options.id);
+        let named = options
+            .question
+            .iter()
+            .chain(&options.answer)
+            .chain(&options.id)
+            .chain(&options.hint);
         let preset = PRESETS
             .iter()
             .find(|p| has(p.answer) && p.question.iter().all(|q| has(q)));
@@ -125,6 +131,7 @@ impl Columns {
                 .clone()
                 .or_else(|| preset.and_then(|p| p.id).filter(|id| has(id)).map(str::to_owned)),
             grader: options.grader.clone(),
+            hint: options.hint.clone(),
             source: options.source.clone().unwrap_or_else(|| {
                 fitting
                     .filter(|_| options.question.is_empty())
@@ -140,6 +147,7 @@ impl Columns {
             .iter()
             .chain([&self.answer])
             .chain(&self.id)
+            .chain(&self.hint)
             .map(String::as_str)
             .chain([self.grader_column()])
     }
@@ -186,6 +194,13 @@ impl Columns {
             Some(column) => text(column)?,
             None => format!("{}-{row}", self.stem),
         };
+        let has_hint = |column: &&String| lookup(value, column).is_some_and(|found| !found.is_null());
+        let hint = self
+            .hint
+            .as_ref()
+            .filter(has_hint)
+            .map(|column| text(column))
+            .transpose()?;
         let grader = self.grader(value).map_err(|(column, reason)| bad(column, reason))?;
         let row = if options.keep_rows || grader.is_some() {
             value.as_object().cloned().map(Box::new)
@@ -197,6 +212,7 @@ impl Columns {
             question: join(&parts),
             answer: answer.to_owned(),
             source: self.source.clone(),
+            hint,
             grader,
             row,
         })

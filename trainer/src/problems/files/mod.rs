@@ -53,6 +53,8 @@ pub struct FileOptions {
     pub id: Option<String>,
     /// Column of a problem's own grader, an object or its JSON text. `None`: `grader`, where a row has it.
     pub grader: Option<String>,
+    /// Column of a hint; a row may have none. `None`: no hints.
+    pub hint: Option<String>,
     /// Name of the source. `None`: by known schemas, else the file's stem.
     pub source: Option<String>,
     /// Count rows that cannot be used instead of refusing the file.
@@ -76,6 +78,7 @@ impl Default for FileOptions {
             answer_form: AnswerForm::default(),
             id: None,
             grader: None,
+            hint: None,
             source: None,
             skip_bad: false,
             max_file_bytes: 1 << 30,

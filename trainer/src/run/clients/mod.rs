@@ -10,7 +10,6 @@ use super::control::Control;
 use super::tally::Tally;
 use crate::log::{GroupQuery, TrajectoryLog};
 use crate::reward::{GRADER_KEY, Judge, Reward, Task, read_grader};
-use crate::svs::band::has_contrast;
 use crate::trajectory::{Group, Kind};
 
 /// Groups read from the log at a time.
@@ -111,7 +110,7 @@ impl ClientBatch {
             return;
         }
         group.members.iter().for_each(|member| self.tally.count(member));
-        if config.algorithm.filter_groups && !has_contrast(&group) {
+        if config.group_filter().is_some_and(|filter| !filter.keeps(&group)) {
             self.without_contrast += 1;
             return;
         }

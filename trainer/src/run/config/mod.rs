@@ -1,6 +1,7 @@
 //! Configuration of a run: one TOML (or JSON) document, every key documented and bounded, unknown keys refused.
 
 mod algorithm;
+mod faults;
 mod overrides;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use algorithm::AlgorithmConfig;
+pub use faults::Fault;
 use svs_engine::load::lora::LoraShape;
 
 use super::TrainError;
@@ -160,6 +162,8 @@ impl Default for ProblemsConfig {
 pub struct RolloutConfig {
     /// Samples per problem.
     pub n: u32,
+    /// Samples with a problem's hint where all of those failed; `None` gives no hints.
+    pub n_hinted: Option<u32>,
     /// Sampling temperature, > 0.
     pub temperature: f32,
     /// Nucleus mass in (0, 1].
@@ -182,6 +186,7 @@ impl Default for RolloutConfig {
     fn default() -> Self {
         Self {
             n: 8,
+            n_hinted: None,
             temperature: 1.0,
             top_p: 1.0,
             top_k: None,

@@ -9,17 +9,14 @@ impl TrainConfig {
     /// `dotted.key=value`; the value is TOML, or else the text itself, so that strings need no quotes.
     ///
     /// # Errors
-    /// [`TrainError::Config`]: as [`Self::from_toml`], or naming the override that is none.
+    /// As [`Self::from_toml`], or [`TrainError::Config`] naming the override that is none.
     pub fn from_toml_with(text: &str, overrides: &[String]) -> Result<Self, TrainError> {
-        if overrides.is_empty() {
-            // Errors then show the lines of the text.
-            return Self::from_toml(text);
-        }
         let refuse = |field: &str, reason: String| TrainError::Config {
             field: field.into(),
             reason,
         };
-        let mut table: Table = toml::from_str(text).map_err(|error| refuse("config", error.to_string()))?;
+        let mut table: Table =
+            toml::from_str(text).map_err(|error| refuse("config", error.to_string().trim().to_owned()))?;
         for one in overrides {
             let (key, value) = one
                 .split_once('=')
@@ -29,8 +26,7 @@ impl TrainConfig {
             let path: Vec<&str> = key.split('.').collect();
             lay(&mut table, &path, parse(value)).map_err(|part| refuse(key, format!("`{part}` is not a section")))?;
         }
-        let text = toml::to_string(&table).map_err(|error| refuse("config", error.to_string()))?;
-        Self::from_toml(&text)
+        Self::from_table(table)
     }
 }
 

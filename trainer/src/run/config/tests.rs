@@ -48,23 +48,56 @@ fn an_empty_document_is_the_default_and_every_key_survives_a_round_trip() {
 
 #[test]
 fn unknown_keys_are_refused_in_every_section() {
-    for text in [
-        "stepz = 1",
-        "[svs]\nx = 1",
-        "[rollout]\nx = 1",
-        "[reward]\nx = 1",
-        "[reward]\ngrader = { type = \"regex\", name = \"g\", pattern = \"x\", x = 1 }",
-        "[optim]\nx = 1",
-        "[algorithm]\nx = 1",
-        "[prompts]\nx = \"\"",
+    for (text, named) in [
+        ("stepz = 1", "stepz"),
+        ("[svs]\nx = 1", "svs.x"),
+        ("[rollout]\nx = 1", "rollout.x"),
+        ("[reward]\nx = 1", "reward.x"),
+        (
+            "[reward]\ngrader = { type = \"regex\", name = \"g\", pattern = \"x\", x = 1 }",
+            "reward.grader.x",
+        ),
+        ("[optim]\nx = 1", "optim.x"),
+        (
+            "[algorithm.rollout_correction]\nx = 1",
+            "algorithm.rollout_correction.x",
+        ),
+        ("[prompts]\nx = \"\"", "prompts.x"),
     ] {
         let (field, reason) = refused(text);
         assert!(
-            field == "config" && reason.contains("unknown field"),
-            "{text}: {reason}"
+            field == named && reason.contains("unknown field"),
+            "{text}: {field}: {reason}"
         );
     }
     assert!(refused("recipe = \"ppo\"").1.contains("unknown variant `ppo`"));
+}
+
+#[test]
+fn all_faults_are_said_at_once_and_none_that_only_follow() {
+    let text = "stepz = 1\nsteps = 0\n[rollout]\nn = \"many\"\ntop_p = 2.0\n[optim]\nlr = -1\nx = 1\ny = 2\n\
+                [problems]\nsource = \"folders\"\nfiles = [\"a\"]\n[eval]\nlimit = 0\nsamples = 0\n";
+    let Err(TrainError::Faults(faults)) = TrainConfig::from_toml(text) else {
+        panic!("several faults");
+    };
+    let mut fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    fields.sort_unstable();
+    let wanted = [
+        "eval.limit",
+        "eval.samples",
+        "optim.x",
+        "optim.y",
+        "problems.source",
+        "rollout.n",
+        "steps",
+        "stepz",
+    ];
+    assert_eq!(fields, wanted);
+    let said = TrainError::Faults(faults).to_string();
+    assert!(
+        said.starts_with("8 faults:\n") && said.contains("\n  eval.limit: 0 is outside"),
+        "{said}"
+    );
 }
 
 #[test]

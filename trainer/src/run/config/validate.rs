@@ -2,26 +2,20 @@
 
 use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 
+use super::faults::Faults;
 use super::{ProblemSource, Recipe, TrainConfig, TrainError};
 use crate::objective::AdvEstimator;
 use crate::optim::Decay;
-
-fn refuse(field: &str, reason: impl Into<String>) -> TrainError {
-    TrainError::Config {
-        field: field.into(),
-        reason: reason.into(),
-    }
-}
+use crate::svs::Prompts;
 
 impl TrainConfig {
     /// Reads TOML and checks it.
     ///
     /// # Errors
-    /// [`TrainError::Config`]: an unknown key, a wrong type, a value out of range.
+    /// [`TrainError::Config`] or, for several faults, [`TrainError::Faults`]: bad TOML, unknown keys, wrong types, values out
+    /// of range.
     pub fn from_toml(text: &str) -> Result<Self, TrainError> {
-        let config: Self = toml::from_str(text).map_err(|error| refuse("config", error.to_string().trim()))?;
-        config.validate()?;
-        Ok(config)
+        Self::from_toml_with(text, &[])
     }
 
     /// The document with every key, for the run folder.
@@ -29,57 +23,38 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Config`] for an integer that TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, TrainError> {
-        toml::to_string_pretty(self).map_err(|error| refuse("config", error.to_string()))
+        toml::to_string_pretty(self).map_err(|error| TrainError::Config {
+            field: "config".into(),
+            reason: error.to_string(),
+        })
     }
 
     /// Checks ranges and how sections fit together.
     ///
     /// # Errors
-    /// [`TrainError::Config`] with the dotted name of the first offending key.
+    /// [`TrainError::Config`] or [`TrainError::Faults`] with the dotted names of the offending keys.
     pub fn validate(&self) -> Result<(), TrainError> {
-        if let Some(id) = &self.run_id {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if id.is_empty() || id.len() > 100 || !id.chars().all(plain) || id.starts_with('.') {
-                return Err(refuse(
-                    "run_id",
-                    "must be 1 to 100 letters, digits, `-`, `_` or `.`, not starting with `.`",
-                ));
-            }
+        self.faults().into_result()
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        let mut faults = Faults::default();
+        self.check_run_id(&mut faults);
+        faults.note(self.reward.validate());
+        faults.note(self.svs.validate());
+        self.check_lora(&mut faults);
+        if let Some(Err(error)) = self.prompts.as_ref().map(Prompts::validate) {
+            faults.add(error.field, error.reason);
         }
-        if !(self.train_share > 0.0 && self.train_share <= 0.5) {
-            return Err(refuse("train_share", "must be above 0 and at most 0.5"));
+        let (correction, shaping) = (&self.algorithm.rollout_correction, &self.algorithm.hidden_shaping);
+        for checked in [correction.validate(), shaping.validate()] {
+            faults.note(checked.map_err(|(field, reason)| (format!("algorithm.{field}"), reason)));
         }
-        self.reward
-            .validate()
-            .map_err(|(field, reason)| refuse(field, reason))?;
-        self.svs.validate().map_err(|(field, reason)| refuse(field, reason))?;
-        if let Some(lora) = &self.lora
-            && !((1..=1024).contains(&lora.r) && (1e-3..=1e6).contains(&lora.lora_alpha))
-        {
-            return Err(refuse(
-                "lora",
-                "`r` must be 1 to 1024 and `lora_alpha` 0.001 to 1000000",
-            ));
-        }
-        if self
-            .lora
-            .as_ref()
-            .and_then(|lora| lora.target_modules.as_ref())
-            .is_some_and(Vec::is_empty)
-        {
-            return Err(refuse(
-                "lora.target_modules",
-                "is empty; leave it out to take every linear layer",
-            ));
-        }
-        if let Some(prompts) = &self.prompts {
-            prompts.validate().map_err(|error| refuse(error.field, error.reason))?;
-        }
-        let correction = self.algorithm.rollout_correction.validate();
-        correction.map_err(|(field, reason)| refuse(&format!("algorithm.{field}"), reason))?;
-        self.check_counts()?;
-        self.check_reals()?;
-        self.check_sources()
+        self.check_counts(&mut faults);
+        self.check_reals(&mut faults);
+        self.check_rewards(&mut faults);
+        self.check_sources(&mut faults);
+        faults
     }
 
     /// The name of the run's folder.
@@ -96,8 +71,32 @@ impl TrainConfig {
         matches!(self.algorithm.adv_estimator, AdvEstimator::Grpo | AdvEstimator::Rloo)
     }
 
-    fn check_counts(&self) -> Result<(), TrainError> {
-        let counts: [(&str, u64, u64, u64); 17] = [
+    fn check_run_id(&self, faults: &mut Faults) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fits = |id: &String| (1..=100).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.');
+        if !self.run_id.as_ref().is_none_or(fits) {
+            faults.add(
+                "run_id",
+                "must be 1 to 100 letters, digits, `-`, `_` or `.`, not starting with `.`",
+            );
+        }
+    }
+
+    fn check_lora(&self, faults: &mut Faults) {
+        let Some(lora) = &self.lora else { return };
+        if !((1..=1024).contains(&lora.r) && (1e-3..=1e6).contains(&lora.lora_alpha)) {
+            faults.add("lora", "`r` must be 1 to 1024 and `lora_alpha` 0.001 to 1000000");
+        }
+        if lora.target_modules.as_ref().is_some_and(Vec::is_empty) {
+            faults.add(
+                "lora.target_modules",
+                "is empty; leave it out to take every linear layer",
+            );
+        }
+    }
+
+    fn check_counts(&self, faults: &mut Faults) {
+        let counts: [(&str, u64, u64, u64); 20] = [
             ("steps", self.steps, 1, 1 << 32),
             ("seed", self.seed, 0, i64::MAX as u64),
             (
@@ -114,6 +113,18 @@ impl TrainConfig {
             ),
             ("problems.limit", self.problems.limit.unwrap_or(1) as u64, 1, 1 << 32),
             ("rollout.n", u64::from(self.rollout.n), 2, 1024),
+            (
+                "rollout.n_hinted",
+                u64::from(self.rollout.n_hinted.unwrap_or(1)),
+                1,
+                1024,
+            ),
+            (
+                "algorithm.max_num_gen_batches",
+                u64::from(self.algorithm.max_num_gen_batches),
+                1,
+                1024,
+            ),
             ("rollout.top_k", u64::from(self.rollout.top_k.unwrap_or(1)), 1, 1 << 32),
             (
                 "rollout.max_groups_in_flight",
@@ -141,6 +152,12 @@ impl TrainConfig {
                 1 << 32,
             ),
             ("algorithm.ppo_epochs", u64::from(self.algorithm.ppo_epochs), 1, 64),
+            (
+                "algorithm.max_skipped_steps",
+                self.algorithm.max_skipped_steps,
+                0,
+                1 << 20,
+            ),
             ("checkpoint.save_freq", self.checkpoint.save_freq, 1, 1 << 32),
             ("checkpoint.keep", self.checkpoint.keep as u64, 1, 1 << 20),
             ("eval.limit", self.eval.limit as u64, 1, 1 << 32),
@@ -148,15 +165,15 @@ impl TrainConfig {
         ];
         for (field, value, least, greatest) in counts {
             if !(least..=greatest).contains(&value) {
-                return Err(refuse(field, format!("{value} is outside {least}..={greatest}")));
+                faults.add(field, format!("{value} is outside {least}..={greatest}"));
             }
         }
-        Ok(())
     }
 
-    fn check_reals(&self) -> Result<(), TrainError> {
+    fn check_reals(&self, faults: &mut Faults) {
         let (algorithm, optim) = (&self.algorithm, &self.optim);
         let reals = [
+            ("train_share", self.train_share, 1e-6, 0.5),
             ("rollout.temperature", f64::from(self.rollout.temperature), 1e-3, 10.0),
             ("rollout.top_p", f64::from(self.rollout.top_p), 1e-6, 1.0),
             (
@@ -184,6 +201,14 @@ impl TrainConfig {
                 0.0,
                 1e6,
             ),
+            ("algorithm.real_tau", algorithm.real_tau, 1e-3, 1e6),
+            ("algorithm.filter_acc_lower", algorithm.filter_acc_lower, 0.0, 1.0),
+            (
+                "algorithm.filter_acc_upper",
+                algorithm.filter_acc_upper,
+                algorithm.filter_acc_lower,
+                1.0,
+            ),
             ("algorithm.clip_ratio_low", algorithm.clip_ratio_low, 0.0, 1.0),
             ("algorithm.clip_ratio_high", algorithm.clip_ratio_high, 0.0, 100.0),
             ("algorithm.clip_ratio_c", algorithm.clip_ratio_c, 1.0 + 1e-9, 1e6),
@@ -200,59 +225,80 @@ impl TrainConfig {
         ];
         for (field, value, least, greatest) in reals {
             if !(least..=greatest).contains(&value) {
-                return Err(refuse(field, format!("{value} is outside {least}..={greatest}")));
+                faults.add(field, format!("{value} is outside {least}..={greatest}"));
             }
         }
-        Ok(())
     }
 
-    fn check_sources(&self) -> Result<(), TrainError> {
-        let stop = &self.rollout.stop;
-        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
-            return Err(refuse(
-                "rollout.stop",
-                format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
-            ));
+    fn check_rewards(&self, faults: &mut Faults) {
+        if self.takes_partial_rewards() {
+            return;
         }
-        let graded = self.takes_partial_rewards();
-        if self.algorithm.overlong_buffer.len > 0 && !graded {
-            return Err(refuse(
+        if self.algorithm.overlong_buffer.len > 0 {
+            faults.add(
                 "algorithm.overlong_buffer.len",
                 "the penalty makes rewards between right and wrong, for which `algorithm.adv_estimator` has no rule",
-            ));
+            );
         }
-        if !graded && self.reward.grader.as_ref().is_some_and(|grader| !grader.is_binary()) {
-            return Err(refuse(
+        if self.reward.grader.as_ref().is_some_and(|grader| !grader.is_binary()) {
+            faults.add(
                 "reward.grader",
                 "gives rewards between right and wrong, for which `algorithm.adv_estimator` has no rule",
-            ));
+            );
         }
-        let files = !self.problems.files.is_empty();
+    }
+
+    fn check_sources(&self, faults: &mut Faults) {
+        if self.algorithm.hidden_shaping.enabled && self.problems.source == ProblemSource::Trajectories {
+            faults.add(
+                "algorithm.hidden_shaping.enabled",
+                "hidden states are only seen of rollouts that the run samples itself",
+            );
+        }
+        if self.algorithm.max_num_gen_batches > 1 && !self.algorithm.filter_groups {
+            faults.add(
+                "algorithm.max_num_gen_batches",
+                "refills what `algorithm.filter_groups` drops, but that is off",
+            );
+        }
+        if self.rollout.n_hinted.is_some() && self.problems.columns.hint.is_none() {
+            faults.add(
+                "rollout.n_hinted",
+                "needs `problems.columns.hint`, the column that hints are in",
+            );
+        }
+        let stop = &self.rollout.stop;
+        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
+            faults.add(
+                "rollout.stop",
+                format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+            );
+        }
         if self.optim.decay != Decay::Constant && self.optim.total_steps == 0 {
-            return Err(refuse(
+            faults.add(
                 "optim.total_steps",
                 "a decay needs the number of optimizer steps it runs over",
-            ));
+            );
         }
         if !(0.0..1.0).contains(&self.problems.held_out_fraction) {
-            return Err(refuse(
-                "problems.held_out_fraction",
-                "must be at least 0 and less than 1",
-            ));
+            faults.add("problems.held_out_fraction", "must be at least 0 and less than 1");
         }
+        let files = !self.problems.files.is_empty();
         match self.problems.source {
             ProblemSource::Files if !files => {
-                Err(refuse("problems.files", "`problems.source = \"files\"` needs a file"))
+                faults.add("problems.files", "`problems.source = \"files\"` needs a file");
             }
-            ProblemSource::Procedural | ProblemSource::Trajectories if files => Err(refuse(
-                "problems.files",
-                "files are given, but `problems.source` is not \"files\"",
-            )),
-            ProblemSource::Trajectories if self.recipe != Recipe::Grpo => Err(refuse(
+            ProblemSource::Procedural | ProblemSource::Trajectories if files => {
+                faults.add(
+                    "problems.files",
+                    "files are given, but `problems.source` is not \"files\"",
+                );
+            }
+            ProblemSource::Trajectories if self.recipe != Recipe::Grpo => faults.add(
                 "recipe",
                 "training on client trajectories samples nothing of its own, so it needs `recipe = \"grpo\"`",
-            )),
-            _ => Ok(()),
+            ),
+            _ => {}
         }
     }
 }

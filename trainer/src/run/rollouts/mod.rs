@@ -1,15 +1,20 @@
 //! Rollouts through the engine that serves: sampled, graded, logged, and read back from the log.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rayon::prelude::*;
 use svs_engine::request::{BACKGROUND_PRIORITY, Choice};
+use svs_engine::tap::TapSource;
 use svs_engine::text::ChatMessage;
 use svs_engine::{Completion, EngineHandle, GenerateRequest, SamplingParams};
 
 use super::TrainError;
 use super::config::RolloutConfig;
 use super::tally::Tally;
+use crate::crash;
 use crate::fanout;
+use crate::hidden::{HiddenShaping, States};
 use crate::log::{LogError, TrajectoryLog};
 use crate::recorded::Recorded;
 use crate::reward::Reward;
@@ -30,6 +35,8 @@ pub(super) struct EngineRollouts<'a> {
     pub(super) reward: &'a Reward,
     /// Longest prompt and response, tokens.
     pub(super) limits: (usize, u32),
+    /// Measures hidden states, if it is enabled.
+    pub(super) hidden: &'a HiddenShaping,
     /// Begins every group id of this attempt at this step, so that a regenerated step never meets its old rows.
     pub(super) prefix: String,
     /// Seeds derive from it: run seed and step, but neither run id nor attempt.
@@ -50,14 +57,23 @@ impl Rollouts for EngineRollouts<'_> {
     }
 
     fn sample(&mut self, asks: &[Ask]) -> Result<Vec<Group>, TrainError> {
-        let encode = |ask: &Ask| self.engine.tokenizer().encode_chat(&ask.messages, true);
-        let prompts: Vec<Vec<u32>> = asks.iter().map(encode).collect::<Result<_, _>>()?;
-        let requests = asks.iter().zip(&prompts).map(|(ask, prompt)| self.request(ask, prompt));
+        let encode = |messages: &Vec<ChatMessage>| self.engine.tokenizer().encode_chat(messages, true);
+        let prompts = asks.iter().map(|ask| encode(&ask.messages));
+        let prompts: Vec<Vec<u32>> = prompts.collect::<Result<_, _>>()?;
+        let trained_as = asks.iter().map(|ask| ask.trained_as.as_ref().map(encode).transpose());
+        let trained_as: Vec<Option<Vec<u32>>> = trained_as.collect::<Result<_, _>>()?;
+        let states: Vec<States> = asks.iter().map(|_| States::default()).collect();
+        let each = asks.iter().zip(&prompts).zip(&states);
+        let requests = each.map(|((ask, prompt), states)| self.request(ask, prompt, states));
         let requests: Vec<GenerateRequest> = requests.collect();
         let mut groups: Vec<Group> = Vec::with_capacity(asks.len());
         let (engine, in_flight) = (self.engine, self.config.max_groups_in_flight);
         fanout::run(engine, requests.iter().cloned(), in_flight, |at, completion| {
-            let members = self.trajectories(&asks[at], &requests[at], completion);
+            crash::point(crash::Point::Rollout);
+            let mut members = self.trajectories(&asks[at], (&requests[at], trained_as[at].as_deref()), completion);
+            if self.hidden.enabled {
+                self.measure(&states[at], &mut members);
+            }
             groups.push(Group {
                 id: self.group_id(&asks[at]),
                 members,
@@ -85,12 +101,12 @@ impl EngineRollouts<'_> {
         format!("{}/{}", self.prefix, ask.key)
     }
 
-    fn request(&self, ask: &Ask, prompt: &[u32]) -> GenerateRequest {
+    fn request(&self, ask: &Ask, prompt: &[u32], states: &States) -> GenerateRequest {
         let sampling = SamplingParams {
             temperature: self.config.temperature,
             top_p: self.config.top_p,
             top_k: self.config.top_k,
-            seed: Some(derive(&["rollout", &self.seed_name, kind_name(ask.kind), &ask.key])),
+            seed: Some(derive(&["rollout", &self.seed_name, ask.kind.name(), &ask.key])),
             max_tokens: self.limits.1,
             stop: self.config.stop.clone(),
             ..SamplingParams::default()
@@ -102,17 +118,33 @@ impl EngineRollouts<'_> {
             weights: None,
             cache_salt: None,
             priority: BACKGROUND_PRIORITY,
+            tap: self
+                .hidden
+                .enabled
+                .then(|| Arc::new(states.clone()) as Arc<dyn TapSource>),
             ..GenerateRequest::default()
         }
     }
 
-    fn trajectories(&mut self, ask: &Ask, request: &GenerateRequest, completion: Completion) -> Vec<Trajectory> {
+    /// Reduces the hidden states of a group's members.
+    fn measure(&self, states: &States, members: &mut [Trajectory]) {
+        members
+            .par_iter_mut()
+            .for_each(|member| member.hidden = Some(self.hidden.measure(&states.take(member.choice))));
+    }
+
+    fn trajectories(
+        &mut self,
+        ask: &Ask,
+        prompts: (&GenerateRequest, Option<&[u32]>),
+        completion: Completion,
+    ) -> Vec<Trajectory> {
         let judge = ask.task.as_ref().map(|task| (self.reward.judge(task), task));
         let choices = completion.choices.into_iter().enumerate();
         let rows = choices.map(|(at, choice)| {
             let verdicts = judge.iter().map(|(judge, task)| judge.grade(&choice.text, task));
             let verdicts = verdicts.collect();
-            let row = self.trajectory(ask, request, at, choice, verdicts);
+            let row = self.trajectory(ask, prompts, at, choice, verdicts);
             self.tally.count(&row);
             row
         });
@@ -122,7 +154,7 @@ impl EngineRollouts<'_> {
     fn trajectory(
         &self,
         ask: &Ask,
-        request: &GenerateRequest,
+        (request, trained_prompt): (&GenerateRequest, Option<&[u32]>),
         at: usize,
         choice: Choice,
         verdicts: Vec<GraderVerdict>,
@@ -130,6 +162,7 @@ impl EngineRollouts<'_> {
         let group_id = self.group_id(ask);
         let recorded = Recorded::new(&request.prompt, &choice);
         Trajectory {
+            trained_prompt: trained_prompt.map(<[u32]>::to_vec),
             id: format!("{group_id}#{at}"),
             group_id,
             group_size: ask.n,
@@ -143,6 +176,7 @@ impl EngineRollouts<'_> {
             spans: recorded.spans,
             adapter: None,
             mixed_kv: choice.mixed_kv,
+            hidden: None,
             approximate: self.engine.config().is_approximate(),
             sampling: request.sampling.clone(),
             choice: u32::try_from(at).expect("at most max_choices choices"),
@@ -160,6 +194,7 @@ impl EngineRollouts<'_> {
 
     /// Commits the groups and returns them as the log holds them, members in the order of the samples.
     fn log_and_read(&mut self, groups: Vec<Group>) -> Result<Vec<Group>, TrainError> {
+        crash::point(crash::Point::Verify);
         let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
         let mut rows: Vec<Trajectory> = groups.into_iter().flat_map(|group| group.members).collect();
         while !rows.is_empty() {
@@ -188,16 +223,6 @@ fn append(log: &TrajectoryLog, rows: Vec<Trajectory>) -> Result<(), LogError> {
             Err(LogError::Full) if since.elapsed() < LOG_PATIENCE => std::thread::sleep(Duration::from_millis(10)),
             done => return done.map(|_| ()),
         }
-    }
-}
-
-/// Name of a kind in seeds and metrics.
-pub(super) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Solve => "solve",
-        Kind::Synthesize => "synthesize",
-        Kind::SolveSynthetic => "solve_synthetic",
-        Kind::Client => "client",
     }
 }
 

@@ -15,6 +15,7 @@ struct Bench {
     log: TrajectoryLog,
     config: RolloutConfig,
     reward: Reward,
+    hidden: HiddenShaping,
     _folder: tempfile::TempDir,
 }
 
@@ -34,6 +35,7 @@ impl Bench {
             log,
             config: RolloutConfig::default(),
             reward: Reward::new(&RewardConfig::default(), false).expect("a reward"),
+            hidden: HiddenShaping::default(),
             _folder: folder,
         }
     }
@@ -45,6 +47,7 @@ impl Bench {
             config: &self.config,
             reward: &self.reward,
             limits: (64, 10),
+            hidden: &self.hidden,
             prefix: "run/1".into(),
             seed_name: "0/1".into(),
             progress: &|_, _, _| {},
@@ -71,6 +74,7 @@ fn ask(key: &str, kind: Kind) -> Ask {
         problem_id: "p".into(),
         parent: (kind != Kind::Solve).then(|| "run/1/p#0".into()),
         messages: vec![ChatMessage::new("user", key)],
+        trained_as: None,
         task: (kind != Kind::Synthesize).then(|| {
             Task::of(&Problem {
                 answer: "4".into(),
@@ -180,7 +184,7 @@ fn other_rollouts_under_the_same_ids_are_a_conflict() {
 fn seeds_depend_on_names_only() {
     let bench = Bench::new();
     let rollouts = bench.rollouts();
-    let seed = |ask: &Ask| rollouts.request(ask, &[1]).sampling.seed;
+    let seed = |ask: &Ask| rollouts.request(ask, &[1], &States::default()).sampling.seed;
     let solve = ask("p", Kind::Solve);
     assert_eq!(seed(&solve), seed(&solve));
     assert_ne!(seed(&solve), seed(&ask("q", Kind::Solve)));
@@ -189,10 +193,53 @@ fn seeds_depend_on_names_only() {
         seed_name: "0/2".into(),
         ..bench.rollouts()
     };
-    assert_ne!(seed(&solve), other.request(&solve, &[1]).sampling.seed);
+    assert_ne!(
+        seed(&solve),
+        other.request(&solve, &[1], &States::default()).sampling.seed
+    );
     assert!(
         !rollouts
             .fits(&[ChatMessage::new("user", &"x".repeat(64))])
             .expect("encodes")
     );
+}
+
+#[test]
+fn hidden_states_are_measured_where_a_run_asks_for_it_and_stay_in_the_log() {
+    let mut bench = Bench::new();
+    let asks = [ask("p", Kind::Solve), ask("q", Kind::Solve)];
+    let plain = bench.rollouts().sample(&asks[..1]).expect("samples");
+    assert!(plain[0].members.iter().all(|member| member.hidden.is_none()));
+    bench.hidden = HiddenShaping {
+        enabled: true,
+        stride: 2,
+        ..HiddenShaping::default()
+    };
+    let groups = bench.rollouts().sample(&asks[1..]).expect("samples");
+    for member in &groups[0].members {
+        let (found, tokens) = (member.hidden.expect("measured"), member.logprobs.len() as f64);
+        assert!(found.rank > 1.0 && found.rank < tokens, "{found:?} of {tokens} tokens");
+        assert!(tokens < 6.0 || found.velocity != 0.0, "{found:?} of {tokens} tokens");
+    }
+}
+
+#[test]
+fn a_group_with_a_hint_is_trained_on_behind_the_plain_prompt() {
+    let bench = Bench::new();
+    let plain = vec![ChatMessage::new("user", "short")];
+    let hinted = Ask {
+        kind: Kind::SolveHinted,
+        trained_as: Some(plain.clone()),
+        ..ask("a much longer prompt", Kind::Solve)
+    };
+    let group = bench.rollouts().sample(&[hinted]).expect("samples").remove(0);
+    let plain = bench.engine.tokenizer().encode_chat(&plain, true).expect("encodes");
+    for member in &group.members {
+        let (tokens, scored) = member.trained();
+        let response = &member.tokens()[member.prompt_len()..];
+        assert_eq!(tokens, [plain.as_slice(), response].concat());
+        let positions: Vec<u32> = (plain.len()..tokens.len()).map(|at| at as u32).collect();
+        assert_eq!(scored, positions);
+        assert_ne!(member.prompt_len(), plain.len());
+    }
 }

@@ -4,6 +4,7 @@ fn with(solve: &str, synthesize: &str) -> Prompts {
     Prompts {
         solve: solve.into(),
         synthesize: synthesize.into(),
+        ..Prompts::default()
     }
 }
 
@@ -51,16 +52,39 @@ fn templates_are_checked_by_name() {
         (
             "{question}",
             "{response} {question}",
-            Some("prompts.synthesize: the slot `{question}` does not exist here; the only slot is `{response}`"),
+            Some("prompts.synthesize: the slot `{question}` does not exist here; there is only `{response}`"),
         ),
         (
             "{problem}",
             "{response}",
-            Some("prompts.solve: the slot `{problem}` does not exist here; the only slot is `{question}`"),
+            Some("prompts.solve: the slot `{problem}` does not exist here; there is only `{question}`"),
         ),
     ];
     for (solve, synthesize, expected) in cases {
         let found = with(solve, synthesize).validate().err().map(|error| error.to_string());
         assert_eq!(found.as_deref(), expected, "{solve:?} {synthesize:?}");
+    }
+}
+
+#[test]
+fn a_hint_has_two_slots() {
+    let hint = |hint: &str| Prompts {
+        hint: hint.into(),
+        ..Prompts::default()
+    };
+    let shown = hint("{hint} for {question}").hint_messages("{hint}?", "{question}!");
+    assert_eq!(shown[0].content, "{question}! for {hint}?");
+    for (template, expected) in [
+        ("{question} {hint}", None),
+        ("{question}", Some("the slot `{hint}` is missing")),
+        ("{question} {hint} {hint}", Some("used 2 times")),
+        ("{question} {hint} {answer}", Some("only `{question}` and `{hint}`")),
+    ] {
+        let found = hint(template).validate().err().map(|error| error.to_string());
+        assert_eq!(found.is_some(), expected.is_some(), "{template}");
+        let named = found
+            .zip(expected)
+            .is_none_or(|(found, expected)| found.starts_with("prompts.hint: ") && found.contains(expected));
+        assert!(named, "{template}");
     }
 }
