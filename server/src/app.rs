@@ -101,14 +101,6 @@ impl App {
     }
 }
 
-/// Seconds since the epoch, fractional.
-#[must_use]
-pub fn unix_time() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
-}
-
 /// Whole seconds since the epoch.
 #[must_use]
 pub fn unix_seconds() -> u64 {

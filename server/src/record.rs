@@ -1,10 +1,9 @@
 //! Finished choices → trajectories in the log. A choice is committed before its client hears that it ended.
 
 use svs_engine::FinishReason;
-use svs_trainer::recorded::Recorded;
-use svs_trainer::trajectory::{Kind, Trajectory};
+use svs_trainer::trajectory::Trajectory;
 
-use crate::app::{App, unix_time};
+use crate::app::App;
 use crate::error::ApiError;
 use crate::session::Session;
 
@@ -39,31 +38,17 @@ fn trajectory(app: &App, session: &Session, index: usize) -> Option<Trajectory> 
     let mut sampling = session.plan.sampling.clone();
     sampling.seed = Some(session.seeds[prompt]);
     sampling.max_tokens = session.plan.prompts[prompt].max_tokens;
-    let recorded = Recorded::new(&session.plan.prompts[prompt].tokens, choice);
+    let approximate = app.engine.config().is_approximate();
+    let sampled = Trajectory::of_choice(&session.plan.prompts[prompt].tokens, choice, sampling, approximate);
     Some(Trajectory {
         id: format!("{own_group}-{sample}"),
         group_id: intent.group.clone().unwrap_or(own_group),
         group_size: intent.group_size,
         problem_id: intent.problem_id.clone(),
-        parent: None,
-        kind: Kind::Client,
-        segments: recorded.segments,
-        logprobs: recorded.logprobs,
-        raw_logprobs: recorded.raw_logprobs,
-        thresholds: recorded.thresholds,
-        spans: recorded.spans,
-        trained_prompt: None,
         adapter: session.plan.adapter.as_ref().map(|adapter| adapter.name.clone()),
-        mixed_kv: choice.mixed_kv,
-        approximate: app.engine.config().is_approximate(),
-        sampling,
         choice: u32::try_from(sample).expect("n fits u32"),
-        finish_reason: choice.finish_reason,
-        weight: 1.0,
         reference: intent.reference.clone(),
-        verdicts: Vec::new(),
-        text: choice.text.clone(),
         metadata: intent.metadata.clone(),
-        created_at: unix_time(),
+        ..sampled
     })
 }

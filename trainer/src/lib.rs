@@ -12,7 +12,7 @@ pub mod objective;
 pub mod optim;
 pub mod policy;
 pub mod problems;
-pub mod recorded;
+mod recorded;
 pub mod reward;
 pub mod run;
 pub mod seeds;

@@ -1,55 +1,70 @@
 //! From a choice to what a trajectory keeps of it: segments by origin, and numbers of the sampled tokens only.
 
-use svs_engine::VersionSpan;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use svs_engine::request::Choice;
+use svs_engine::{SamplingParams, VersionSpan};
 
-use crate::trajectory::{Segment, SegmentRole};
+use crate::trajectory::{Kind, Segment, SegmentRole, Trajectory};
 
-/// What a trajectory keeps of a choice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
-    /// The prompt, then runs of sampled and forced tokens. What a fork shares with its parent is not trainable: the
-    /// parent's trajectory has it.
-    pub segments: Vec<Segment>,
-    /// Behaviour logprobs of the sampled tokens, nats.
-    pub logprobs: Vec<f32>,
-    /// Raw logprobs of the sampled tokens, nats.
-    pub raw_logprobs: Vec<f32>,
-    /// Kept-logit thresholds of the sampled tokens.
-    pub thresholds: Vec<Option<f32>>,
-    /// Weight versions, covering the sampled tokens.
-    pub spans: Vec<VersionSpan>,
-}
-
-impl Recorded {
-    /// That of `choice` after `prompt`.
+impl Trajectory {
+    /// What `choice`, sampled after `prompt` with `sampling`, was: a client's, in a group of its own and ungraded, until the
+    /// caller says otherwise. `approximate`: the engine samples in the CUDA mode `fast`.
     #[must_use]
-    pub fn new(prompt: &[u32], choice: &Choice) -> Self {
-        let mut segments = vec![segment(SegmentRole::Prompt, prompt, false)];
-        let shared = choice.origin.map_or(0, |origin| origin.at);
-        let kind = |at: usize| (choice.forced[at], at >= shared);
-        let mut start = 0;
-        for end in 1..=choice.tokens.len() {
-            if end < choice.tokens.len() && kind(end) == kind(start) {
-                continue;
-            }
-            let (forced, own) = kind(start);
-            let role = if forced {
-                SegmentRole::Forced
-            } else {
-                SegmentRole::Sampled
-            };
-            segments.push(segment(role, &choice.tokens[start..end], own && !forced));
-            start = end;
-        }
+    pub fn of_choice(prompt: &[u32], choice: &Choice, sampling: SamplingParams, approximate: bool) -> Self {
         Self {
-            segments,
+            id: String::new(),
+            group_id: String::new(),
+            group_size: 1,
+            problem_id: None,
+            parent: None,
+            kind: Kind::Client,
+            segments: segments(prompt, choice),
+            trained_prompt: None,
             logprobs: sampled(choice, &choice.logprobs),
             raw_logprobs: sampled(choice, &choice.raw_logprobs),
             thresholds: sampled(choice, &choice.thresholds),
             spans: spans(choice),
+            adapter: None,
+            mixed_kv: choice.mixed_kv,
+            approximate,
+            hidden: None,
+            sampling,
+            choice: choice.index,
+            finish_reason: choice.finish_reason,
+            weight: 1.0,
+            reference: None,
+            verdicts: Vec::new(),
+            text: choice.text.clone(),
+            metadata: serde_json::Value::Null,
+            created_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0.0, |since| since.as_secs_f64()),
         }
     }
+}
+
+/// The prompt, then runs of sampled and forced tokens. What a fork shares with its parent is not trainable: the parent's
+/// trajectory has it.
+fn segments(prompt: &[u32], choice: &Choice) -> Vec<Segment> {
+    let mut segments = vec![segment(SegmentRole::Prompt, prompt, false)];
+    let shared = choice.origin.map_or(0, |origin| origin.at);
+    let kind = |at: usize| (choice.forced[at], at >= shared);
+    let mut start = 0;
+    for end in 1..=choice.tokens.len() {
+        if end < choice.tokens.len() && kind(end) == kind(start) {
+            continue;
+        }
+        let (forced, own) = kind(start);
+        let role = if forced {
+            SegmentRole::Forced
+        } else {
+            SegmentRole::Sampled
+        };
+        segments.push(segment(role, &choice.tokens[start..end], own && !forced));
+        start = end;
+    }
+    segments
 }
 
 fn segment(role: SegmentRole, tokens: &[u32], trainable: bool) -> Segment {
@@ -108,13 +123,13 @@ mod tests {
                 forced,
             });
         }
-        let roles = |recorded: &Recorded| -> Vec<(SegmentRole, Vec<u32>, bool)> {
+        let roles = |recorded: &Trajectory| -> Vec<(SegmentRole, Vec<u32>, bool)> {
             let segments = recorded.segments.iter();
             segments
                 .map(|segment| (segment.role, segment.tokens.clone(), segment.trainable))
                 .collect()
         };
-        let whole = Recorded::new(&[1, 2], &choice);
+        let whole = Trajectory::of_choice(&[1, 2], &choice, SamplingParams::default(), false);
         let prompt = (SegmentRole::Prompt, vec![1, 2], false);
         let expected = [
             prompt.clone(),
@@ -133,7 +148,12 @@ mod tests {
             .map(|span| (span.version, span.start, span.end))
             .collect();
         assert_eq!(spans, [(1, 0, 1), (2, 1, 3)]);
-        let fork = Recorded::new(&[1, 2], &choice.forked(3, 4, String::new()));
+        let fork = Trajectory::of_choice(
+            &[1, 2],
+            &choice.forked(3, 4, String::new()),
+            SamplingParams::default(),
+            false,
+        );
         let expected = [
             prompt,
             (SegmentRole::Sampled, vec![5], false),

@@ -13,7 +13,6 @@ use svs_engine::sampler::philox4x32_10;
 use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights, shared_tokens};
 use svs_engine::{EngineConfig, EngineHandle, GenerateRequest, InFlight, ModelConfig, Params, SamplingParams, Storage};
 use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup, accumulate_all, micro_batches};
-use svs_trainer::recorded::Recorded;
 use svs_trainer::trajectory::{Group, Kind, Trajectory};
 use svs_verifier::{MathOptions, grade_math};
 
@@ -225,7 +224,6 @@ impl<'a> Bench<'a> {
         GenerateRequest {
             prompt: (0..self.load.prompt_tokens).map(|at| word(at) % vocabulary).collect(),
             n: self.load.samples as u32,
-            hidden: None,
             sampling: SamplingParams {
                 seed: Some(self.load.seed.wrapping_add(problem as u64)),
                 max_tokens: self.load.response_tokens,
@@ -284,34 +282,15 @@ fn trajectory(
     seed: u64,
     choice: &svs_engine::request::Choice,
 ) -> Trajectory {
-    let recorded = Recorded::new(&request.prompt, choice);
+    let sampling = SamplingParams {
+        seed: Some(seed),
+        ..request.sampling.clone()
+    };
     Trajectory {
         id: format!("p{problem}-{}", choice.index),
         group_id: format!("p{problem}"),
         group_size: request.n,
-        problem_id: None,
-        parent: None,
         kind: Kind::Solve,
-        segments: recorded.segments,
-        logprobs: recorded.logprobs,
-        raw_logprobs: recorded.raw_logprobs,
-        thresholds: recorded.thresholds,
-        spans: recorded.spans,
-        trained_prompt: None,
-        adapter: None,
-        mixed_kv: choice.mixed_kv,
-        approximate: false,
-        sampling: SamplingParams {
-            seed: Some(seed),
-            ..request.sampling.clone()
-        },
-        choice: choice.index,
-        finish_reason: choice.finish_reason,
-        weight: 1.0,
-        reference: None,
-        verdicts: Vec::new(),
-        text: choice.text.clone(),
-        metadata: serde_json::Value::Null,
-        created_at: 0.0,
+        ..Trajectory::of_choice(&request.prompt, choice, sampling, false)
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn prompts() -> Prompts {
     Prompts {
         solve: "{question}".into(),
         synthesize: "Ask: {response}".into(),
+        ..Prompts::default()
     }
 }
 

@@ -53,6 +53,15 @@ impl History {
         let written = self.file.write_all(&line(record));
         written.map_err(|error| TrainError::Run(format!("{}: {error}", self.path.display())))
     }
+
+    /// Makes the records so far survive a power failure.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`] if the file cannot be written.
+    pub fn sync(&self) -> Result<(), TrainError> {
+        let synced = self.file.sync_data();
+        synced.map_err(|error| TrainError::Run(format!("{}: {error}", self.path.display())))
+    }
 }
 
 fn line(record: &Record) -> Vec<u8> {

@@ -103,6 +103,7 @@ impl Runner {
             limits,
             checkpoints,
             saved,
+            saving_s: None,
             history,
             _lock: lock,
         })

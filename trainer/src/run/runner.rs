@@ -63,6 +63,8 @@ pub(super) struct Runner {
     pub(super) checkpoints: CheckpointStore,
     /// Step of the newest checkpoint, if there is one.
     pub(super) saved: Option<u64>,
+    /// What writing the checkpoint after the last step took; the next step reports it.
+    pub(super) saving_s: Option<f64>,
     pub(super) history: History,
 }
 
@@ -116,11 +118,7 @@ impl Runner {
         self.update(step, &batch.groups, &mut metrics)?;
         self.remember(step, batch)?;
         self.evaluate(step, &mut metrics)?;
-        if step.is_multiple_of(self.memory.config.checkpoint.save_freq) {
-            let began = Instant::now();
-            self.checkpoint()?;
-            metrics.insert("timing_s/save_checkpoint".into(), began.elapsed().as_secs_f64());
-        }
+        metrics.extend(self.saving_s.take().map(|s| ("timing_s/save_checkpoint".into(), s)));
         let step_s = began.elapsed().as_secs_f64();
         let tokens = metrics.get("perf/total_num_tokens").copied().unwrap_or(0.0);
         metrics.insert("perf/throughput".into(), tokens / step_s.max(1e-9));
@@ -132,6 +130,12 @@ impl Runner {
             step,
             metrics: metrics.clone(),
         })?;
+        // After the line in the history: a checkpoint stands for all lines up to its step.
+        if step.is_multiple_of(self.memory.config.checkpoint.save_freq) {
+            let began = Instant::now();
+            self.checkpoint()?;
+            self.saving_s = Some(began.elapsed().as_secs_f64());
+        }
         self.control.step_done(step, self.policy.version(), metrics);
         Ok(true)
     }
@@ -235,6 +239,7 @@ impl Runner {
 
     fn checkpoint(&mut self) -> Result<(), TrainError> {
         self.control.phase("checkpoint");
+        self.history.sync()?;
         let state = serde_json::to_value(&self.memory).expect("plain values serialise");
         self.checkpoints.save(&self.policy, self.memory.step, &state)?;
         self.saved = Some(self.memory.step);

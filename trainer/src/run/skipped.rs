@@ -40,3 +40,30 @@ pub(super) fn record(
         folder.display()
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_written_and_too_many_stop_the_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = TrainConfig::default();
+        config.algorithm.max_skipped_steps = 2;
+        let two = [SkippedStep::default(), SkippedStep::default()];
+        record(folder.path(), 3, &[], 0, &config).expect("nothing");
+        assert!(!folder.path().join(FOLDER).exists());
+        record(folder.path(), 3, &two, 2, &config).expect("allowed");
+        let error = record(folder.path(), 4, &two[..1], 3, &config)
+            .expect_err("one too many")
+            .to_string();
+        assert!(
+            error.contains("3 optimizer steps") && error.contains("max_skipped_steps = 2"),
+            "{error}"
+        );
+        for name in ["step-3-0.json", "step-3-1.json", "step-4-0.json"] {
+            let json = std::fs::read(folder.path().join(FOLDER).join(name)).expect(name);
+            assert_eq!(serde_json::from_slice::<SkippedStep>(&json).expect(name), two[0]);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Rollouts through the engine that serves: sampled, graded, logged, and read back from the log.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use svs_engine::request::{BACKGROUND_PRIORITY, Choice};
@@ -16,7 +16,6 @@ use crate::crash;
 use crate::fanout;
 use crate::hidden::{HiddenShaping, States};
 use crate::log::{LogError, TrajectoryLog};
-use crate::recorded::Recorded;
 use crate::reward::Reward;
 use crate::seeds::derive;
 use crate::svs::{Ask, Rollouts};
@@ -160,35 +159,19 @@ impl EngineRollouts<'_> {
         verdicts: Vec<GraderVerdict>,
     ) -> Trajectory {
         let group_id = self.group_id(ask);
-        let recorded = Recorded::new(&request.prompt, &choice);
+        let approximate = self.engine.config().is_approximate();
+        let sampled = Trajectory::of_choice(&request.prompt, &choice, request.sampling.clone(), approximate);
         Trajectory {
-            trained_prompt: trained_prompt.map(<[u32]>::to_vec),
             id: format!("{group_id}#{at}"),
             group_id,
             group_size: ask.n,
             problem_id: Some(ask.problem_id.clone()),
             parent: ask.parent.clone(),
             kind: ask.kind,
-            segments: recorded.segments,
-            logprobs: recorded.logprobs,
-            raw_logprobs: recorded.raw_logprobs,
-            thresholds: recorded.thresholds,
-            spans: recorded.spans,
-            adapter: None,
-            mixed_kv: choice.mixed_kv,
-            hidden: None,
-            approximate: self.engine.config().is_approximate(),
-            sampling: request.sampling.clone(),
-            choice: u32::try_from(at).expect("at most max_choices choices"),
-            finish_reason: choice.finish_reason,
-            weight: 1.0,
+            trained_prompt: trained_prompt.map(<[u32]>::to_vec),
             reference: ask.task.as_ref().and_then(|task| task.reference.clone()),
             verdicts,
-            text: choice.text,
-            metadata: serde_json::Value::Null,
-            created_at: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0.0, |since| since.as_secs_f64()),
+            ..sampled
         }
     }
 

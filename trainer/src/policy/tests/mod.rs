@@ -7,6 +7,8 @@ use super::*;
 use crate::objective::ObjectiveConfig;
 use crate::trajectory::{Group, Segment, SegmentRole, Trajectory};
 
+mod rows;
+
 const VERSION: u64 = 5;
 
 fn config() -> UpdateConfig {

@@ -1,0 +1,65 @@
+//! Rows that were sampled with another prompt, and steps that are not taken.
+
+use super::*;
+
+#[test]
+fn a_row_sampled_with_a_hint_is_trained_on_without_it() {
+    let mut policy = fresh();
+    let plain = batch(&policy, &["a"]);
+    let mut hinted = plain.clone();
+    let hint = [9u32, 8, 7, 6];
+    for member in &mut hinted.groups[0].group.members {
+        // The same response, behind the plain prompt in the loss, drawn behind a longer one.
+        let prompt = member.segments[0].tokens.clone();
+        member.trained_prompt = Some(prompt.clone());
+        member.segments[0].tokens = [hint.as_slice(), &prompt].concat();
+        let sampled_with = Trajectory {
+            trained_prompt: None,
+            ..member.clone()
+        };
+        member.logprobs = logprobs(&policy, &sampled_with);
+    }
+    // ρ = π(y | x) / π(y | hint, x), token by token.
+    let ratios: Vec<f64> = (0..4)
+        .flat_map(|at| {
+            let now = &plain.groups[0].group.members[at].logprobs;
+            let then = &hinted.groups[0].group.members[at].logprobs;
+            now.iter()
+                .zip(then)
+                .map(|(now, then)| (f64::from(*now) - f64::from(*then)).exp())
+        })
+        .collect();
+    let wanted = ratios.iter().sum::<f64>() / ratios.len() as f64;
+    let report = policy.update(&hinted, &config()).expect("updates");
+    let found = report.metrics["actor/ratio_mean"];
+    assert!((found - wanted).abs() < 1e-6 && found != 1.0, "{found} is not {wanted}");
+    assert_eq!(report.steps, 1);
+    assert!(
+        !report.metrics.contains_key("rollout_corr/log_ppl_abs_diff")
+            || report.metrics["rollout_corr/exact_rows"] == 0.0
+    );
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_moves_nothing_and_leaves_its_batch() {
+    let mut policy = fresh();
+    let mut bad = batch(&policy, &["a"]);
+    bad.groups[0].group.members[1].weight = 1e300;
+    let report = policy.update(&bad, &config()).expect("skips");
+    assert_eq!((report.steps, report.skipped_steps, report.version), (0, 1, VERSION));
+    assert!(*policy.params() == *fresh().params());
+    let skipped = &report.skipped[0];
+    assert_eq!((skipped.rows.len(), skipped.version), (4, VERSION));
+    assert!(!skipped.grad_norm.parse::<f64>().expect("a number").is_finite());
+    let member = &bad.groups[0].group.members[1];
+    let row = &skipped.rows[1];
+    assert_eq!(
+        (&row.id, &row.tokens, &row.behaviour),
+        (&member.id, &member.tokens(), &member.logprobs)
+    );
+    let json = serde_json::to_string(skipped).expect("serialises");
+    assert_eq!(&serde_json::from_str::<SkippedStep>(&json).expect("reads"), skipped);
+    // The next batch trains as if nothing had been.
+    let good = batch(&policy, &["b"]);
+    assert_eq!(policy.update(&good, &config()).expect("updates").steps, 1);
+}
