@@ -42,14 +42,18 @@ pub(super) fn measured(groups: &[Group], metrics: &mut BTreeMap<String, f64>) ->
     let members = groups.iter().flat_map(|group| &group.members);
     let found: Vec<Dynamics> = members.filter_map(|member| member.hidden).collect();
     if !found.is_empty() {
-        let values: [(&str, fn(&Dynamics) -> f64); 3] = [
-            ("rank", |one| one.rank),
-            ("velocity", |one| one.velocity),
-            ("acceleration", |one| one.acceleration),
-        ];
-        for (name, value) in values {
-            let mean = found.iter().map(value).sum::<f64>() / found.len() as f64;
-            metrics.insert(format!("hidden/effective_{name}"), mean);
+        let mut sum = Dynamics::default();
+        for one in &found {
+            sum.rank += one.rank;
+            sum.velocity += one.velocity;
+            sum.acceleration += one.acceleration;
+        }
+        for (name, sum) in [
+            ("rank", sum.rank),
+            ("velocity", sum.velocity),
+            ("acceleration", sum.acceleration),
+        ] {
+            metrics.insert(format!("hidden/effective_{name}"), sum / found.len() as f64);
         }
     }
     found

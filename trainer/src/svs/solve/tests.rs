@@ -39,19 +39,20 @@ fn waves_refill_what_the_filter_drops() {
         filter: Some(narrow),
         ..refill(2, 3)
     };
-    // (accuracies in eighths, plan, waves, groups kept, problems used, given back)
-    let cases: [(&[usize], Plan<'_>, &[usize], usize, usize, usize); 7] = [
-        (&[1, 2, 3, 8], refill(3, 4), &[3], 3, 3, 0),
+    // Accuracies in eighths; waves; groups kept, problems used, given back.
+    type Case<'a> = (&'a [usize], Plan<'a>, &'a [usize], [usize; 3]);
+    let cases: [Case<'_>; 7] = [
+        (&[1, 2, 3, 8], refill(3, 4), &[3], [3, 3, 0]),
         // One of four passed: three are missing, which takes twelve at that rate, but a wave has at most a batch.
-        (&[8, 8, 8, 1, 1, 1, 1, 1], refill(4, 4), &[4, 4], 4, 7, 1),
-        (&[8, 0, 1, 2, 1], refill(2, 4), &[2, 2], 2, 4, 0),
-        (&[8, 0, 8, 0, 8, 0], refill(2, 3), &[2, 2, 2], 0, 6, 0),
+        (&[8, 8, 8, 1, 1, 1, 1, 1], refill(4, 4), &[4, 4], [4, 7, 1]),
+        (&[8, 0, 1, 2, 1], refill(2, 4), &[2, 2], [2, 4, 0]),
+        (&[8, 0, 8, 0, 8, 0], refill(2, 3), &[2, 2, 2], [0, 6, 0]),
         // Two of three passed: one is missing, and one in two thirds lets expect two.
-        (&[1, 1, 8, 1, 1], refill(3, 2), &[3, 2], 3, 4, 1),
-        (&[1, 5, 7, 4], banded, &[2, 2], 2, 4, 0),
-        (&[1, 5], refill(2, 1), &[2], 2, 2, 0),
+        (&[1, 1, 8, 1, 1], refill(3, 2), &[3, 2], [3, 4, 1]),
+        (&[1, 5, 7, 4], banded, &[2, 2], [2, 4, 0]),
+        (&[1, 5], refill(2, 1), &[2], [2, 2, 0]),
     ];
-    for (correct, plan, waves, kept, used, given_back) in cases {
+    for (correct, plan, waves, [kept, used, given_back]) in cases {
         let (iteration, found) = run(correct, plan);
         let funnel = &iteration.funnel;
         assert_eq!(found, waves, "{correct:?}");
