@@ -17,6 +17,7 @@ pub mod reward;
 pub mod run;
 pub mod seeds;
 pub mod sft;
+mod surprisal;
 pub mod svs;
 pub mod trajectory;
 

@@ -5,6 +5,7 @@
 mod conformance;
 mod crash;
 mod cuda;
+mod experiment;
 mod fetch_smollm2;
 mod fuzz;
 mod lanes;
@@ -55,6 +56,9 @@ enum Task {
     Lanes(lanes::Options),
     /// Trains with svs and with TRL from PyPI in turns and prints the ratios.
     Trl(trl::Options),
+    /// Runs an experiment whose results are committed under docs/experiments, or what is left of it.
+    #[command(subcommand)]
+    Experiment(experiment::Experiment),
     /// Compares svs with independent implementations from PyPI.
     Conformance(conformance::Options),
     /// Fuzzes the mathematics verifier, guided by coverage, for as long as it is told to.
@@ -79,6 +83,7 @@ fn main() -> anyhow::Result<()> {
         Task::SwapPause(options) => swap_pause::run(&options),
         Task::Lanes(options) => lanes::run(&options),
         Task::Trl(options) => trl::run(&options),
+        Task::Experiment(which) => experiment::run(&which),
         Task::Conformance(options) => conformance::run(&options),
         Task::CudaToolchain(options) => cuda::toolchain::run(&options),
         Task::GpuCheck(options) => cuda::gpu_check::run(&options),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use svs_trainer::TrainConfig;
+use svs_trainer::log::ListQuery;
 use svs_trainer::run::config::{LoraSection, Recipe};
 use svs_trainer::run::{RunState, TrainError, history};
 
@@ -100,4 +101,70 @@ fn a_run_that_does_not_exist_is_not_resumed() {
         .start(config(folder.path(), Recipe::Grpo, 1), true)
         .unwrap_err();
     assert!(error.to_string().contains("there is no run `toy`"), "{error}");
+}
+
+/// Tokens of every trajectory in the log.
+fn sampled_tokens(parts: &Parts) -> usize {
+    let mut query = ListQuery {
+        limit: 1000,
+        ..ListQuery::default()
+    };
+    let mut tokens = 0;
+    loop {
+        let page = parts.log.list(&query).unwrap();
+        let Some(last) = page.last() else { return tokens };
+        query.before_seq = Some(last.seq);
+        tokens += page.iter().map(|row| row.trajectory.logprobs.len()).sum::<usize>();
+    }
+}
+
+#[test]
+fn a_budget_of_generated_tokens_ends_a_run_and_counts_on_after_a_resume() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = config(folder.path(), Recipe::Svs, 7);
+    let (straight, parted) = (folder.path().join("straight"), folder.path().join("parted"));
+    for runs in [&straight, &parted] {
+        std::fs::create_dir(runs).unwrap();
+    }
+    let generated = |runs: &Path| -> Vec<f64> {
+        let records = history::read(&runs.join("toy")).unwrap();
+        records
+            .iter()
+            .map(|record| record.metrics["training/generated_tokens"])
+            .collect()
+    };
+    let whole = Parts::open(&straight);
+    whole.trainer.start(plain.clone(), false).unwrap();
+    assert_eq!(whole.trainer.wait().state, RunState::Finished);
+    let counts = generated(&straight);
+    assert!(
+        counts.len() == 7 && counts[0] > 0.0 && counts.is_sorted_by(|a, b| a < b),
+        "{counts:?}"
+    );
+    assert_eq!(
+        counts[6],
+        sampled_tokens(&whole) as f64,
+        "every sampled token is counted, once"
+    );
+
+    // One token more than the second step has needs the third; the same again does nothing; no budget runs to the end.
+    let parts = Parts::open(&parted);
+    for (resume, budget, steps) in [
+        (false, Some(counts[1] as u64), 2),
+        (true, Some(counts[1] as u64 + 1), 3),
+        (true, Some(counts[1] as u64 + 1), 3),
+        (true, None, 7),
+    ] {
+        let budgeted = TrainConfig {
+            max_generated_tokens: budget,
+            ..plain.clone()
+        };
+        parts.trainer.start(budgeted, resume).unwrap();
+        let ended = parts.trainer.wait();
+        assert_eq!((ended.state, ended.step), (RunState::Finished, steps), "{budget:?}");
+    }
+    assert_eq!(
+        outcome(&straight.join("toy"), false),
+        outcome(&parted.join("toy"), false)
+    );
 }

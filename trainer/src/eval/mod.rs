@@ -14,6 +14,7 @@ use crate::fanout;
 use crate::problems::Problem;
 use crate::reward::{Reward, RewardConfig, Task};
 use crate::seeds::derive;
+use crate::surprisal::Surprisal;
 use crate::svs::Prompts;
 use estimate::{bootstrap, ladder, pass_at_k};
 
@@ -156,6 +157,7 @@ pub fn evaluate(
     let mut scores: Vec<ProblemScore> = problems.iter().map(ProblemScore::new).collect();
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let mut tokens = 0u64;
+    let mut surprisal = Surprisal::default();
     for round in 0..rounds {
         let requests = problems
             .iter()
@@ -169,6 +171,7 @@ pub fn evaluate(
                 let verdict = judge.grade(&choice.text, &task).verdict;
                 match round {
                     0 => {
+                        surprisal.add(&choice.logprobs);
                         *verdicts.entry(report::verdict_name(verdict).into()).or_default() += 1;
                         scores[at].count(verdict);
                     }
@@ -179,7 +182,10 @@ pub fn evaluate(
             Ok::<(), EvalError>(())
         })?;
     }
-    Ok(report(config, scores, verdicts, tokens))
+    Ok(EvalReport {
+        entropy: surprisal.mean(),
+        ..report(config, scores, verdicts, tokens)
+    })
 }
 
 fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize) -> GenerateRequest {
@@ -232,6 +238,7 @@ fn report(config: &EvalConfig, scores: Vec<ProblemScore>, verdicts: BTreeMap<Str
         greedy: bootstrap(&greedy, config.resamples, derive(&["greedy", &config.seed.to_string()])),
         verdicts,
         tokens,
+        entropy: None,
         scores,
     }
 }

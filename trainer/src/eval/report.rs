@@ -75,6 +75,9 @@ pub struct EvalReport {
     pub verdicts: BTreeMap<String, u64>,
     /// Tokens generated.
     pub tokens: u64,
+    /// Mean of -logprob over the tokens of the samples, nats: what the sampling distribution's entropy is on average.
+    #[serde(default)]
+    pub entropy: Option<f64>,
     /// Counts by problem, in order.
     pub scores: Vec<ProblemScore>,
 }
@@ -114,6 +117,9 @@ impl fmt::Display for EvalReport {
                 100.0 * lower,
                 100.0 * upper
             )?;
+        }
+        if let Some(entropy) = self.entropy {
+            writeln!(f, "{:<8} {entropy:6.3} nats per token", "entropy")?;
         }
         let verdicts = self
             .verdicts

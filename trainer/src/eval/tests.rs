@@ -148,12 +148,14 @@ fn the_table_reads_like_one() {
         greedy: Some(estimate(0.5)),
         verdicts: BTreeMap::from([("correct".to_owned(), 640), ("wrong".to_owned(), 960)]),
         tokens: 1,
+        entropy: Some(0.3126),
         scores: Vec::new(),
     };
     let expected = "200 problems, 8 samples each at temperature 1, seed 3\n\
         pass@1    40.00 %   [35.00, 45.00]\n\
         greedy    50.00 %   [45.00, 55.00]\n\
         pass@8    75.00 %   [70.00, 80.00]\n\
+        entropy   0.313 nats per token\n\
         verdicts: correct 640, wrong 960";
     assert_eq!(report.to_string(), expected);
 }

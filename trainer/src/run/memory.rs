@@ -10,6 +10,9 @@ use crate::hidden::Means;
 use crate::svs::band::Score;
 use crate::trajectory::Group;
 
+/// Sections and keys that a resumed run may have otherwise.
+const MAY_CHANGE: [&str; 5] = ["steps", "max_generated_tokens", "train_share", "checkpoint", "eval"];
+
 /// Score of a problem when a step drew it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visit {
@@ -26,6 +29,9 @@ pub struct Visit {
 pub struct Memory {
     /// Steps done.
     pub step: u64,
+    /// Tokens sampled for training by all steps.
+    #[serde(default)]
+    pub generated_tokens: u64,
     /// The configuration the run was started with.
     pub config: TrainConfig,
     /// Storage of the serving weights, which the run samples and computes gradients with.
@@ -60,6 +66,7 @@ impl Memory {
         let (consumed_groups, consumed, visits) = (Vec::new(), Vec::new(), BTreeMap::new());
         Self {
             step: 0,
+            generated_tokens: 0,
             config,
             weights: None,
             kv: None,
@@ -124,6 +131,13 @@ impl Memory {
         Ok(())
     }
 
+    /// Whether the budget of generated tokens, if there is one, is used up.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        let budget = self.config.max_generated_tokens;
+        budget.is_some_and(|budget| self.generated_tokens >= budget)
+    }
+
     /// Takes over `config` for the rest of the run. Only its length, its checkpoints and its evaluation may differ.
     ///
     /// # Errors
@@ -132,9 +146,7 @@ impl Memory {
         let keyed = |config: &TrainConfig| serde_json::to_value(config).expect("plain values serialise");
         let (before, now) = (keyed(&self.config), keyed(&config));
         let sections = before.as_object().expect("a struct is an object").keys();
-        for section in
-            sections.filter(|section| !["steps", "train_share", "checkpoint", "eval"].contains(&section.as_str()))
-        {
+        for section in sections.filter(|section| !MAY_CHANGE.contains(&section.as_str())) {
             if before[section] != now[section] {
                 let reason = format!("the run was started with {}; a resumed run keeps it", before[section]);
                 return Err(TrainError::Config {
@@ -202,6 +214,15 @@ mod tests {
         };
         memory.adopt(longer.clone()).expect("longer");
         assert_eq!(memory.config.steps, 99);
+        memory.generated_tokens = 500;
+        for (budget, spent) in [(Some(500), true), (Some(501), false), (None, false)] {
+            let budgeted = TrainConfig {
+                max_generated_tokens: budget,
+                ..longer.clone()
+            };
+            memory.adopt(budgeted).expect("another budget");
+            assert_eq!(memory.is_spent(), spent, "{budget:?}");
+        }
         let mut other = longer;
         other.optim.lr = 0.5;
         let error = memory.adopt(other).expect_err("another optimizer");
@@ -213,9 +234,17 @@ mod tests {
         let mut memory = Memory::new(TrainConfig::default());
         memory.consume_own(&[crate::svs::testing::group("run/1/p", 2, 1)]);
         memory.consumed.push("client-1".into());
+        memory.generated_tokens = 7;
         memory.visit("p", 1, Score { correct: 1, graded: 2 });
         let json = serde_json::to_value(&memory).expect("serialises");
-        assert_eq!(serde_json::from_value::<Memory>(json).expect("reads"), memory);
+        assert_eq!(serde_json::from_value::<Memory>(json.clone()).expect("reads"), memory);
+        // Checkpoints from before there was the count have none.
+        let mut older = json;
+        older.as_object_mut().expect("an object").remove("generated_tokens");
+        assert_eq!(
+            serde_json::from_value::<Memory>(older).expect("reads").generated_tokens,
+            0
+        );
         assert_eq!(memory.consumed_ids(), ["run/1/p#0", "run/1/p#1", "client-1"]);
     }
 }

@@ -71,7 +71,7 @@ pub(super) struct Runner {
 impl Runner {
     /// Steps until the end, a stop, or an error; then writes a checkpoint and the model.
     pub(super) fn run(mut self) -> Result<(), TrainError> {
-        while self.memory.step < self.memory.config.steps && self.control.may_go_on() {
+        while self.memory.step < self.memory.config.steps && !self.memory.is_spent() && self.control.may_go_on() {
             if !self.step()? {
                 break;
             }
@@ -114,6 +114,8 @@ impl Runner {
             "perf/gen_tokens_per_s".into(),
             batch.tally.sampled_tokens() / gen_s.max(1e-9),
         );
+        let generated = self.memory.generated_tokens + batch.tally.sampled_tokens() as u64;
+        metrics.insert("training/generated_tokens".into(), generated as f64);
 
         self.update(step, &batch.groups, &mut metrics)?;
         self.remember(step, batch)?;
@@ -207,6 +209,7 @@ impl Runner {
     fn remember(&mut self, step: u64, batch: Batch) -> Result<(), TrainError> {
         crash::point(crash::Point::Mark);
         self.memory.step = step;
+        self.memory.generated_tokens += batch.tally.sampled_tokens() as u64;
         let ids = batch
             .groups
             .iter()
@@ -270,6 +273,11 @@ impl Runner {
             .into_iter()
             .map(|(name, estimate)| (format!("val-core/held_out/{name}"), estimate.mean));
         metrics.extend(rows);
+        metrics.extend(
+            report
+                .entropy
+                .map(|entropy| ("val-aux/held_out/entropy".to_owned(), entropy)),
+        );
         metrics.insert("timing_s/testing".into(), began.elapsed().as_secs_f64());
         Ok(())
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::RejectReason;
 use super::band::Score;
+use crate::surprisal::Surprisal;
 use crate::trajectory::Group;
 
 /// Counts of one kind of experience.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Stage {
     /// Groups sampled.
     pub groups: usize,
@@ -15,6 +16,8 @@ pub struct Stage {
     pub rows: usize,
     /// Correct (for synthesis: rewarded) and graded trajectories.
     pub score: Score,
+    /// Of every sampled token.
+    pub(crate) surprisal: Surprisal,
     /// Groups that pass the training filter.
     pub kept_groups: usize,
     /// Trajectories in them.
@@ -34,6 +37,9 @@ impl Stage {
             stage.rows += group.members.len();
             stage.score.correct += score.correct;
             stage.score.graded += score.graded;
+            for member in &group.members {
+                stage.surprisal.add(&member.logprobs);
+            }
         }
         stage
     }
@@ -46,7 +52,7 @@ impl Stage {
 }
 
 /// Counts of a whole iteration.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Funnel {
     /// Solving original problems.
     pub solve: Stage,
@@ -124,6 +130,9 @@ impl Funnel {
             put(format!("{name}/acc_mean"), stage.score.accuracy());
             put(format!("{name}/kept_groups"), stage.kept_groups as f64);
             put(format!("{name}/kept_rows"), stage.kept_rows as f64);
+            if let Some(entropy) = stage.surprisal.mean() {
+                put(format!("{name}/entropy"), entropy);
+            }
         }
         put("valid_rate".into(), ratio(self.problems, self.synthesize.rows));
         put("extracted_rate".into(), ratio(self.extracted, self.synthesize.rows));

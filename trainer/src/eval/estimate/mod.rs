@@ -1,8 +1,12 @@
 //! pass@k and intervals: numbers in, numbers out.
 
+mod interquartile;
+
 use serde::{Deserialize, Serialize};
 
 use crate::seeds::SplitMix;
+
+pub use interquartile::{Interval, interquartile_mean, stratified, stratified_difference};
 
 /// A mean with a 95 % interval from resampling problems.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,13 +64,17 @@ pub fn bootstrap(values: &[f64], resamples: usize, seed: u64) -> Option<Estimate
         .map(|_| mean((0..values.len()).map(|_| values[random.below(values.len())]).sum()))
         .collect();
     means.sort_by(f64::total_cmp);
-    let quantile = |share: f64| means[((means.len() - 1) as f64 * share).round() as usize];
     Some(Estimate {
         mean: mean(values.iter().sum()),
-        lower: quantile(0.025),
-        upper: quantile(0.975),
+        lower: quantile(&means, 0.025),
+        upper: quantile(&means, 0.975),
         problems: values.len(),
     })
+}
+
+/// The value of ascending `sorted` that has `share` of them below it.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 #[cfg(test)]

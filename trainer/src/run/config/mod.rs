@@ -29,6 +29,8 @@ pub struct TrainConfig {
     pub recipe: Recipe,
     /// Steps to run; one step is one rollout batch and one update.
     pub steps: u64,
+    /// Ends the run after the first step at which its rollouts (not evaluations) have sampled so many tokens.
+    pub max_generated_tokens: Option<u64>,
     /// Run seed: problems, rollouts and every choice derive from it.
     pub seed: u64,
     /// Name of the run and of its folder; `None` makes one of recipe and seed.
@@ -65,6 +67,7 @@ impl Default for TrainConfig {
         Self {
             recipe: Recipe::default(),
             steps: 20,
+            max_generated_tokens: None,
             seed: 0,
             run_id: None,
             train_share: 0.5,

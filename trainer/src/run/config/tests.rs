@@ -12,6 +12,7 @@ fn an_empty_document_is_the_default_and_every_key_survives_a_round_trip() {
     assert_eq!(TrainConfig::from_toml("").expect("valid"), TrainConfig::default());
     let full = TrainConfig {
         run_id: Some("a-run".into()),
+        max_generated_tokens: Some(1_000_000),
         prompts: Some(Prompts::default()),
         problems: ProblemsConfig {
             limit: Some(7),
@@ -104,6 +105,7 @@ fn all_faults_are_said_at_once_and_none_that_only_follow() {
 fn values_out_of_range_are_named() {
     let cases = [
         ("steps = 0", "steps"),
+        ("max_generated_tokens = 0", "max_generated_tokens"),
         ("train_share = 0.0", "train_share"),
         ("train_share = 0.6", "train_share"),
         ("train_share = nan", "train_share"),

@@ -96,8 +96,14 @@ impl TrainConfig {
     }
 
     fn check_counts(&self, faults: &mut Faults) {
-        let counts: [(&str, u64, u64, u64); 20] = [
+        let counts: [(&str, u64, u64, u64); 21] = [
             ("steps", self.steps, 1, 1 << 32),
+            (
+                "max_generated_tokens",
+                self.max_generated_tokens.unwrap_or(1),
+                1,
+                1 << 53,
+            ),
             ("seed", self.seed, 0, i64::MAX as u64),
             (
                 "problems.train_batch_size",

@@ -1,0 +1,191 @@
+//! The report: evaluations and steps in one file each, figures, tables and plots.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use svs_trainer::eval::estimate::Interval;
+use svs_trainer::run::history;
+
+use super::arm::{self, Arm, GENERATED, RUN};
+use super::comparison::{Comparison, ENTROPY, Measure};
+use super::curves::{self, Curve};
+use super::plot::{self, Panel};
+use super::records::{self, Evaluation};
+
+/// Entropy of the policy over the solutions of every step, before any filter: the same problems in both recipes.
+const STEP_ENTROPY: &str = "svs/solve/entropy";
+/// Metrics of a step that are kept.
+const COLUMNS: [&str; 14] = [
+    GENERATED,
+    "training/epoch",
+    "critic/score/mean",
+    STEP_ENTROPY,
+    "actor/entropy",
+    "actor/grad_norm",
+    "response_length/mean",
+    "training/rows",
+    "training/optimizer_steps",
+    "svs/contexts",
+    "svs/synthesized",
+    "svs/valid",
+    "svs/rewarded",
+    "svs/solve_synthetic/kept_rows",
+];
+
+/// Writes the report on `seeds`, all of whose evaluations must be there.
+///
+/// # Errors
+/// Evaluations that are missing, files that cannot be read or written.
+pub(super) fn write(out: &Path, seeds: &[u64], due: &[u64]) -> anyhow::Result<()> {
+    let folder = out.join("report");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    for &seed in seeds {
+        for arm in [Arm::Start, Arm::Grpo, Arm::Svs] {
+            let made = records::read(&arm::evaluations(&arm.folder(out, seed)))?;
+            let wanted = |one: &Evaluation| one.due_tokens == 0 || due.contains(&one.due_tokens);
+            evaluations.extend(made.into_iter().filter(wanted));
+        }
+    }
+    records::write(&folder.join("evaluations.jsonl"), &evaluations)?;
+    let compared = Comparison::new(&evaluations, seeds, due)?;
+    let tables = tables(&compared, &evaluations)?;
+    let save = |name: &str, text: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    };
+    save("results.json", serde_json::to_string_pretty(&compared)? + "\n")?;
+    save("tables.md", tables.clone())?;
+    save("steps.csv", steps(out, seeds)?)?;
+    plots(&folder, out, &compared, &evaluations)?;
+    println!("{tables}\nreport in {}", folder.display());
+    Ok(())
+}
+
+/// What became of every measure, and how it went there.
+pub(super) fn tables(compared: &Comparison, evaluations: &[Evaluation]) -> anyhow::Result<String> {
+    let end = compared.end()?;
+    let mut text = String::from(
+        "| held out | before | GRPO | SvS | SvS − GRPO, paired | seeds with SvS higher | plain means, GRPO and SvS |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for (name, measure) in &end.measures {
+        let before = compared.points.first().and_then(|start| start.measures.get(name));
+        let before = before.context("no start")?.svs;
+        let Measure {
+            grpo, svs, difference, ..
+        } = *measure;
+        let (scale, places) = scale(name);
+        writeln!(
+            text,
+            "| {name}{} | {} | {} | {} | {} | {} of {} | {:.places$}, {:.places$} |",
+            if name == ENTROPY { ", nats" } else { ", %" },
+            shown(before, name),
+            shown(grpo, name),
+            shown(svs, name),
+            signed(difference, name),
+            measure.seeds_higher,
+            compared.seeds.len(),
+            scale * measure.grpo_mean,
+            scale * measure.svs_mean,
+        )?;
+    }
+    text += "\n| tokens due | recipe | steps | generated tokens |";
+    for name in end.measures.keys() {
+        write!(text, " {name} |")?;
+    }
+    text += "\n|---|---|---|---|";
+    text += &"---|".repeat(end.measures.len());
+    text.push('\n');
+    for point in &compared.points[1..] {
+        for arm in Arm::TRAINED {
+            let of_arm = |one: &&Evaluation| one.arm == arm && one.due_tokens == point.due_tokens;
+            let range = |value: fn(&Evaluation) -> u64| {
+                let values = || evaluations.iter().filter(of_arm).map(value);
+                format!("{} to {}", values().min().unwrap_or(0), values().max().unwrap_or(0))
+            };
+            let (steps, tokens) = (range(|one| one.step), range(|one| one.generated_tokens));
+            write!(text, "| {} | {} | {steps} | {tokens} |", point.due_tokens, arm.name())?;
+            for (name, measure) in &point.measures {
+                let interval = if arm == Arm::Svs { measure.svs } else { measure.grpo };
+                write!(text, " {} |", shown(interval, name))?;
+            }
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+/// What values of a measure are multiplied by, and their decimals.
+fn scale(name: &str) -> (f64, usize) {
+    if name == ENTROPY { (1.0, 3) } else { (100.0, 1) }
+}
+
+fn shown(interval: Interval, name: &str) -> String {
+    let (scale, places) = scale(name);
+    let [value, lower, upper] = [interval.value, interval.lower, interval.upper].map(|share| scale * share);
+    format!("{value:.places$} [{lower:.places$}, {upper:.places$}]")
+}
+
+fn signed(interval: Interval, name: &str) -> String {
+    let (scale, places) = scale(name);
+    let [value, lower, upper] = [interval.value, interval.lower, interval.upper].map(|share| scale * share);
+    format!("{value:+.places$} [{lower:+.places$}, {upper:+.places$}]")
+}
+
+/// Every step of every run.
+fn steps(out: &Path, seeds: &[u64]) -> anyhow::Result<String> {
+    let mut text = format!("arm,seed,step,{}\n", COLUMNS.join(","));
+    for &seed in seeds {
+        for arm in Arm::TRAINED {
+            for record in history::read(&arm.folder(out, seed).join(RUN))? {
+                write!(text, "{},{seed},{}", arm.name(), record.step)?;
+                for column in COLUMNS {
+                    let value = record.metrics.get(column);
+                    write!(text, ",{}", value.map_or_else(String::new, |value| rounded(*value)))?;
+                }
+                text.push('\n');
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Whole numbers as they are, others to six decimals.
+fn rounded(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.6}")
+    }
+}
+
+fn plots(folder: &Path, out: &Path, compared: &Comparison, evaluations: &[Evaluation]) -> anyhow::Result<()> {
+    let end = compared.end()?;
+    let both = |curve: &dyn Fn(Arm) -> anyhow::Result<Curve>| {
+        Arm::TRAINED.into_iter().map(curve).collect::<anyhow::Result<Vec<_>>>()
+    };
+    let measured = |name: &String| {
+        let (title, scale) = curves::title(name);
+        let curves = both(&|arm| curves::of_measure(compared, evaluations, arm, name))?;
+        Ok(Panel { title, scale, curves })
+    };
+    let panels = |wanted: fn(&str) -> bool| {
+        let names = end.measures.keys().filter(|name| wanted(name));
+        names.map(measured).collect::<anyhow::Result<Vec<Panel>>>()
+    };
+    plot::write_svg(&folder.join("pass.svg"), &panels(|name| name != ENTROPY)?)?;
+    let mut entropy = panels(|name| name == ENTROPY)?;
+    let of_steps = |arm| curves::of_steps(out, arm, &compared.seeds, STEP_ENTROPY, end.due_tokens);
+    entropy.push(Panel {
+        title: "entropy on the training problems, step by step (nats per token)".into(),
+        scale: 1.0,
+        curves: both(&of_steps)?,
+    });
+    plot::write_svg(&folder.join("entropy.svg"), &entropy)
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
