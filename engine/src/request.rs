@@ -8,6 +8,7 @@ use crate::control::Control;
 use crate::error::EngineError;
 use crate::guide::{CompiledGuide, Guide};
 use crate::tap::TapSource;
+use crate::weights::WeightStore;
 
 /// Most stop strings of a request.
 pub const MAX_STOPS: usize = 16;
@@ -94,7 +95,8 @@ pub struct GenerateRequest {
     pub n: u32,
     /// Sampling parameters of every choice.
     pub sampling: SamplingParams,
-    /// Weights to use; `None` is the alias `policy`. A version number or a label of the store.
+    /// Weights to use; `None` is the alias `policy`, which a publish moves. A version number or a label of the store: the
+    /// request then keeps those weights to its end.
     pub weights: Option<String>,
     /// Separates prefix-cache entries of different tenants.
     pub cache_salt: Option<String>,
@@ -113,6 +115,14 @@ pub struct GenerateRequest {
     /// Score `prompt` from this position on, with entropies and at the temperature; nothing is sampled. See
     /// [`crate::EngineHandle::score`].
     pub score_from: Option<usize>,
+}
+
+impl GenerateRequest {
+    /// Whether a publish leaves it under the weights it began with.
+    pub(crate) fn is_pinned(&self) -> bool {
+        let follows = self.weights.as_deref().is_none_or(|name| name == WeightStore::POLICY);
+        !follows || self.score_from.is_some()
+    }
 }
 
 /// Why a choice ended.

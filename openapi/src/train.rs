@@ -35,4 +35,17 @@ pub struct TrainStatus {
     pub metrics: BTreeMap<String, f64>,
     /// Why the run failed.
     pub error: Option<String>,
+    /// Set while the phase has made no progress for the run's `watchdog_s`.
+    pub stalled: Option<TrainStalled>,
+}
+
+/// A phase that makes no progress.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainStalled {
+    /// The phase.
+    pub phase: String,
+    /// How long nothing has changed, s.
+    pub since_s: f64,
+    /// What it waits for, in words.
+    pub waits_for: String,
 }

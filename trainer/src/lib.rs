@@ -5,6 +5,7 @@
 pub mod checkpoint;
 pub mod crash;
 pub mod eval;
+pub mod export;
 pub mod fanout;
 pub mod hidden;
 pub mod log;

@@ -1,6 +1,7 @@
 //! Pure graders: deterministic, total, bounded in steps; no tensors, no async, no network.
 
 mod algebra;
+mod answers;
 mod budget;
 mod compare;
 mod explain;
@@ -20,6 +21,7 @@ mod text;
 
 use serde::{Deserialize, Serialize};
 
+pub use answers::Answers;
 pub use explain::{Explanation, Reading, explain_math};
 pub use grade::grade_math;
 pub use grader::{Case, Fault, Grader, Scored};

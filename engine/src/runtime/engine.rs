@@ -119,6 +119,7 @@ impl Engine {
                 events: events.clone(),
                 guide: guide.clone(),
                 score_from: request.score_from,
+                pinned: request.is_pinned(),
                 steering: Steering::of(request, seed),
                 tapped: request.tap.as_ref().map(|source| Tapped::new(source, choice)),
             };

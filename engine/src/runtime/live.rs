@@ -58,6 +58,7 @@ pub(super) struct Start<'a> {
     pub(super) events: Sender<Event>,
     pub(super) guide: Option<GuideState>,
     pub(super) score_from: Option<usize>,
+    pub(super) pinned: bool,
     pub(super) steering: Option<Steering>,
     pub(super) tapped: Option<Tapped>,
 }
@@ -80,7 +81,7 @@ impl Live {
             ends: eos.iter().chain(&sampling.stop_token_ids).copied().collect(),
             sampled: start.resume.len(),
             scoring,
-            pinned: start.score_from.is_some(),
+            pinned: start.pinned,
             steering: start.steering,
             tapped: start.tapped,
             resumed_text: String::new(),

@@ -118,6 +118,7 @@ impl Engine {
             prompt,
             resume,
             weights: live.weights.clone(),
+            pinned: live.pinned,
             events: live.events.clone(),
             guide: steering.guide.as_ref().map(|guide| guide.start(resume)),
             score_from: None,

@@ -221,6 +221,22 @@ fn swapped(requests: &[GenerateRequest], at: usize, in_flight: InFlight) -> Vec<
     waiting.into_iter().map(|(_, collected)| collected.completion).collect()
 }
 
+#[test]
+fn a_request_that_names_its_weights_keeps_them_over_a_swap() {
+    let follower = request("one of two", 7, 40);
+    let named = |name: &str| GenerateRequest {
+        weights: Some(name.into()),
+        ..follower.clone()
+    };
+    let never = run(EngineConfig::default(), std::slice::from_ref(&follower));
+    for in_flight in [InFlight::Keep, InFlight::Recompute] {
+        let with = swapped(&[named("1"), named("policy")], 13, in_flight);
+        let versions = |at: usize| -> Vec<u64> { with[at].choices[0].spans.iter().map(|s| s.version).collect() };
+        assert_eq!((versions(0), versions(1)), (vec![1], vec![1, 2]), "{in_flight:?}");
+        assert_eq!(with[0].choices[0].tokens, never[0].choices[0].tokens);
+    }
+}
+
 /// Tokens of `choice` drawn under `version`.
 fn under(choice: &Choice, version: u64) -> &[u32] {
     let span = choice.spans.iter().find(|span| span.version == version);

@@ -75,6 +75,9 @@ pub struct WeightStore {
 }
 
 impl WeightStore {
+    /// The alias that a publish moves.
+    pub const POLICY: &str = "policy";
+
     /// A store whose `policy` is `first`, holding at most `capacity` sets.
     #[must_use]
     pub fn new(first: Arc<WeightSet>, capacity: usize) -> Self {
@@ -109,7 +112,7 @@ impl WeightStore {
     pub fn resolve(&self, name: Option<&str>) -> Result<Arc<WeightSet>, EngineError> {
         let mut held = self.open();
         match name {
-            None | Some("policy") => Ok(Arc::clone(&held.policy)),
+            None | Some(Self::POLICY) => Ok(Arc::clone(&held.policy)),
             Some(name) => {
                 let matches = |set: &Arc<WeightSet>| set.label == name || set.version.to_string() == name;
                 let found = held.alive().into_iter().filter(matches).max_by_key(|set| set.version);

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::Value;
 use svs_openapi::ErrorResponse;
-use svs_openapi::train::{TrainStartRequest, TrainStatus};
+use svs_openapi::train::{TrainStalled, TrainStartRequest, TrainStatus};
 use svs_trainer::run::TrainError;
 use svs_trainer::{TrainConfig, TrainerHandle, run};
 
@@ -39,6 +39,11 @@ fn wire(status: run::TrainStatus) -> Json<TrainStatus> {
             .filter(|(_, value)| value.is_finite())
             .collect(),
         error: status.error,
+        stalled: status.stalled.map(|stalled| TrainStalled {
+            phase: stalled.phase,
+            since_s: stalled.since_s,
+            waits_for: stalled.waits_for,
+        }),
     })
 }
 

@@ -26,15 +26,17 @@ use crate::assets::model_source;
 Examples:
   svs eval                                              the embedded policy on 200 held-out generated problems
   svs eval --model runs/svs-seed0/model                 a trained policy on the same problems
-  svs eval --model ./SmolLM2 --problems test.jsonl --samples 8 --seed 1 --json
+  svs eval --model ./SmolLM2 --data test.jsonl --k 1,8,32 --seed 1 --json
 
-pass@1 is the mean over all samples, pass@k the unbiased estimate for k up to the number of samples, each with a 95 %
-interval from resampling problems. The same model, problems and seed give the same figures.")]
+pass@k is the chance that one of k samples is right, avg@k their mean accuracy, maj@k the chance that their most frequent
+answer is right; all are averages over every draw of k of the samples. Answer entropy says how much the samples disagree,
+in nats. Each figure has a 95 % interval from resampling problems; problems of several sources have a table each. The
+same model, problems and seed give the same figures.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Files of problems: JSONL, JSON or Parquet with question and answer columns.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(long, visible_alias = "data", value_name = "FILE", num_args = 1..)]
     problems: Vec<PathBuf>,
     /// Columns of the question, joined in order; dotted paths reach into objects [default: by known schemas].
     #[arg(long, value_name = "COLUMN", num_args = 1..)]
@@ -57,9 +59,12 @@ pub struct Args {
     /// Use only the first N problems.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Samples per problem.
-    #[arg(long, value_name = "N", default_value_t = EvalConfig::default().samples)]
-    samples: u32,
+    /// Samples per problem [default: 8, or the largest --k].
+    #[arg(long, value_name = "N")]
+    samples: Option<u32>,
+    /// The k of pass@k, avg@k and maj@k, at most --samples [default: the powers of two and --samples].
+    #[arg(long, value_name = "K,K", value_delimiter = ',')]
+    k: Vec<u32>,
     /// Temperature of the samples.
     #[arg(long, value_name = "T", default_value_t = EvalConfig::default().temperature)]
     temperature: f32,
@@ -94,6 +99,7 @@ pub struct Args {
 /// # Errors
 /// Model or problems cannot be read, a setting is out of range, or the engine fails.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let samples = args.samples()?;
     let problems = args.read_problems()?;
     let reward = RewardConfig {
         grader: args.grader.as_deref().map(super::shared::grader_spec).transpose()?,
@@ -113,7 +119,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let engine = EngineHandle::start(weights, model.tokenizer.clone(), engine).context("cannot start the engine")?;
     let longest = u32::try_from(engine.max_model_len() / 2).unwrap_or(u32::MAX).min(1024);
     let config = EvalConfig {
-        samples: args.samples,
+        samples,
+        k: args.k.clone(),
         temperature: args.temperature,
         top_p: args.top_p,
         max_tokens: args.max_tokens.unwrap_or(longest),
@@ -141,6 +148,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Args {
+    /// Samples per problem: as many as the largest k needs, if nothing is said.
+    fn samples(&self) -> anyhow::Result<u32> {
+        let largest = self.k.iter().max().copied();
+        let default = largest.unwrap_or(EvalConfig::default().samples);
+        let samples = self.samples.unwrap_or(default);
+        if let Some(k) = largest.filter(|k| *k > samples) {
+            anyhow::bail!("--k {k} exceeds --samples {samples}: nothing is extrapolated");
+        }
+        Ok(samples)
+    }
+
     fn columns(&self) -> FileOptions {
         FileOptions {
             question: self.question.clone(),

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 pub mod bench;
 pub mod demo;
 pub mod eval;
+pub mod export;
 pub mod openapi;
 mod rehearse;
 pub mod serve;
@@ -34,8 +35,10 @@ pub enum Command {
     Serve(Box<serve::Args>),
     /// Train a policy with SvS or plain GRPO.
     Train(Box<train::Args>),
-    /// Measure a policy: pass@1, greedy and pass@k with intervals.
+    /// Measure a policy: pass@k, avg@k, maj@k, greedy, disagreement and lengths, with intervals.
     Eval(Box<eval::Args>),
+    /// Write the trajectories that were sampled as a Parquet file.
+    Export(export::Args),
     /// Supervised stage: train on prompts with given responses.
     Sft(Box<sft::Args>),
     /// Grade predictions against gold answers.
@@ -80,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(*args),
         Command::Train(args) => train::run(*args),
         Command::Eval(args) => eval::run(*args),
+        Command::Export(args) => export::run(args),
         Command::Sft(args) => sft::run(*args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),

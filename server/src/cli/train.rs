@@ -24,8 +24,9 @@ Examples:
   svs train --config run.toml --resume             goes on after the last checkpoint
   svs train --config run.toml --set rollout.n=16 --set optim.lr=1e-5 --dry-run
 
-Files of a run are in <runs>/<run id>/: config.toml, metrics.jsonl (a line per step), checkpoints/ and, at the end,
-model/, a Hugging Face folder. The first Ctrl-C ends the run after its step, with a checkpoint; the second at once.")]
+Files of a run are in <runs>/<run id>/: config.toml, metrics.jsonl (a line per step), events.out.tfevents.* (the same for
+TensorBoard), checkpoints/ and, at the end, model/, a Hugging Face folder. The first Ctrl-C ends the run after its step, with a
+checkpoint; the second at once.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,

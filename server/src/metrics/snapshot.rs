@@ -106,8 +106,14 @@ impl Snapshot<'_> {
         }
         self.gauge("trainer_step", "Steps done in this run.", status.step as f64);
         self.gauge("trainer_steps", "Steps planned in this run.", status.steps as f64);
+        self.gauge(
+            "trainer_stalled",
+            "1 while the phase makes no progress; GET /v1/train/status tells what it waits for.",
+            f64::from(u8::from(status.stalled.is_some())),
+        );
         let mut seen = vec![
             "trainer_state".to_string(),
+            "trainer_stalled".into(),
             "trainer_step".into(),
             "trainer_steps".into(),
         ];

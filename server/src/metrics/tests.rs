@@ -17,6 +17,7 @@ fn the_exposition_has_every_name_with_its_value() {
     let mut status = TrainStatus {
         state: RunState::Running,
         step: 5,
+        stalled: Some(svs_trainer::run::Stalled::default()),
         ..TrainStatus::default()
     };
     status.metrics.insert("solve/accuracy".into(), 0.5);
@@ -35,6 +36,7 @@ fn the_exposition_has_every_name_with_its_value() {
         format!("svs_integrity_failures_total{labels} 1"),
         format!("svs_trajectories_logged_total{labels} 3"),
         format!("trainer_step{labels} 5"),
+        format!("trainer_stalled{labels} 1"),
         format!("trainer_solve_accuracy{labels} 0.5"),
     ] {
         assert!(text.lines().any(|have| have == line), "no line {line:?} in\n{text}");

@@ -1,7 +1,11 @@
-//! Evaluation against a running engine: pass@1, greedy accuracy and pass@k, with intervals, the same for the same seed.
+//! Evaluation against a running engine: accuracies, majorities, disagreement and lengths, with intervals, over all
+//! problems and by source, the same for the same seed.
 
 pub mod estimate;
+mod figures;
 mod report;
+mod table;
+pub mod votes;
 
 use std::collections::BTreeMap;
 
@@ -9,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use svs_engine::request::BACKGROUND_PRIORITY;
 use svs_engine::text::TextError;
 use svs_engine::{EngineError, EngineHandle, GenerateRequest, SamplingParams};
+use svs_verifier::MathOptions;
+use svs_verifier::spec::GraderSpec;
 
 use crate::fanout;
 use crate::problems::Problem;
@@ -16,10 +22,15 @@ use crate::reward::{Reward, RewardConfig, Task};
 use crate::seeds::derive;
 use crate::surprisal::Surprisal;
 use crate::svs::Prompts;
-use estimate::{bootstrap, ladder, pass_at_k};
+use estimate::ladder;
+use votes::Ballot;
 
 pub use estimate::Estimate;
+pub use figures::Figures;
 pub use report::{EvalReport, ProblemScore, verdict_name};
+
+/// Most values of k.
+const MAX_KS: usize = 64;
 
 /// Errors of an evaluation.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +62,8 @@ pub enum EvalError {
 pub struct EvalConfig {
     /// Samples per problem.
     pub samples: u32,
+    /// The k of pass@k, avg@k and maj@k, each at most `samples`; empty takes the powers of two and `samples`.
+    pub k: Vec<u32>,
     /// Temperature of the samples, > 0.
     pub temperature: f32,
     /// Nucleus mass in (0, 1].
@@ -69,7 +82,8 @@ pub struct EvalConfig {
     pub strict: bool,
     /// Grader of problems that bring none.
     pub reward: RewardConfig,
-    /// Version or label of the weights; `None` is the policy served.
+    /// Version or label of the weights; `None` is the policy served when the evaluation begins. They are kept to its end,
+    /// whatever is published meanwhile.
     pub weights: Option<String>,
 }
 
@@ -77,6 +91,7 @@ impl Default for EvalConfig {
     fn default() -> Self {
         Self {
             samples: 8,
+            k: Vec::new(),
             temperature: 1.0,
             top_p: 1.0,
             max_tokens: 1024,
@@ -92,6 +107,18 @@ impl Default for EvalConfig {
 }
 
 impl EvalConfig {
+    /// The k reported, ascending.
+    #[must_use]
+    pub fn ks(&self) -> Vec<u32> {
+        if self.k.is_empty() {
+            return ladder(self.samples);
+        }
+        let mut ks = self.k.clone();
+        ks.sort_unstable();
+        ks.dedup();
+        ks
+    }
+
     /// Checks ranges.
     ///
     /// # Errors
@@ -105,6 +132,15 @@ impl EvalConfig {
         };
         match self {
             config if config.samples == 0 => fail("samples", "must be at least 1"),
+            config if config.k.len() > MAX_KS => fail("k", &format!("has more than {MAX_KS} entries")),
+            config if config.k.contains(&0) => fail("k", "must be at least 1"),
+            config if config.k.iter().any(|k| *k > config.samples) => {
+                let most = config.k.iter().max().copied().unwrap_or(0);
+                fail(
+                    "k",
+                    &format!("{most} exceeds the samples per problem, {}", config.samples),
+                )
+            }
             config if !(config.temperature > 0.0 && config.temperature <= 2.0) => {
                 fail("temperature", "must lie in (0, 2]; greedy accuracy is measured besides")
             }
@@ -120,7 +156,7 @@ impl EvalConfig {
     }
 }
 
-/// Evaluates the weights that `engine` serves on `problems`; `progress` hears how many requests of how many are done.
+/// Evaluates weights that `engine` holds on `problems`; `progress` hears how many requests of how many are done.
 ///
 /// # Errors
 /// Any [`EvalError`].
@@ -154,6 +190,8 @@ pub fn evaluate(
         field: "reward.grader",
         reason: error.to_string(),
     })?;
+    // Held to the end, so that every request finds them; named by version, so that no publish moves a request.
+    let weights = engine.weights().resolve(config.weights.as_deref())?;
     let mut scores: Vec<ProblemScore> = problems.iter().map(ProblemScore::new).collect();
     let mut verdicts: BTreeMap<String, u64> = BTreeMap::new();
     let mut tokens = 0u64;
@@ -162,10 +200,11 @@ pub fn evaluate(
         let requests = problems
             .iter()
             .zip(&encoded)
-            .map(|(problem, prompt)| request(config, problem, prompt, round));
+            .map(|(problem, prompt)| request(config, weights.version, problem, prompt, round));
         fanout::run(engine, requests, config.in_flight, |at, completion| {
             let task = Task::of(&problems[at]);
             let judge = reward.judge(&task);
+            let mut ballot = ballot(config, &problems[at]);
             for choice in &completion.choices {
                 tokens += choice.tokens.len() as u64;
                 let verdict = judge.grade(&choice.text, &task).verdict;
@@ -173,7 +212,7 @@ pub fn evaluate(
                     0 => {
                         surprisal.add(&choice.logprobs);
                         *verdicts.entry(report::verdict_name(verdict).into()).or_default() += 1;
-                        scores[at].count(verdict);
+                        scores[at].count(choice, verdict, &mut ballot);
                     }
                     _ => scores[at].greedy = verdict.reward().map(|reward| reward > 0.5),
                 }
@@ -184,11 +223,25 @@ pub fn evaluate(
     }
     Ok(EvalReport {
         entropy: surprisal.mean(),
-        ..report(config, scores, verdicts, tokens)
+        ..EvalReport::new(config, weights.version, scores, verdicts, tokens)
     })
 }
 
-fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize) -> GenerateRequest {
+/// How the answers to a problem are told apart: as its grader reads them, if that is mathematics.
+fn ballot(config: &EvalConfig, problem: &Problem) -> Ballot {
+    let ours = MathOptions {
+        strict: config.strict,
+        max_steps: config.reward.max_steps,
+        ..MathOptions::default()
+    };
+    match problem.grader.as_deref().or(config.reward.grader.as_ref()) {
+        None => Ballot::new(&ours, false),
+        Some(GraderSpec::Math(spec)) => Ballot::new(&spec.options, false),
+        Some(_) => Ballot::new(&ours, true),
+    }
+}
+
+fn request(config: &EvalConfig, version: u64, problem: &Problem, prompt: &[u32], round: usize) -> GenerateRequest {
     let greedy = round == 1;
     let sampling = SamplingParams {
         temperature: if greedy { 0.0 } else { config.temperature },
@@ -202,44 +255,10 @@ fn request(config: &EvalConfig, problem: &Problem, prompt: &[u32], round: usize)
         prompt: prompt.to_vec(),
         n,
         sampling,
-        weights: config.weights.clone(),
+        weights: Some(version.to_string()),
         cache_salt: None,
         priority: BACKGROUND_PRIORITY,
         ..GenerateRequest::default()
-    }
-}
-
-fn report(config: &EvalConfig, scores: Vec<ProblemScore>, verdicts: BTreeMap<String, u64>, tokens: u64) -> EvalReport {
-    let pass = |k: u32| {
-        let values: Vec<f64> = scores
-            .iter()
-            .filter_map(|score| pass_at_k(score.graded, score.correct, k))
-            .collect();
-        bootstrap(
-            &values,
-            config.resamples,
-            derive(&["pass", &config.seed.to_string(), &k.to_string()]),
-        )
-    };
-    let greedy: Vec<f64> = scores
-        .iter()
-        .filter_map(|score| score.greedy)
-        .map(|hit| f64::from(u8::from(hit)))
-        .collect();
-    EvalReport {
-        problems: scores.len(),
-        samples: config.samples,
-        temperature: config.temperature,
-        seed: config.seed,
-        pass_at: ladder(config.samples)
-            .into_iter()
-            .filter_map(|k| Some((k, pass(k)?)))
-            .collect(),
-        greedy: bootstrap(&greedy, config.resamples, derive(&["greedy", &config.seed.to_string()])),
-        verdicts,
-        tokens,
-        entropy: None,
-        scores,
     }
 }
 

@@ -1,23 +1,38 @@
-//! What an evaluation found, as JSON and as a table.
+//! What an evaluation found: counts by problem, figures over all of them and by source.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use svs_engine::FinishReason;
+use svs_engine::request::Choice;
 use svs_verifier::Verdict;
 
-use super::Estimate;
+use super::figures::{Figures, Resampling};
+use super::votes::Ballot;
+use super::{Estimate, EvalConfig};
 use crate::problems::Problem;
 
 /// Counts on one problem.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemScore {
     /// Problem id.
     pub id: String,
+    /// Where the problem is from.
+    pub source: String,
+    /// Samples.
+    pub samples: u32,
     /// Samples found correct.
     pub correct: u32,
     /// Samples graded; fewer than asked if the reference answer cannot be read.
     pub graded: u32,
+    /// Graded samples by answer, in the order in which the answers first came; those that give none are left out.
+    pub answers: Vec<u32>,
+    /// Which of `answers` is right.
+    pub right: Option<usize>,
+    /// Tokens of the samples.
+    pub tokens: u64,
+    /// Samples cut at the limit.
+    pub cut: u32,
     /// The greedy answer is correct; `None` if not asked or not graded.
     pub greedy: Option<bool>,
 }
@@ -28,18 +43,31 @@ impl ProblemScore {
     pub fn new(problem: &Problem) -> Self {
         Self {
             id: problem.id.clone(),
-            correct: 0,
-            graded: 0,
-            greedy: None,
+            source: problem.source.clone(),
+            ..Self::default()
         }
     }
 
-    /// Counts one sample; the grader's own faults do not count.
-    pub fn count(&mut self, verdict: Verdict) {
-        if verdict.reward().is_some() {
-            self.graded += 1;
-            self.correct += u32::from(verdict == Verdict::Correct);
+    /// Counts one sample; where the grader itself failed, only its length.
+    pub(super) fn count(&mut self, choice: &Choice, verdict: Verdict, ballot: &mut Ballot) {
+        self.samples += 1;
+        self.tokens += choice.tokens.len() as u64;
+        self.cut += u32::from(choice.finish_reason == FinishReason::Length);
+        if verdict.reward().is_none() {
+            return;
         }
+        self.graded += 1;
+        self.correct += u32::from(verdict == Verdict::Correct);
+        if let Some((answer, right)) = ballot.vote(&choice.text, verdict) {
+            self.answers.resize(self.answers.len().max(answer + 1), 0);
+            self.answers[answer] += 1;
+            self.right = self.right.or(right.then_some(answer));
+        }
+    }
+
+    /// Graded samples that give no answer.
+    pub(super) fn silent(&self) -> u32 {
+        self.graded - self.answers.iter().sum::<u32>()
     }
 }
 
@@ -59,18 +87,19 @@ pub fn verdict_name(verdict: Verdict) -> &'static str {
 /// The figures of an evaluation. Nothing in it depends on the clock: the same weights and seed give the same report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvalReport {
-    /// Problems evaluated.
-    pub problems: usize,
+    /// Version of the weights evaluated.
+    pub version: u64,
     /// Samples per problem.
     pub samples: u32,
     /// Their temperature.
     pub temperature: f32,
     /// Seed.
     pub seed: u64,
-    /// pass@k by k, k = 1 being the mean accuracy of all samples. Unbiased; never beyond the samples.
-    pub pass_at: BTreeMap<u32, Estimate>,
-    /// Accuracy of the greedy answers.
-    pub greedy: Option<Estimate>,
+    /// Over all problems.
+    #[serde(flatten)]
+    pub overall: Figures,
+    /// Over the problems of each source.
+    pub sources: BTreeMap<String, Figures>,
     /// Verdicts on the samples.
     pub verdicts: BTreeMap<String, u64>,
     /// Tokens generated.
@@ -83,48 +112,63 @@ pub struct EvalReport {
 }
 
 impl EvalReport {
+    /// The report on what was counted under weights of `version`; the entropy of what was sampled is to be added.
+    pub(super) fn new(
+        config: &EvalConfig,
+        version: u64,
+        scores: Vec<ProblemScore>,
+        verdicts: BTreeMap<String, u64>,
+        tokens: u64,
+    ) -> Self {
+        let resampling = Resampling {
+            resamples: config.resamples,
+            seed: config.seed,
+        };
+        let ks = config.ks();
+        let names: BTreeSet<&String> = scores.iter().map(|score| &score.source).collect();
+        let of_source = |name: &String| {
+            let own = scores.iter().filter(|score| score.source == *name);
+            (name.clone(), Figures::of(own, &ks, resampling))
+        };
+        let sources = names.into_iter().map(of_source).collect();
+        Self {
+            version,
+            samples: config.samples,
+            temperature: config.temperature,
+            seed: config.seed,
+            overall: Figures::of(scores.iter(), &ks, resampling),
+            sources,
+            verdicts,
+            tokens,
+            entropy: None,
+            scores,
+        }
+    }
+
     /// pass@k, if `k` was measured.
     #[must_use]
     pub fn pass(&self, k: u32) -> Option<Estimate> {
-        self.pass_at.get(&k).copied()
+        self.overall.pass_at.get(&k).copied()
     }
 
-    /// Rows of a table: name and estimate.
+    /// Accuracies over all problems: name and estimate.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, Estimate)> {
-        let greedy = self.greedy.map(|estimate| ("greedy".to_owned(), estimate));
-        let passes = self
-            .pass_at
-            .iter()
-            .map(|(k, estimate)| (format!("pass@{k}"), *estimate));
-        passes.clone().take(1).chain(greedy).chain(passes.skip(1)).collect()
+        self.overall.rows()
     }
-}
 
-impl fmt::Display for EvalReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} problems, {} samples each at temperature {}, seed {}",
-            self.problems, self.samples, self.temperature, self.seed
-        )?;
-        for (name, estimate) in self.rows() {
-            let Estimate { mean, lower, upper, .. } = estimate;
-            writeln!(
-                f,
-                "{name:<8} {:6.2} %   [{:.2}, {:.2}]",
-                100.0 * mean,
-                100.0 * lower,
-                100.0 * upper
-            )?;
-        }
-        if let Some(entropy) = self.entropy {
-            writeln!(f, "{:<8} {entropy:6.3} nats per token", "entropy")?;
-        }
-        let verdicts = self
-            .verdicts
-            .iter()
-            .map(|(verdict, count)| format!("{verdict} {count}"));
-        write!(f, "verdicts: {}", verdicts.collect::<Vec<_>>().join(", "))
+    /// Means as metrics: `held_out/` over all problems, and by source under verl's names.
+    #[must_use]
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let accuracies = self.rows().into_iter().map(|(name, estimate)| (name, estimate.mean));
+        let all = accuracies.chain(self.overall.metrics(self.samples));
+        let of_sources = self.sources.iter().flat_map(|(source, figures)| {
+            let metrics = figures.metrics(self.samples).into_iter();
+            metrics.map(move |(name, mean)| (format!("val-core/{source}/{name}"), mean))
+        });
+        // Last, so that a source of that name does not hide them.
+        of_sources
+            .chain(all.map(|(name, mean)| (format!("val-core/held_out/{name}"), mean)))
+            .collect()
     }
 }

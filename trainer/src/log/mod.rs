@@ -5,6 +5,7 @@
 mod config;
 mod query;
 mod read;
+mod reader;
 mod record;
 mod retention;
 mod schema;
@@ -18,12 +19,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::{LogConfig, LogError};
-pub use query::{ClosedGroup, GroupQuery, ListQuery, LogStats, LoggedTrajectory};
+pub use query::{ClosedGroup, GroupQuery, ListQuery, LogStats, LoggedTrajectory, OpenGroups};
+pub use reader::{Filter, LogReader};
 
 use rusqlite::Connection;
 use writer::{Applied, Request, Writer};
 
-use crate::trajectory::{Group, Trajectory};
+use crate::trajectory::{Group, Kind, Trajectory};
 
 /// Handle on the log. Cheap to clone; the last one to go writes what waits and ends the writer thread.
 #[derive(Clone)]
@@ -177,6 +179,14 @@ impl TrajectoryLog {
     /// [`LogError::Database`].
     pub fn list(&self, query: &ListQuery) -> Result<Vec<LoggedTrajectory>, LogError> {
         self.read(|connection| read::list(connection, query))
+    }
+
+    /// Groups of a kind that have not closed.
+    ///
+    /// # Errors
+    /// [`LogError::Database`].
+    pub fn open_groups(&self, kind: Kind) -> Result<OpenGroups, LogError> {
+        self.read(|connection| read::open_groups(connection, kind))
     }
 
     /// Sizes and counters.

@@ -69,6 +69,15 @@ pub struct LoggedTrajectory {
     pub trained_at: Option<f64>,
 }
 
+/// Groups that have not closed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenGroups {
+    /// How many.
+    pub count: u64,
+    /// Members and declared size of the one that opened first.
+    pub oldest: Option<(u32, u32)>,
+}
+
 /// Sizes and counters of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogStats {

@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
 use super::config::LogError;
-use super::query::{ClosedGroup, GroupQuery, ListQuery, LoggedTrajectory};
+use super::query::{ClosedGroup, GroupQuery, ListQuery, LoggedTrajectory, OpenGroups};
 use super::record::{self, COLUMNS, RawRow};
 use super::schema::database;
 use crate::trajectory::{Group, Kind, Trajectory};
@@ -92,6 +92,20 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Log
     rows(connection, &sql, &values)
 }
 
+/// How many groups of a kind are open, and how far the first of them is.
+pub(super) fn open_groups(connection: &Connection, kind: Kind) -> Result<OpenGroups, LogError> {
+    let open = "FROM groups WHERE closed_seq IS NULL AND kind = ?1";
+    let kind = kind.name();
+    let count = format!("SELECT count(*) {open}");
+    let oldest = format!("SELECT members, size {open} ORDER BY opened_at, key LIMIT 1");
+    let count = connection.query_row(&count, [kind], |row| row.get::<_, i64>(0));
+    let oldest = connection.query_row(&oldest, [kind], |row| Ok((row.get(0)?, row.get(1)?)));
+    Ok(OpenGroups {
+        count: count.map_err(database)?.unsigned_abs(),
+        oldest: oldest.optional().map_err(database)?,
+    })
+}
+
 /// Open groups and the last sequence number.
 pub(super) fn counts(connection: &Connection) -> Result<(u64, i64), LogError> {
     connection
@@ -116,14 +130,5 @@ fn rows(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_map(values, record::read)?.collect())
         .map_err(database)?;
-    raw.into_iter()
-        .map(|row| {
-            let (seq, trained_at) = (row.seq, row.trained_at);
-            Ok(LoggedTrajectory {
-                seq,
-                trained_at,
-                trajectory: row.decode()?,
-            })
-        })
-        .collect()
+    raw.into_iter().map(RawRow::logged).collect()
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use svs_engine::{FinishReason, SamplingParams, VersionSpan};
 
 use super::config::LogError;
+use super::query::LoggedTrajectory;
 use crate::hidden::Dynamics;
 use crate::trajectory::{GraderVerdict, Kind, Segment, SegmentRole, Trajectory};
 
@@ -201,7 +202,7 @@ fn damaged(reason: &str) -> LogError {
 
 /// A row of [`COLUMNS`] with its blobs, not yet decoded.
 pub(super) struct RawRow {
-    pub(super) seq: i64,
+    seq: i64,
     id: String,
     group_id: String,
     kind: String,
@@ -209,7 +210,7 @@ pub(super) struct RawRow {
     blobs: [Vec<u8>; 4],
     record: String,
     created_at: f64,
-    pub(super) trained_at: Option<f64>,
+    trained_at: Option<f64>,
 }
 
 /// Reads a row of [`COLUMNS`].
@@ -228,8 +229,23 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<RawRow> {
 }
 
 impl RawRow {
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.record.len() + self.blobs.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Decodes the row, with its place in the log.
+    pub(super) fn logged(self) -> Result<LoggedTrajectory, LogError> {
+        let (seq, trained_at) = (self.seq, self.trained_at);
+        Ok(LoggedTrajectory {
+            seq,
+            trained_at,
+            trajectory: self.decode()?,
+        })
+    }
+
     /// Decodes the row.
-    pub(super) fn decode(self) -> Result<Trajectory, LogError> {
+    fn decode(self) -> Result<Trajectory, LogError> {
         let record: Record = serde_json::from_str(&self.record).map_err(|error| {
             damaged(&format!(
                 "the record of trajectory `{}` cannot be read: {error}",

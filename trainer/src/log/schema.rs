@@ -94,6 +94,29 @@ pub(super) fn open_reader(path: &Path, config: &LogConfig) -> Result<Connection,
     Ok(connection)
 }
 
+/// Refuses a log of another layout than this program's.
+pub(super) fn check_layout(path: &Path, connection: &Connection) -> Result<(), LogError> {
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(|error| unusable(path, &error))?;
+    match version {
+        SCHEMA_VERSION => Ok(()),
+        1 => Err(LogError::Unusable(format!(
+            "{}: the trajectory log has layout version 1; serving or training with it once brings it to {SCHEMA_VERSION}",
+            path.display()
+        ))),
+        other => Err(other_layout(path, other)),
+    }
+}
+
+fn other_layout(path: &Path, version: i64) -> LogError {
+    LogError::Unusable(format!(
+        "{}: the trajectory log has layout version {version}, this program reads version {SCHEMA_VERSION}; use the program \
+         that wrote it, or move the file away (with its -wal and -shm) to begin a new log",
+        path.display()
+    ))
+}
+
 fn connect(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
     let connection = Connection::open(path).map_err(|error| unusable(path, &error))?;
     connection
@@ -121,13 +144,7 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
             let reason = "it is an SQLite database of something else; give the log a path of its own";
             return Err(LogError::Unusable(format!("{}: {reason}", path.display())));
         }
-        (other, _) => {
-            return Err(LogError::Unusable(format!(
-                "{}: the trajectory log has layout version {other}, this program reads version {SCHEMA_VERSION}; use the \
-                 program that wrote it, or move the file away (with its -wal and -shm) to begin a new log",
-                path.display()
-            )));
-        }
+        (other, _) => return Err(other_layout(path, other)),
     }
     transaction
         .pragma_update(None, "user_version", SCHEMA_VERSION)

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use super::{RunState, TrainError, TrainStatus};
+use super::{RunState, Stalled, TrainError, TrainStatus};
 
 /// Snapshots a slow listener may fall behind by; further ones are dropped for it.
 const LISTENER_BACKLOG: usize = 256;
@@ -22,6 +23,8 @@ struct Inner {
     status: TrainStatus,
     wish: Wish,
     listeners: Vec<SyncSender<TrainStatus>>,
+    /// When the status last changed.
+    progressed: Option<Instant>,
 }
 
 /// Shared state of one trainer.
@@ -81,6 +84,11 @@ impl Control {
         });
     }
 
+    /// How much of the phase is done.
+    pub(super) fn progress(&self, done: usize, all: usize) {
+        self.update(|status| (status.phase_done, status.phase_total) = (done as u64, all as u64));
+    }
+
     pub(super) fn step_done(&self, step: u64, version: u64, metrics: BTreeMap<String, f64>) {
         self.update(|status| {
             (status.step, status.version, status.metrics) = (step, version, metrics);
@@ -100,7 +108,23 @@ impl Control {
         });
     }
 
+    /// The status and when it last changed, if a run is at work and may be expected to get on.
+    pub(super) fn progressed(&self) -> Option<(TrainStatus, Instant)> {
+        let inner = self.lock();
+        let at_work = matches!(inner.status.state, RunState::Running | RunState::Stopping);
+        Some((inner.status.clone(), inner.progressed.filter(|_| at_work)?))
+    }
+
+    /// Notes that nothing has happened since `since`, unless something has.
+    pub(super) fn stall(&self, since: Instant, stalled: Stalled) {
+        let mut inner = self.lock();
+        if inner.progressed == Some(since) {
+            inner.status.stalled = Some(stalled);
+        }
+    }
+
     fn tell(&self, inner: &mut Inner) {
+        (inner.progressed, inner.status.stalled) = (Some(Instant::now()), None);
         let status = inner.status.clone();
         inner
             .listeners

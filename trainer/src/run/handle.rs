@@ -2,9 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
@@ -13,6 +14,7 @@ use svs_engine::ops::{Team, behind_serving};
 use super::claim::claim;
 use super::control::Control;
 use super::runner::{Runner, Surroundings};
+use super::watchdog::watch;
 use super::{TrainConfig, TrainError, TrainStatus};
 use crate::log::TrajectoryLog;
 
@@ -62,7 +64,7 @@ impl TrainerHandle {
         let train_share = runner.memory.config.train_share;
         let body = move || {
             // A panic is a bug, but one in the trainer must not take the server with it or leave the run "running".
-            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run_behind(train_share, runner)));
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run_watched(train_share, runner)));
             control.end(outcome.unwrap_or_else(|_| Err(TrainError::Run("the trainer panicked; see the log".into()))));
         };
         let spawned = std::thread::Builder::new().name("trainer".into()).spawn(body);
@@ -123,6 +125,27 @@ impl TrainerHandle {
         }
         self.status()
     }
+}
+
+/// Runs on this thread, with a watchdog beside it if the configuration wants one.
+fn run_watched(share: f64, runner: Runner) -> Result<(), TrainError> {
+    let patience = runner.memory.config.watchdog_s;
+    if patience == 0.0 {
+        return run_behind(share, runner);
+    }
+    let (around, control) = (Arc::clone(&runner.around), Arc::clone(&runner.control));
+    let (running, over) = sync_channel(0);
+    std::thread::scope(|scope| {
+        let (control, around) = (&*control, &*around);
+        let body = move || watch(control, around, Duration::from_secs_f64(patience), over);
+        let watchdog = std::thread::Builder::new()
+            .name("watchdog".into())
+            .spawn_scoped(scope, body);
+        watchdog.map_err(|error| TrainError::Run(format!("cannot start the watchdog's thread: {error}")))?;
+        // Dropped at the end of the run, also by a panic: the watchdog then ends.
+        let _running: SyncSender<()> = running;
+        run_behind(share, runner)
+    })
 }
 
 /// Runs on this thread and a team of its own, both behind the threads that serve.

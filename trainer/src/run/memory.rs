@@ -11,7 +11,15 @@ use crate::svs::band::Score;
 use crate::trajectory::Group;
 
 /// Sections and keys that a resumed run may have otherwise.
-const MAY_CHANGE: [&str; 5] = ["steps", "max_generated_tokens", "train_share", "checkpoint", "eval"];
+const MAY_CHANGE: [&str; 7] = [
+    "steps",
+    "max_generated_tokens",
+    "train_share",
+    "tensorboard",
+    "watchdog_s",
+    "checkpoint",
+    "eval",
+];
 
 /// Score of a problem when a step drew it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +146,8 @@ impl Memory {
         budget.is_some_and(|budget| self.generated_tokens >= budget)
     }
 
-    /// Takes over `config` for the rest of the run. Only its length, its checkpoints and its evaluation may differ.
+    /// Takes over `config` for the rest of the run. Only its length, its checkpoints, its evaluation and how it is watched may
+    /// differ.
     ///
     /// # Errors
     /// [`TrainError::Config`] naming the first section that differs.

@@ -17,6 +17,8 @@ mod shaped;
 mod skipped;
 pub mod source;
 mod tally;
+mod tensorboard;
+mod watchdog;
 
 use std::collections::BTreeMap;
 
@@ -103,6 +105,17 @@ pub enum RunState {
     Failed,
 }
 
+/// A phase that makes no progress.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stalled {
+    /// The phase.
+    pub phase: String,
+    /// How long nothing has changed, s.
+    pub since_s: f64,
+    /// What it waits for, in words.
+    pub waits_for: String,
+}
+
 /// A snapshot for `GET /v1/train/status`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainStatus {
@@ -117,10 +130,10 @@ pub struct TrainStatus {
     /// What the step is doing: `start`, `rollout`, `synthesize`, `wait` (for clients), `update`,
     /// `publish`, `evaluate`, `checkpoint`, `save`.
     pub phase: String,
-    /// How much of the phase is done, in groups; 0 where it cannot be told.
+    /// How much of the phase is done, in groups, or requests of an evaluation; 0 where it cannot be told.
     #[serde(default)]
     pub phase_done: u64,
-    /// Groups of the phase in all.
+    /// Groups or requests of the phase in all.
     #[serde(default)]
     pub phase_total: u64,
     /// Version served.
@@ -129,4 +142,7 @@ pub struct TrainStatus {
     pub metrics: BTreeMap<String, f64>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Set while nothing has changed for `watchdog_s`.
+    #[serde(default)]
+    pub stalled: Option<Stalled>,
 }

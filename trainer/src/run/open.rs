@@ -14,6 +14,7 @@ use super::history::History;
 use super::lock::RunLock;
 use super::memory::Memory;
 use super::runner::{Runner, Surroundings};
+use super::tensorboard::EventFile;
 use super::{TrainConfig, TrainError, source};
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
@@ -76,6 +77,10 @@ impl Runner {
         let path = folder.join(CONFIG_FILE);
         fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
         let history = History::open(&folder, memory.step)?;
+        let events = match config.tensorboard {
+            true => Some(EventFile::create(&folder, memory.step + 1)?),
+            false => None,
+        };
         let reference = (config.algorithm.kl_loss_coef != 0.0).then(|| {
             Arc::new(WeightSet::pack_as(
                 storage,
@@ -105,6 +110,7 @@ impl Runner {
             saved,
             saving_s: None,
             history,
+            events,
             _lock: lock,
         })
     }

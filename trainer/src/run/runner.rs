@@ -15,6 +15,7 @@ use super::control::Control;
 use super::history::{History, Record};
 use super::lock::RunLock;
 use super::memory::Memory;
+use super::tensorboard::EventFile;
 use super::{shaped, skipped};
 use crate::checkpoint::CheckpointStore;
 use crate::crash;
@@ -66,6 +67,8 @@ pub(super) struct Runner {
     /// What writing the checkpoint after the last step took; the next step reports it.
     pub(super) saving_s: Option<f64>,
     pub(super) history: History,
+    /// The metrics again, for TensorBoard.
+    pub(super) events: Option<EventFile>,
 }
 
 impl Runner {
@@ -132,6 +135,9 @@ impl Runner {
             step,
             metrics: metrics.clone(),
         })?;
+        if let Some(events) = &mut self.events {
+            events.append(step, &metrics)?;
+        }
         // After the line in the history: a checkpoint stands for all lines up to its step.
         if step.is_multiple_of(self.memory.config.checkpoint.save_freq) {
             let began = Instant::now();
@@ -249,7 +255,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Evaluates the weights now served, every `eval.test_freq` steps.
+    /// Evaluates the weights of this step, every `eval.test_freq` steps.
     fn evaluate(&self, step: u64, metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         let config = &self.memory.config;
         if config.eval.test_freq == 0 || !step.is_multiple_of(config.eval.test_freq) {
@@ -258,6 +264,8 @@ impl Runner {
         self.control.phase("evaluate");
         let settings = crate::eval::EvalConfig {
             samples: config.eval.samples,
+            k: config.eval.k.clone(),
+            weights: Some(self.policy.version().to_string()),
             max_tokens: self.limits.1,
             seed: config.seed,
             in_flight: config.rollout.max_groups_in_flight,
@@ -266,13 +274,15 @@ impl Runner {
             ..crate::eval::EvalConfig::default()
         };
         let began = Instant::now();
-        let report = crate::eval::evaluate(&self.around.engine, &self.held_out, &self.prompts, &settings, |_, _| {})
-            .map_err(|error| TrainError::Run(error.to_string()))?;
-        let rows = report
-            .rows()
-            .into_iter()
-            .map(|(name, estimate)| (format!("val-core/held_out/{name}"), estimate.mean));
-        metrics.extend(rows);
+        let report = crate::eval::evaluate(
+            &self.around.engine,
+            &self.held_out,
+            &self.prompts,
+            &settings,
+            |done, all| self.control.progress(done, all),
+        )
+        .map_err(|error| TrainError::Run(error.to_string()))?;
+        metrics.extend(report.metrics());
         metrics.extend(
             report
                 .entropy

@@ -51,6 +51,7 @@ pub(super) fn collect(
         ..ClientBatch::default()
     };
     let settings = &config.trajectories;
+    control.progress(0, settings.groups_per_step);
     let since = Instant::now();
     loop {
         log.close_expired(settings.group_timeout_s, unix_time())?;
@@ -68,6 +69,9 @@ pub(super) fn collect(
             if batch.groups.len() == settings.groups_per_step {
                 return Ok(Some(batch));
             }
+        }
+        if found {
+            control.progress(batch.groups.len(), settings.groups_per_step);
         }
         if control.stopping() {
             return Ok(None);

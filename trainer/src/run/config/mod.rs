@@ -1,6 +1,7 @@
 //! Configuration of a run: one TOML (or JSON) document, every key documented and bounded, unknown keys refused.
 
 mod algorithm;
+mod evaluation;
 mod faults;
 mod overrides;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use algorithm::AlgorithmConfig;
+pub use evaluation::EvalSection;
 pub use faults::Fault;
 use svs_engine::load::lora::LoraShape;
 
@@ -38,6 +40,10 @@ pub struct TrainConfig {
     /// Share of each core that training keeps while requests are being served, above 0 to 0.5 (as much as serving); it has
     /// all that serving leaves.
     pub train_share: f64,
+    /// Write the metrics for TensorBoard too: an event file in the run's folder for every start.
+    pub tensorboard: bool,
+    /// Say what a phase waits for that has made no progress for so long, s; 0 never does.
+    pub watchdog_s: f64,
     /// Where problems come from.
     pub problems: ProblemsConfig,
     /// Templates; `None` takes the model's own (`svs.json`), else the defaults.
@@ -71,6 +77,8 @@ impl Default for TrainConfig {
             seed: 0,
             run_id: None,
             train_share: 0.5,
+            tensorboard: true,
+            watchdog_s: 300.0,
             problems: ProblemsConfig::default(),
             prompts: None,
             rollout: RolloutConfig::default(),
@@ -277,30 +285,5 @@ pub struct CheckpointConfig {
 impl Default for CheckpointConfig {
     fn default() -> Self {
         Self { save_freq: 10, keep: 2 }
-    }
-}
-
-/// `[eval]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvalSection {
-    /// Evaluate every so many steps; 0 never does.
-    pub test_freq: u64,
-    /// Held-out problems; empty takes procedural ones from the held-out split.
-    pub files: Vec<PathBuf>,
-    /// Problems evaluated, from the front.
-    pub limit: usize,
-    /// Samples per problem.
-    pub samples: u32,
-}
-
-impl Default for EvalSection {
-    fn default() -> Self {
-        Self {
-            test_freq: 0,
-            files: Vec::new(),
-            limit: 200,
-            samples: 8,
-        }
     }
 }

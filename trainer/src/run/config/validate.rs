@@ -51,6 +51,10 @@ impl TrainConfig {
             faults.note(checked.map_err(|(field, reason)| (format!("algorithm.{field}"), reason)));
         }
         self.check_counts(&mut faults);
+        faults.note(self.eval.check());
+        if self.watchdog_s != 0.0 && !(0.05..=86_400.0).contains(&self.watchdog_s) {
+            faults.add("watchdog_s", "must be 0 (off) or lie in 0.05..=86400");
+        }
         self.check_reals(&mut faults);
         self.check_rewards(&mut faults);
         self.check_sources(&mut faults);

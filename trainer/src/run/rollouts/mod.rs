@@ -66,6 +66,9 @@ impl Rollouts for EngineRollouts<'_> {
         let requests = each.map(|((ask, prompt), states)| self.request(ask, prompt, states));
         let requests: Vec<GenerateRequest> = requests.collect();
         let mut groups: Vec<Group> = Vec::with_capacity(asks.len());
+        if let Some(ask) = asks.first() {
+            (self.progress)(ask.kind, 0, asks.len());
+        }
         let (engine, in_flight) = (self.engine, self.config.max_groups_in_flight);
         fanout::run(engine, requests.iter().cloned(), in_flight, |at, completion| {
             crash::point(crash::Point::Rollout);
