@@ -7,7 +7,7 @@ use svs_trainer::eval::estimate::{Interval, interquartile_mean, stratified};
 use svs_trainer::run::history;
 use svs_trainer::seeds::derive;
 
-use super::arm::{Arm, GENERATED, RUN};
+use super::arm::{Arm, RUN};
 use super::comparison::{self, Comparison, ENTROPY};
 use super::records::Evaluation;
 
@@ -19,7 +19,7 @@ const RESAMPLES: usize = 2000;
 /// Curves of one recipe in one panel.
 pub(super) struct Curve {
     pub(super) arm: Arm,
-    /// One per seed: generated tokens and value.
+    /// One per seed: generated tokens or steps, and value.
     pub(super) runs: Vec<Vec<(f64, f64)>>,
     pub(super) middle: Vec<(f64, Interval)>,
 }
@@ -55,13 +55,18 @@ pub(super) fn of_measure(
     })
 }
 
-/// A metric of the training steps of every seed, up to `end` tokens.
-pub(super) fn of_steps(out: &Path, arm: Arm, seeds: &[u64], metric: &str, end: u64) -> anyhow::Result<Curve> {
+/// A metric of the training steps of every seed over another one, `across`, up to `end` of that.
+pub(super) fn of_steps(
+    out: &Path,
+    (arm, seeds): (Arm, &[u64]),
+    (across, end): (&str, f64),
+    metric: &str,
+) -> anyhow::Result<Curve> {
     let of_seed = |&seed: &u64| -> anyhow::Result<Vec<(f64, f64)>> {
         let records = history::read(&arm.folder(out, seed).join(RUN))?;
         let point = |record: &history::Record| {
             let value = |name: &str| record.metrics.get(name).copied();
-            Some((value(GENERATED)?, value(metric)?))
+            Some((value(across)?, value(metric)?))
         };
         let points: Vec<(f64, f64)> = records.iter().filter_map(point).collect();
         anyhow::ensure!(!points.is_empty(), "{} seed {seed} has no {metric}", arm.name());
@@ -69,11 +74,11 @@ pub(super) fn of_steps(out: &Path, arm: Arm, seeds: &[u64], metric: &str, end: u
     };
     let runs = seeds.iter().map(of_seed).collect::<anyhow::Result<Vec<_>>>()?;
     let first = runs.iter().map(|run| run[0].0).fold(0.0, f64::max);
-    let at = |place: usize| first + (end as f64 - first) * place as f64 / (GRID - 1) as f64;
-    let middle = (0..GRID).map(at).map(|tokens| {
-        let scores = vec![runs.iter().map(|run| interpolated(run, tokens)).collect()];
-        let draws = derive(&["svs-vs-grpo", metric, &tokens.to_bits().to_string()]);
-        Some((tokens, stratified(&scores, RESAMPLES, draws)?))
+    let at = |place: usize| first + (end - first) * place as f64 / (GRID - 1) as f64;
+    let middle = (0..GRID).map(at).map(|x| {
+        let scores = vec![runs.iter().map(|run| interpolated(run, x)).collect()];
+        let draws = derive(&["svs-vs-grpo", metric, &x.to_bits().to_string()]);
+        Some((x, stratified(&scores, RESAMPLES, draws)?))
     });
     let middle = middle.collect::<Option<_>>().context("no seeds")?;
     Ok(Curve { arm, runs, middle })

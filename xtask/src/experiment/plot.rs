@@ -16,6 +16,8 @@ const PANEL: (u32, u32) = (860, 300);
 /// Curves with one axis.
 pub(super) struct Panel {
     pub(super) title: String,
+    /// What the curves go over, and what its values are multiplied by for the axis.
+    pub(super) across: (&'static str, f64),
     /// What the values are multiplied by for the axis.
     pub(super) scale: f64,
     pub(super) curves: Vec<Curve>,
@@ -54,28 +56,24 @@ fn draw_panel(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel) -> Resul
         .build_cartesian_2d(across, up)?;
     chart
         .configure_mesh()
-        .x_desc("generated tokens (millions)")
+        .x_desc(panel.across.0)
         .light_line_style(WHITE.mix(0.0))
         .draw()?;
-    let place = |tokens: f64, value: f64| (tokens * 1e-6, value * panel.scale);
+    let place = |x: f64, value: f64| (x * panel.across.1, value * panel.scale);
     for curve in &panel.curves {
         let color = color(curve.arm);
-        let upper = curve.middle.iter().map(|(tokens, band)| place(*tokens, band.upper));
-        let lower = curve
-            .middle
-            .iter()
-            .rev()
-            .map(|(tokens, band)| place(*tokens, band.lower));
+        let upper = curve.middle.iter().map(|(x, band)| place(*x, band.upper));
+        let lower = curve.middle.iter().rev().map(|(x, band)| place(*x, band.lower));
         let band: Vec<(f64, f64)> = upper.chain(lower).collect();
         chart.draw_series([Polygon::new(band, color.mix(0.15))])?;
         for run in &curve.runs {
-            let points = run.iter().map(|(tokens, value)| place(*tokens, *value));
+            let points = run.iter().map(|(x, value)| place(*x, *value));
             chart.draw_series(LineSeries::new(points, color.mix(0.3)))?;
         }
     }
     for curve in &panel.curves {
         let color = color(curve.arm);
-        let points = curve.middle.iter().map(|(tokens, band)| place(*tokens, band.value));
+        let points = curve.middle.iter().map(|(x, band)| place(*x, band.value));
         chart
             .draw_series(LineSeries::new(points, color.stroke_width(3)))?
             .label(curve.arm.name())
@@ -96,7 +94,7 @@ fn color(arm: Arm) -> RGBColor {
     }
 }
 
-/// Millions of tokens, and values with a margin, that hold every curve.
+/// Ranges that hold every curve, upwards with a margin.
 fn ranges(panel: &Panel) -> (Range<f64>, Range<f64>) {
     let points = || {
         panel
@@ -116,7 +114,7 @@ fn ranges(panel: &Panel) -> (Range<f64>, Range<f64>) {
     );
     let margin = 0.06 * (high - low).max(1e-3);
     let up = (low - margin) * panel.scale..(high + margin) * panel.scale;
-    (0.0..last * 1e-6, up)
+    (0.0..last * panel.across.1, up)
 }
 
 #[cfg(test)]
@@ -141,6 +139,7 @@ mod tests {
         };
         let panel = |title: &str| Panel {
             title: title.into(),
+            across: ("generated tokens (millions)", 1e-6),
             scale: 100.0,
             curves: vec![curve(Arm::Grpo), curve(Arm::Svs)],
         };

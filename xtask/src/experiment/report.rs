@@ -8,7 +8,7 @@ use svs_trainer::eval::estimate::Interval;
 use svs_trainer::run::history;
 
 use super::arm::{self, Arm, GENERATED, RUN};
-use super::comparison::{Comparison, ENTROPY, Measure};
+use super::comparison::{self, Comparison, ENTROPY, Measure, Point};
 use super::curves::{self, Curve};
 use super::plot::{self, Panel};
 use super::records::{self, Evaluation};
@@ -70,7 +70,8 @@ pub(super) fn tables(compared: &Comparison, evaluations: &[Evaluation]) -> anyho
         "| held out | before | GRPO | SvS | SvS − GRPO, paired | seeds with SvS higher | plain means, GRPO and SvS |\n\
          |---|---|---|---|---|---|---|\n",
     );
-    for (name, measure) in &end.measures {
+    let names = comparison::names(compared.samples);
+    for (name, measure) in in_order(&names, end) {
         let before = compared.points.first().and_then(|start| start.measures.get(name));
         let before = before.context("no start")?.svs;
         let Measure {
@@ -92,7 +93,7 @@ pub(super) fn tables(compared: &Comparison, evaluations: &[Evaluation]) -> anyho
         )?;
     }
     text += "\n| tokens due | recipe | steps | generated tokens |";
-    for name in end.measures.keys() {
+    for name in &names {
         write!(text, " {name} |")?;
     }
     text += "\n|---|---|---|---|";
@@ -107,7 +108,7 @@ pub(super) fn tables(compared: &Comparison, evaluations: &[Evaluation]) -> anyho
             };
             let (steps, tokens) = (range(|one| one.step), range(|one| one.generated_tokens));
             write!(text, "| {} | {} | {steps} | {tokens} |", point.due_tokens, arm.name())?;
-            for (name, measure) in &point.measures {
+            for (name, measure) in in_order(&names, point) {
                 let interval = if arm == Arm::Svs { measure.svs } else { measure.grpo };
                 write!(text, " {} |", shown(interval, name))?;
             }
@@ -115,6 +116,13 @@ pub(super) fn tables(compared: &Comparison, evaluations: &[Evaluation]) -> anyho
         }
     }
     Ok(text)
+}
+
+/// The measures of a point in the order of `names`.
+fn in_order<'a>(names: &'a [String], point: &'a Point) -> impl Iterator<Item = (&'a str, &'a Measure)> {
+    names
+        .iter()
+        .filter_map(|name| Some((name.as_str(), point.measures.get(name)?)))
 }
 
 /// What values of a measure are multiplied by, and their decimals.
@@ -162,6 +170,7 @@ fn rounded(value: f64) -> String {
 }
 
 fn plots(folder: &Path, out: &Path, compared: &Comparison, evaluations: &[Evaluation]) -> anyhow::Result<()> {
+    let (tokens, steps) = (("generated tokens (millions)", 1e-6), ("steps", 1.0));
     let end = compared.end()?;
     let both = |curve: &dyn Fn(Arm) -> anyhow::Result<Curve>| {
         Arm::TRAINED.into_iter().map(curve).collect::<anyhow::Result<Vec<_>>>()
@@ -169,20 +178,41 @@ fn plots(folder: &Path, out: &Path, compared: &Comparison, evaluations: &[Evalua
     let measured = |name: &String| {
         let (title, scale) = curves::title(name);
         let curves = both(&|arm| curves::of_measure(compared, evaluations, arm, name))?;
-        Ok(Panel { title, scale, curves })
+        Ok(Panel {
+            title,
+            across: tokens,
+            scale,
+            curves,
+        })
     };
     let panels = |wanted: fn(&str) -> bool| {
-        let names = end.measures.keys().filter(|name| wanted(name));
-        names.map(measured).collect::<anyhow::Result<Vec<Panel>>>()
+        let names = comparison::names(compared.samples);
+        names
+            .iter()
+            .filter(|name| wanted(name))
+            .map(measured)
+            .collect::<anyhow::Result<Vec<Panel>>>()
     };
     plot::write_svg(&folder.join("pass.svg"), &panels(|name| name != ENTROPY)?)?;
     let mut entropy = panels(|name| name == ENTROPY)?;
-    let of_steps = |arm| curves::of_steps(out, arm, &compared.seeds, STEP_ENTROPY, end.due_tokens);
-    entropy.push(Panel {
-        title: "entropy on the training problems, step by step (nats per token)".into(),
-        scale: 1.0,
-        curves: both(&of_steps)?,
-    });
+    let last_step = evaluations
+        .iter()
+        .filter(|one| one.due_tokens == end.due_tokens)
+        .map(|one| one.step)
+        .min();
+    let places = [
+        (tokens, GENERATED, end.due_tokens),
+        (steps, "training/global_step", last_step.context("no evaluations")?),
+    ];
+    for (across, name, end) in places {
+        let of_steps = |arm| curves::of_steps(out, (arm, &compared.seeds), (name, end as f64), STEP_ENTROPY);
+        entropy.push(Panel {
+            title: format!("entropy on the training problems by {} (nats per token)", across.0),
+            across,
+            scale: 1.0,
+            curves: both(&of_steps)?,
+        });
+    }
     plot::write_svg(&folder.join("entropy.svg"), &entropy)
 }
 
