@@ -68,7 +68,9 @@ pub(super) fn of_steps(
             let value = |name: &str| record.metrics.get(name).copied();
             Some((value(across)?, value(metric)?))
         };
-        let points: Vec<(f64, f64)> = records.iter().filter_map(point).collect();
+        let mut points: Vec<(f64, f64)> = records.iter().filter_map(point).collect();
+        // Up to the first one at the end; a run with a larger budget may have gone further.
+        points.truncate(points.partition_point(|point| point.0 < end) + 1);
         anyhow::ensure!(!points.is_empty(), "{} seed {seed} has no {metric}", arm.name());
         Ok(points)
     };

@@ -37,10 +37,10 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_value = "grpo,svs", value_parser = arm)]
     arms: Vec<Arm>,
     /// Tokens that each run may sample for training.
-    #[arg(long, value_name = "N", default_value_t = 600_000)]
+    #[arg(long, value_name = "N", default_value_t = 300_000)]
     budget_tokens: u64,
     /// Evaluations of each run, at equal parts of the budget; the start is evaluated besides.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 2)]
     evaluations: u64,
     /// Held-out problems of each shape of computation.
     #[arg(long, value_name = "N", default_value_t = 12)]

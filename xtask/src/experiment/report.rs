@@ -1,5 +1,6 @@
 //! The report: evaluations and steps in one file each, figures, tables and plots.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -57,7 +58,7 @@ pub(super) fn write(out: &Path, seeds: &[u64], due: &[u64]) -> anyhow::Result<()
     };
     save("results.json", serde_json::to_string_pretty(&compared)? + "\n")?;
     save("tables.md", tables.clone())?;
-    save("steps.csv", steps(out, seeds)?)?;
+    save("steps.csv", steps(out, &evaluations)?)?;
     plots(&folder, out, &compared, &evaluations)?;
     println!("{tables}\nreport in {}", folder.display());
     Ok(())
@@ -142,19 +143,23 @@ fn signed(interval: Interval, name: &str) -> String {
     format!("{value:+.places$} [{lower:+.places$}, {upper:+.places$}]")
 }
 
-/// Every step of every run.
-fn steps(out: &Path, seeds: &[u64]) -> anyhow::Result<String> {
+/// The steps of every run up to its last evaluation; a run with a larger budget may have gone further.
+fn steps(out: &Path, evaluations: &[Evaluation]) -> anyhow::Result<String> {
+    let mut last: BTreeMap<(u64, &str), (Arm, u64)> = BTreeMap::new();
+    for one in evaluations.iter().filter(|one| Arm::TRAINED.contains(&one.arm)) {
+        let ended = last.entry((one.seed, one.arm.name())).or_insert((one.arm, one.step));
+        ended.1 = ended.1.max(one.step);
+    }
     let mut text = format!("arm,seed,step,{}\n", COLUMNS.join(","));
-    for &seed in seeds {
-        for arm in Arm::TRAINED {
-            for record in history::read(&arm.folder(out, seed).join(RUN))? {
-                write!(text, "{},{seed},{}", arm.name(), record.step)?;
-                for column in COLUMNS {
-                    let value = record.metrics.get(column);
-                    write!(text, ",{}", value.map_or_else(String::new, |value| rounded(*value)))?;
-                }
-                text.push('\n');
+    for ((seed, name), (arm, last)) in last {
+        let records = history::read(&arm.folder(out, seed).join(RUN))?;
+        for record in records.iter().filter(|record| record.step <= last) {
+            write!(text, "{name},{seed},{}", record.step)?;
+            for column in COLUMNS {
+                let value = record.metrics.get(column);
+                write!(text, ",{}", value.map_or_else(String::new, |value| rounded(*value)))?;
             }
+            text.push('\n');
         }
     }
     Ok(text)
