@@ -2,6 +2,7 @@
 //! boundary, nothing leaked.
 
 mod adapter;
+mod named;
 mod pause;
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! `kill -9` in the middle of training, `--resume`, and everything is as if it had not happened.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -37,9 +37,14 @@ fn logged(runs: &Path) -> Vec<(String, bool)> {
     }
 }
 
+/// The weights that the run in this folder ended with.
+pub(super) fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model/model.safetensors")).unwrap()
+}
+
 /// Metrics of every step but those that are times.
-fn learned(runs: &Path) -> Vec<(u64, Vec<(String, f64)>)> {
-    let records = history::read(&runs.join("toy")).unwrap();
+pub(super) fn learned(run: &Path) -> Vec<(u64, BTreeMap<String, f64>)> {
+    let records = history::read(run).unwrap();
     let timed = |name: &str| {
         ["timing_s/", "perf/", "publish/"]
             .iter()
@@ -53,13 +58,13 @@ fn learned(runs: &Path) -> Vec<(u64, Vec<(String, f64)>)> {
 }
 
 /// A run that nothing interrupts, and what it takes to make it again.
-struct Bench {
+pub(super) struct Bench {
     folder: tempfile::TempDir,
     model: PathBuf,
     toml: PathBuf,
 }
 
-static BENCH: LazyLock<Bench> = LazyLock::new(|| {
+pub(super) static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let model = save_model(folder.path());
     let mut config = config(folder.path(), Recipe::Svs, 12);
@@ -72,15 +77,21 @@ static BENCH: LazyLock<Bench> = LazyLock::new(|| {
 });
 
 impl Bench {
-    fn runs(&self, name: &str) -> PathBuf {
+    pub(super) fn runs(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     fn start(&self, runs: &Path, resume: bool, die_at: Option<&str>) -> Process {
+        let more: &[&str] = if resume { &["--resume"] } else { &[] };
+        self.start_with(runs, more, die_at)
+    }
+
+    /// Starts the run with more arguments.
+    pub(super) fn start_with(&self, runs: &Path, more: &[&str], die_at: Option<&str>) -> Process {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let (model, toml, runs) = (text(&self.model), text(&self.toml), text(runs));
-        let mut arguments = vec!["train", "--model", &model, "--config", &toml, "--runs", &runs];
-        arguments.extend(resume.then_some("--resume"));
+        let arguments = ["train", "--model", &model, "--config", &toml, "--runs", &runs];
+        let arguments = [&arguments, more].concat();
         match die_at {
             None => Process::start(&arguments),
             Some(point) => Process::start_with(&arguments, (crash::VARIABLE, point)),
@@ -90,8 +101,8 @@ impl Bench {
     /// The run in `runs` ended as the uninterrupted one did.
     fn compare(&self, runs: &Path, how: &str) {
         let straight = self.runs("straight");
-        let weights = |runs: &Path| std::fs::read(runs.join("toy/model/model.safetensors")).unwrap();
-        assert!(weights(&straight) == weights(runs), "{how}: the weights differ");
+        let same = weights(&straight.join("toy")) == weights(&runs.join("toy"));
+        assert!(same, "{how}: the weights differ");
         let (whole, parted) = (logged(&straight), logged(runs));
         let ids: HashSet<&String> = parted.iter().map(|(id, _)| id).collect();
         assert_eq!(ids.len(), parted.len(), "{how}: an id is in the log twice");
@@ -99,7 +110,11 @@ impl Bench {
             whole, parted,
             "{how}: a trajectory was lost, repeated or marked differently"
         );
-        assert_eq!(learned(&straight), learned(runs), "{how}: the metrics differ");
+        assert_eq!(
+            learned(&straight.join("toy")),
+            learned(&runs.join("toy")),
+            "{how}: the metrics differ"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod clients;
 mod kill;
 mod learn;
+mod modes;
 pub(crate) mod process;
 mod resume;
 mod swap;

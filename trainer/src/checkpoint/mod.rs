@@ -100,6 +100,24 @@ impl CheckpointStore {
         Ok(store)
     }
 
+    /// The checkpoints in `folder` to read only: nothing is created or removed.
+    #[must_use]
+    pub fn look(folder: &Path) -> Self {
+        Self {
+            folder: folder.into(),
+            keep: usize::MAX,
+            disk: Arc::new(FileSystem),
+        }
+    }
+
+    /// Steps of the checkpoints, oldest first.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`].
+    pub fn steps(&self) -> Result<Vec<u64>, CheckpointError> {
+        Ok(self.checkpoints()?.into_iter().map(|(step, _)| step).collect())
+    }
+
     /// Writes a checkpoint after `step`; returns its folder. It exists completely or not at all.
     ///
     /// # Errors
@@ -136,8 +154,18 @@ impl CheckpointStore {
     /// # Errors
     /// [`CheckpointError::NoneIntact`], [`CheckpointError::Mismatch`], [`CheckpointError::File`].
     pub fn load_latest(&self, policy: &mut Policy) -> Result<Option<Restored>, CheckpointError> {
+        self.load(policy, None)
+    }
+
+    /// As [`Self::load_latest`], or only from checkpoints of `step`.
+    ///
+    /// # Errors
+    /// As [`Self::load_latest`].
+    pub fn load(&self, policy: &mut Policy, step: Option<u64>) -> Result<Option<Restored>, CheckpointError> {
         let mut skipped = Vec::new();
-        for (step, copy) in self.checkpoints()?.into_iter().rev() {
+        let mut found = self.checkpoints()?;
+        found.retain(|(of, _)| step.is_none_or(|step| step == *of));
+        for (step, copy) in found.into_iter().rev() {
             let path = self.folder.join(folder_name(step, copy));
             match load(&path, policy)? {
                 Ok((step, run_state)) => {

@@ -58,8 +58,10 @@ pub(super) fn restore(runs: &Path, fork_from: &str, policy: &mut Policy) -> Resu
     if !folder.is_dir() {
         return Err(refuse(format!("{} has no checkpoints of such a run", runs.display())));
     }
-    let store = CheckpointStore::open(&folder, usize::MAX)?;
-    let found = store.load(policy, origin.step).map_err(|error| refuse(error.to_string()))?;
+    let store = CheckpointStore::look(&folder);
+    let found = store
+        .load(policy, origin.step)
+        .map_err(|error| refuse(error.to_string()))?;
     let restored = found.ok_or_else(|| match origin.step {
         None => refuse(format!("run `{}` has no checkpoint", origin.run)),
         Some(step) => refuse(format!(

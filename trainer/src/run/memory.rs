@@ -164,6 +164,14 @@ impl Memory {
                 });
             }
         }
+        self.take_over(config)
+    }
+
+    /// Takes over `config`, whatever it says, if it asks for no fewer steps than are done.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming `steps`.
+    pub fn take_over(&mut self, config: TrainConfig) -> Result<(), TrainError> {
         if config.steps < self.step {
             return Err(TrainError::Config {
                 field: "steps".into(),

@@ -14,8 +14,9 @@ use super::history::History;
 use super::lock::RunLock;
 use super::memory::Memory;
 use super::runner::{Runner, Surroundings};
+use super::sampling::Sampling;
 use super::tensorboard::EventFile;
-use super::{TrainConfig, TrainError, source};
+use super::{TrainConfig, TrainError, fork, source};
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
 use crate::reward::Reward;
@@ -66,6 +67,11 @@ impl Runner {
             memory.adopt(config.clone())?;
             saved = Some(restored.step);
         }
+        if let (None, Some(origin)) = (saved, &config.fork_from) {
+            memory = fork::restore(&around.runs, origin, &mut policy)?;
+            memory.take_over(config.clone())?;
+        }
+        let begun = saved.is_some() || config.fork_from.is_some();
         memory.adopt_precision(storage.weights, storage.kv)?;
         if resume {
             if saved.is_none() {
@@ -90,22 +96,29 @@ impl Runner {
                 "reference",
             ))
         });
-        serve_start(&around, &mut policy, saved.is_some())?;
+        serve_start(&around, &mut policy, begun)?;
         control.update(|status| (status.step, status.version) = (memory.step, policy.version()));
-        Ok(Self {
-            around,
-            control,
+        let sampling = Sampling {
+            around: Arc::clone(&around),
+            control: Arc::clone(&control),
+            config: memory.config.clone(),
             run_id,
-            folder,
-            memory,
-            policy,
-            reference,
             reward,
             prompts,
             problems,
             too_long,
-            held_out,
             limits,
+        };
+        Ok(Self {
+            around,
+            control,
+            sampling: Arc::new(sampling),
+            ahead: None,
+            folder,
+            memory,
+            policy,
+            reference,
+            held_out,
             checkpoints,
             saved,
             saving_s: None,

@@ -10,11 +10,12 @@ use svs_engine::{EngineHandle, WeightSet};
 
 use super::TrainError;
 use super::batch::{Batch, Note};
-use super::config::ProblemSource;
+use super::config::{Mode, ProblemSource};
 use super::control::Control;
 use super::history::{History, Record};
 use super::lock::RunLock;
 use super::memory::Memory;
+use super::sampling::{Ahead, Sampling, Wanted};
 use super::tensorboard::EventFile;
 use super::{shaped, skipped};
 use crate::checkpoint::CheckpointStore;
@@ -23,8 +24,6 @@ use crate::hidden::Means;
 use crate::log::TrajectoryLog;
 use crate::policy::{Policy, UpdateBatch};
 use crate::problems::Problem;
-use crate::reward::Reward;
-use crate::svs::Prompts;
 use crate::svs::band::Score;
 use crate::trajectory::Group;
 
@@ -43,7 +42,6 @@ pub(super) struct Surroundings {
 pub(super) struct Runner {
     pub(super) around: Arc<Surroundings>,
     pub(super) control: Arc<Control>,
-    pub(super) run_id: String,
     /// Keeps other processes off the run's folder.
     pub(super) _lock: RunLock,
     pub(super) folder: PathBuf,
@@ -51,16 +49,11 @@ pub(super) struct Runner {
     pub(super) policy: Policy,
     /// Weights of the KL reference, if the objective has one.
     pub(super) reference: Option<Arc<WeightSet>>,
-    /// Grades rollouts.
-    pub(super) reward: Reward,
-    pub(super) prompts: Prompts,
-    pub(super) problems: Vec<Problem>,
-    /// Problems left out because their prompt is too long.
-    pub(super) too_long: usize,
+    pub(super) sampling: Arc<Sampling>,
+    /// The next batch, in the mode `async`.
+    pub(super) ahead: Option<Ahead>,
     /// Problems of evaluations.
     pub(super) held_out: Vec<Problem>,
-    /// Longest prompt and response, tokens.
-    pub(super) limits: (usize, u32),
     pub(super) checkpoints: CheckpointStore,
     /// Step of the newest checkpoint, if there is one.
     pub(super) saved: Option<u64>,
@@ -95,7 +88,7 @@ impl Runner {
         if self.memory.config.prompts.is_none() {
             return Ok(());
         }
-        let wording = serde_json::json!({ "prompts": self.prompts });
+        let wording = serde_json::json!({ "prompts": self.sampling.prompts });
         std::fs::write(path, wording.to_string())
             .map_err(|error| TrainError::Run(format!("{}: {error}", path.display())))
     }
@@ -148,9 +141,42 @@ impl Runner {
         Ok(true)
     }
 
+    /// The batch of `step`: sampled now, or while the last update went on. In the mode `async` the next one is begun.
+    fn own_batch(&mut self, step: u64) -> Result<Batch, TrainError> {
+        let drawn = self.memory.drawn;
+        let batch = match self.ahead.take() {
+            Some(ahead) => {
+                self.control.phase("rollout");
+                ahead.batch()?
+            }
+            None => self.sampling.batch(&Wanted {
+                step,
+                drawn,
+                ..Wanted::default()
+            })?,
+        };
+        if let (Mode::Async, Note::Own { scores }) = (self.memory.config.mode, &batch.note)
+            && step < self.memory.config.steps
+        {
+            let weights = self.around.engine.weights().policy();
+            let drawn = drawn + scores.len() as u64;
+            self.ahead = Some(Ahead::begin(&self.sampling, weights, step + 1, drawn)?);
+        }
+        Ok(batch)
+    }
+
     /// Updates the policy and publishes it, if there is something to learn from.
     fn update(&mut self, step: u64, groups: &[Group], metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         metrics.insert("training/groups".into(), groups.len() as f64);
+        let versions = groups
+            .iter()
+            .flat_map(|group| &group.members)
+            .filter_map(|member| member.spans.first());
+        let behind = versions.map(|span| self.policy.version().saturating_sub(span.version));
+        metrics.insert(
+            "training/off_policy/max_versions_behind".into(),
+            behind.max().unwrap_or(0) as f64,
+        );
         if groups.is_empty() {
             return Ok(());
         }
@@ -162,7 +188,15 @@ impl Runner {
         let batch = UpdateBatch {
             groups: groups
                 .iter()
-                .map(|group| shaped::to_update(group, config, &update, self.limits.1, self.memory.hidden.as_ref()))
+                .map(|group| {
+                    shaped::to_update(
+                        group,
+                        config,
+                        &update,
+                        self.sampling.limits.1,
+                        self.memory.hidden.as_ref(),
+                    )
+                })
                 .collect::<Result<_, _>>()?,
             reference: self.reference.clone(),
         };
@@ -242,7 +276,7 @@ impl Runner {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |since| since.as_secs_f64());
-        self.around.log.mark_trained(&self.run_id, &ids, now)?;
+        self.around.log.mark_trained(&self.sampling.run_id, &ids, now)?;
         Ok(())
     }
 
@@ -266,7 +300,7 @@ impl Runner {
             samples: config.eval.samples,
             k: config.eval.k.clone(),
             weights: Some(self.policy.version().to_string()),
-            max_tokens: self.limits.1,
+            max_tokens: self.sampling.limits.1,
             seed: config.seed,
             in_flight: config.rollout.max_groups_in_flight,
             strict: config.rollout.strict_grading,
@@ -277,7 +311,7 @@ impl Runner {
         let report = crate::eval::evaluate(
             &self.around.engine,
             &self.held_out,
-            &self.prompts,
+            &self.sampling.prompts,
             &settings,
             |done, all| self.control.progress(done, all),
         )

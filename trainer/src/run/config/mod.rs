@@ -16,6 +16,7 @@ pub use algorithm::AlgorithmConfig;
 pub use evaluation::EvalSection;
 pub use faults::Fault;
 use svs_engine::load::lora::LoraShape;
+pub(super) use validate::is_run_id;
 
 use super::TrainError;
 use crate::optim::OptimConfig;
@@ -29,6 +30,10 @@ use crate::svs::{Prompts, SvsConfig};
 pub struct TrainConfig {
     /// `svs` (solve, synthesize, solve the synthetic problems) or `grpo` (the same loop with synthesis off).
     pub recipe: Recipe,
+    /// `sync`, or `async`: the next batch is sampled while an update goes on, with the weights from before it.
+    pub mode: Mode,
+    /// A checkpoint of another run to begin at: `run`, its last one, or `run@step`.
+    pub fork_from: Option<String>,
     /// Steps to run; one step is one rollout batch and one update.
     pub steps: u64,
     /// Ends the run after the first step at which its rollouts (not evaluations) have sampled so many tokens.
@@ -72,6 +77,8 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             recipe: Recipe::default(),
+            mode: Mode::default(),
+            fork_from: None,
             steps: 20,
             max_generated_tokens: None,
             seed: 0,
@@ -114,6 +121,17 @@ impl Recipe {
             Self::Grpo => "grpo",
         }
     }
+}
+
+/// Whether sampling and training take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// In turns: every batch is sampled from the weights that it trains.
+    #[default]
+    Sync,
+    /// At once: every batch but the first is one update behind.
+    Async,
 }
 
 /// Kind of problem source.

@@ -2,11 +2,18 @@
 
 use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 
+use super::super::fork;
 use super::faults::Faults;
-use super::{ProblemSource, Recipe, TrainConfig, TrainError};
+use super::{Mode, ProblemSource, Recipe, TrainConfig, TrainError};
 use crate::objective::AdvEstimator;
 use crate::optim::Decay;
 use crate::svs::Prompts;
+
+/// Whether `text` may name a run, and so a folder.
+pub(in super::super) fn is_run_id(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=100).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('.')
+}
 
 impl TrainConfig {
     /// Reads TOML and checks it.
@@ -40,6 +47,9 @@ impl TrainConfig {
     pub(super) fn faults(&self) -> Faults {
         let mut faults = Faults::default();
         self.check_run_id(&mut faults);
+        if let Some(Err(TrainError::Config { field, reason })) = self.fork_from.as_deref().map(fork::check) {
+            faults.add(field, reason);
+        }
         faults.note(self.reward.validate());
         faults.note(self.svs.validate());
         self.check_lora(&mut faults);
@@ -76,9 +86,7 @@ impl TrainConfig {
     }
 
     fn check_run_id(&self, faults: &mut Faults) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let fits = |id: &String| (1..=100).contains(&id.len()) && id.chars().all(plain) && !id.starts_with('.');
-        if !self.run_id.as_ref().is_none_or(fits) {
+        if !self.run_id.as_deref().is_none_or(is_run_id) {
             faults.add(
                 "run_id",
                 "must be 1 to 100 letters, digits, `-`, `_` or `.`, not starting with `.`",
@@ -304,6 +312,10 @@ impl TrainConfig {
                     "files are given, but `problems.source` is not \"files\"",
                 );
             }
+            ProblemSource::Trajectories if self.mode == Mode::Async => faults.add(
+                "mode",
+                "client trajectories are sampled at any time anyway; `async` is for rollouts of the run's own",
+            ),
             ProblemSource::Trajectories if self.recipe != Recipe::Grpo => faults.add(
                 "recipe",
                 "training on client trajectories samples nothing of its own, so it needs `recipe = \"grpo\"`",

@@ -1,6 +1,7 @@
 //! Rollouts through the engine that serves: sampled, graded, logged, and read back from the log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -34,6 +35,10 @@ pub(super) struct EngineRollouts<'a> {
     pub(super) reward: &'a Reward,
     /// Longest prompt and response, tokens.
     pub(super) limits: (usize, u32),
+    /// Weights to sample with; `None` follows the policy.
+    pub(super) version: Option<u64>,
+    /// Set when nobody wants the rollouts any more.
+    pub(super) abandoned: &'a AtomicBool,
     /// Measures hidden states, if it is enabled.
     pub(super) hidden: &'a HiddenShaping,
     /// Begins every group id of this attempt at this step, so that a regenerated step never meets its old rows.
@@ -72,6 +77,9 @@ impl Rollouts for EngineRollouts<'_> {
         let (engine, in_flight) = (self.engine, self.config.max_groups_in_flight);
         fanout::run(engine, requests.iter().cloned(), in_flight, |at, completion| {
             crash::point(crash::Point::Rollout);
+            if self.abandoned.load(Ordering::Relaxed) {
+                return Err(TrainError::State("the rollouts were given up".into()));
+            }
             let mut members = self.trajectories(&asks[at], (&requests[at], trained_as[at].as_deref()), completion);
             if self.hidden.enabled {
                 self.measure(&states[at], &mut members);
@@ -117,7 +125,7 @@ impl EngineRollouts<'_> {
             prompt: prompt.to_vec(),
             n: ask.n,
             sampling,
-            weights: None,
+            weights: self.version.map(|version| version.to_string()),
             cache_salt: None,
             priority: BACKGROUND_PRIORITY,
             tap: self

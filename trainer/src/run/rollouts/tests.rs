@@ -16,6 +16,7 @@ struct Bench {
     config: RolloutConfig,
     reward: Reward,
     hidden: HiddenShaping,
+    abandoned: AtomicBool,
     _folder: tempfile::TempDir,
 }
 
@@ -36,6 +37,7 @@ impl Bench {
             config: RolloutConfig::default(),
             reward: Reward::new(&RewardConfig::default(), false).expect("a reward"),
             hidden: HiddenShaping::default(),
+            abandoned: AtomicBool::new(false),
             _folder: folder,
         }
     }
@@ -47,6 +49,8 @@ impl Bench {
             config: &self.config,
             reward: &self.reward,
             limits: (64, 10),
+            version: None,
+            abandoned: &self.abandoned,
             hidden: &self.hidden,
             prefix: "run/1".into(),
             seed_name: "0/1".into(),
