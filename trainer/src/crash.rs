@@ -54,7 +54,7 @@ impl Point {
 pub(crate) fn point(here: Point) {
     static ARMED: OnceLock<Option<(Point, u64)>> = OnceLock::new();
     static PASSED: AtomicU64 = AtomicU64::new(0);
-    let Some((at, count)) = ARMED.get_or_init(|| parse(&std::env::var(VARIABLE).ok()?)) else {
+    let Some((at, count)) = ARMED.get_or_init(armed) else {
         return;
     };
     if *at == here && PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
@@ -65,10 +65,21 @@ pub(crate) fn point(here: Point) {
     }
 }
 
+/// What the environment asks for. A point that does not exist is an error in a test, which must not pass for one.
+fn armed() -> Option<(Point, u64)> {
+    let text = std::env::var(VARIABLE).ok()?;
+    let armed = parse(&text);
+    assert!(
+        armed.is_some(),
+        "{VARIABLE}={text}: must be one of the points, `:` and a number from 1"
+    );
+    armed
+}
+
 fn parse(text: &str) -> Option<(Point, u64)> {
     let (name, count) = text.split_once(':')?;
     let (point, _) = Point::ALL.into_iter().find(|(_, known)| *known == name)?;
-    Some((point, count.parse().ok()?))
+    Some((point, count.parse().ok().filter(|count| *count > 0)?))
 }
 
 #[cfg(test)]
@@ -78,7 +89,7 @@ mod tests {
     #[test]
     fn only_known_points_arm() {
         assert_eq!(parse("publish:2"), Some((Point::Publish, 2)));
-        for text in ["", "publish", "publish:", "publish:x", "lunch:1"] {
+        for text in ["", "publish", "publish:", "publish:x", "publish:0", "lunch:1"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

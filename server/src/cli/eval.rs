@@ -195,15 +195,17 @@ impl Args {
 
     fn show(&self, report: &EvalReport) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(report)?;
-        if let Some(path) = &self.output {
-            std::fs::write(path, &json).with_context(|| format!("cannot write {}", path.display()))?;
-        }
         let mut stdout = std::io::stdout().lock();
         let shown = match self.json {
             true => writeln!(stdout, "{json}"),
             false => writeln!(stdout, "{report}"),
         };
-        shown.and_then(|()| stdout.flush()).context("cannot write the figures")
+        // The one that works must not be lost to the other.
+        let shown = shown.and_then(|()| stdout.flush()).context("cannot write the figures");
+        if let Some(path) = &self.output {
+            std::fs::write(path, &json).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        shown
     }
 }
 

@@ -2,7 +2,8 @@
 
 mod columns;
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,9 @@ pub enum ExportError {
     /// The output is there already.
     #[error("{0} exists; --force overwrites it")]
     Exists(PathBuf),
+    /// The output is a file of the log.
+    #[error("{0} is the log itself; choose another file")]
+    IsLog(PathBuf),
     /// No trajectory passes the filter.
     #[error("{0} holds no such trajectory")]
     Empty(PathBuf),
@@ -64,7 +68,7 @@ pub struct Export {
 impl Export {
     /// Writes the trajectories of `log` to `output`; `progress` hears how many of how many are written. Returns how many.
     ///
-    /// The file gets its name when it is complete; until then it is `<output>.part`.
+    /// The file gets its name when it is complete; until then it has one of its own in the same folder.
     ///
     /// # Errors
     /// Any [`ExportError`]; there is no output then, or the one from before.
@@ -74,36 +78,58 @@ impl Export {
         output: &Path,
         mut progress: impl FnMut(u64, u64),
     ) -> Result<u64, ExportError> {
-        self.check(output)?;
+        self.check(log.path(), output)?;
         let all = log.count(&self.filter)?;
         if all == 0 {
             return Err(ExportError::Empty(log.path().to_owned()));
         }
-        let mut name = output.as_os_str().to_owned();
-        name.push(".part");
-        let part = PathBuf::from(name);
-        let written = self.fill(log, &part, |done| progress(done, all)).and_then(|rows| {
-            self.check(output)?;
-            fs::rename(&part, output).map_err(|error| unwritten(output, &error))?;
-            Ok(rows)
-        });
-        if written.is_err() {
-            // What is half written is of no use; that it cannot be removed adds nothing to the error.
-            let _ = fs::remove_file(&part);
-        }
-        written
-    }
-
-    fn check(&self, output: &Path) -> Result<(), ExportError> {
-        match output.exists() && !self.force {
-            true => Err(ExportError::Exists(output.to_owned())),
-            false => Ok(()),
+        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut builder = tempfile::Builder::new();
+        let part = builder.prefix(".svs-export-").suffix(".part");
+        let part = part
+            .tempfile_in(folder.unwrap_or(Path::new(".")))
+            .map_err(|error| unwritten(output, &error))?;
+        let file = part.as_file().try_clone().map_err(|error| unwritten(output, &error))?;
+        let rows = self.fill(log, file, output, |done| progress(done, all))?;
+        let named = if self.force {
+            part.persist(output)
+        } else {
+            part.persist_noclobber(output)
+        };
+        match named {
+            Ok(_) => Ok(rows),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Err(ExportError::Exists(output.to_owned())),
+            Err(error) => Err(unwritten(output, &error.error)),
         }
     }
 
-    fn fill(&self, log: &LogReader, part: &Path, mut progress: impl FnMut(u64)) -> Result<u64, ExportError> {
-        let fail = |error: ParquetError| unwritten(part, &error);
-        let file = File::create(part).map_err(|error| unwritten(part, &error))?;
+    /// Refuses the files of the log, whatever is forced, and any other that is there, unless that is forced.
+    fn check(&self, log: &Path, output: &Path) -> Result<(), ExportError> {
+        let Ok(real) = output.canonicalize() else {
+            return Ok(());
+        };
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = log.as_os_str().to_owned();
+            path.push(suffix);
+            if PathBuf::from(path).canonicalize().is_ok_and(|path| path == real) {
+                return Err(ExportError::IsLog(output.to_owned()));
+            }
+        }
+        if self.force {
+            Ok(())
+        } else {
+            Err(ExportError::Exists(output.to_owned()))
+        }
+    }
+
+    fn fill(
+        &self,
+        log: &LogReader,
+        file: File,
+        output: &Path,
+        mut progress: impl FnMut(u64),
+    ) -> Result<u64, ExportError> {
+        let fail = |error: ParquetError| unwritten(output, &error);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(concat!("svs ", env!("CARGO_PKG_VERSION")).into())
@@ -123,7 +149,7 @@ impl Export {
             progress(rows);
         }
         let file = writer.into_inner().map_err(fail)?;
-        file.sync_all().map_err(|error| unwritten(part, &error))?;
+        file.sync_all().map_err(|error| unwritten(output, &error))?;
         Ok(rows)
     }
 

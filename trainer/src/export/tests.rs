@@ -1,3 +1,5 @@
+use std::fs;
+
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use serde_json::{Value, json};
@@ -269,6 +271,22 @@ fn nothing_is_overwritten_or_left_half_written() {
         (entries(), fs::read_to_string(&output).expect("reads").as_str()),
         (before + 1, "precious")
     );
+    for suffix in ["", "-wal"] {
+        // By whatever path, and whatever is forced.
+        let mut own = log.path().as_os_str().to_owned();
+        own.push(suffix);
+        let own = Path::new(&own);
+        let around = own
+            .parent()
+            .expect("a folder")
+            .join(".")
+            .join(own.file_name().expect("a name"));
+        if own.exists() {
+            let error = refused(export(Filter::default(), true), &around);
+            assert!(matches!(error, ExportError::IsLog(_)), "{suffix}: {error}");
+        }
+    }
+    assert!(log.count(&Filter::default()).expect("the log is whole") > 0);
     assert!(LogReader::open(&folder.path().join("none.sqlite")).is_err());
     assert_eq!(entries(), before + 1, "no log is made");
 }

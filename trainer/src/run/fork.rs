@@ -48,7 +48,7 @@ pub(super) fn check(text: &str) -> Result<(), TrainError> {
 }
 
 /// Puts the checkpoint that `fork_from` names into `policy` and returns what the other run remembered at that step. What
-/// it had consumed stays its own; the step number, the problems drawn and their history go on.
+/// it had consumed, generated and skipped stays its own; the step number, the problems drawn and their history go on.
 ///
 /// # Errors
 /// [`TrainError::Config`]: no such run, no intact checkpoint of that step, or one of another model.
@@ -75,6 +75,8 @@ pub(super) fn restore(runs: &Path, fork_from: &str, policy: &mut Policy) -> Resu
     Ok(Memory {
         weights: None,
         kv: None,
+        generated_tokens: 0,
+        skipped_steps: 0,
         consumed_groups: Vec::new(),
         consumed: Vec::new(),
         ..memory

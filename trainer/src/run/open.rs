@@ -180,7 +180,10 @@ fn check_states(config: &TrainConfig, hidden: usize, longest: u32) -> Result<(),
     if !config.algorithm.hidden_shaping.enabled {
         return Ok(());
     }
-    let choices = config.rollout.max_groups_in_flight * config.rollout.n as usize;
+    let (rollout, svs) = (&config.rollout, &config.svs);
+    let sizes = [Some(rollout.n), rollout.n_hinted, svs.n_synthesis, svs.n_solve];
+    let most = sizes.into_iter().flatten().max().unwrap_or(rollout.n);
+    let choices = rollout.max_groups_in_flight * most as usize;
     let bytes = choices * longest as usize * hidden * size_of::<f32>();
     if bytes <= MAX_STATE_BYTES {
         return Ok(());

@@ -51,6 +51,8 @@ pub(super) struct Wanted {
     pub(super) version: Option<u64>,
     /// Set to give it up.
     pub(super) abandoned: Arc<AtomicBool>,
+    /// The status is that of an update beside which it runs.
+    pub(super) beside: Arc<AtomicBool>,
 }
 
 impl Sampling {
@@ -79,8 +81,7 @@ impl Sampling {
     fn iterate(&self, wanted: &Wanted) -> Result<(Iteration, Tally), TrainError> {
         let (config, step) = (&self.config, wanted.step);
         let progress = |kind, done: usize, all: usize| {
-            // One that runs beside an update leaves the status to it.
-            if wanted.version.is_none() {
+            if !wanted.beside.load(Ordering::Relaxed) {
                 self.show(kind, done, all);
             }
         };
@@ -154,6 +155,7 @@ impl Sampling {
 pub(super) struct Ahead {
     thread: Option<JoinHandle<Result<Batch, TrainError>>>,
     abandoned: Arc<AtomicBool>,
+    beside: Arc<AtomicBool>,
     store: WeightStore,
     version: u64,
 }
@@ -173,8 +175,9 @@ impl Ahead {
             drawn,
             version: Some(version),
             abandoned: Arc::default(),
+            beside: Arc::new(AtomicBool::new(true)),
         };
-        let abandoned = Arc::clone(&wanted.abandoned);
+        let (abandoned, beside) = (Arc::clone(&wanted.abandoned), Arc::clone(&wanted.beside));
         let sampling = Arc::clone(sampling);
         let thread = std::thread::Builder::new()
             .name("sampling".into())
@@ -186,13 +189,15 @@ impl Ahead {
         Ok(Self {
             thread: Some(thread),
             abandoned,
+            beside,
             store,
             version,
         })
     }
 
-    /// Waits for the batch.
+    /// Waits for the batch, whose progress is the status from now on.
     pub(super) fn batch(mut self) -> Result<Batch, TrainError> {
+        self.beside.store(false, Ordering::Relaxed);
         let thread = self.thread.take().expect("taken once");
         thread
             .join()

@@ -194,7 +194,7 @@ impl Columns {
             Some(column) => text(column)?,
             None => format!("{}-{row}", self.stem),
         };
-        let has_hint = |column: &&String| lookup(value, column).is_some_and(|found| !found.is_null());
+        let has_hint = |column: &&String| lookup(value, column).is_some_and(|found| !found.is_null() && found != "");
         let hint = self
             .hint
             .as_ref()
