@@ -17,7 +17,8 @@ os.environ["WANDB_DISABLED"] = "true"
 import torch  # noqa: E402  after the environment
 from datasets import Dataset  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
-from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+from grpo import settings  # noqa: E402
+from trl import GRPOTrainer  # noqa: E402
 
 
 def arguments():
@@ -67,7 +68,7 @@ def main():
     torch.manual_seed(0)
     model, tokenizer = dequantized(given.gguf, given.folder)
     rows = given.problems * given.samples
-    config = GRPOConfig(
+    config = settings(
         output_dir=os.path.join(given.folder, "trl-out"),
         per_device_train_batch_size=rows // given.accumulation,
         gradient_accumulation_steps=given.accumulation,
@@ -76,25 +77,6 @@ def main():
         generation_kwargs={"min_new_tokens": given.response_tokens},
         max_steps=given.steps,
         learning_rate=1e-6,
-        lr_scheduler_type="constant",
-        warmup_steps=0,
-        beta=0.0,
-        loss_type="dapo",
-        temperature=1.0,
-        epsilon=0.2,
-        epsilon_high=0.28,
-        scale_rewards="group",
-        max_grad_norm=1.0,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        fp16=False,
-        gradient_checkpointing=False,
-        dataloader_num_workers=0,
-        disable_tqdm=True,
-        log_level="error",
     )
 
     class Timed(GRPOTrainer):

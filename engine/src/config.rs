@@ -226,7 +226,7 @@ impl Default for EngineConfig {
             max_num_batched_tokens: 512,
             max_scored_rows: 128,
             max_waiting: 4096,
-            max_prompt_rows_beside: 128,
+            max_prompt_rows_beside: 32,
             max_overtakes: 256,
             kv_blocks: None,
             kv_cache_bytes: 1 << 30,

@@ -1,4 +1,4 @@
-//! Control of the engine: `/pause`, `/resume`, `/is_paused`.
+//! Control of the engine in vLLM's and SGLang's words.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +13,66 @@ pub struct PauseStatus {
 /// Whether generation is paused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IsPaused {
-    /// From `/pause` to `/resume`.
+    /// From a pause to the end of it.
     pub is_paused: bool,
+}
+
+/// Body of `/pause_generation`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseGeneration {
+    /// `abort` (default): requests end with what they have. `retract`: they stop, their KV is dropped and computed anew
+    /// later. `in_place`: they stop and keep their KV.
+    pub mode: Option<String>,
+}
+
+/// Body of `/continue_generation`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContinueGeneration {
+    /// Accepted; there is no such cache here.
+    pub torch_empty_cache: Option<bool>,
+}
+
+/// What has been done, in SGLang's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Done {
+    /// The same for people.
+    pub message: String,
+    /// Always `ok`.
+    pub status: String,
+}
+
+/// Body of `/abort_requests`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AbortRequests {
+    /// Ids that clients gave (`request_id`, `rid`) or answers had (`id`); absent: all requests of clients.
+    pub request_ids: Option<Vec<String>>,
+}
+
+/// How many requests end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Aborted {
+    /// Always `aborted`.
+    pub status: String,
+    /// Requests that end with what they have.
+    pub aborted: usize,
+}
+
+/// Body of `/abort_request`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AbortRequest {
+    /// Id that the client gave (`rid`, `request_id`) or the answer had (`id`).
+    pub rid: Option<String>,
+    /// All requests of clients.
+    pub abort_all: Option<bool>,
+}
+
+/// Whether it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Success {
+    /// It was.
+    pub success: bool,
 }

@@ -69,6 +69,34 @@ fn token_ids(items: Vec<Value>) -> Result<Vec<u32>, String> {
     items.into_iter().map(id).collect()
 }
 
+/// Token ids of one text or of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged, try_from = "Value")]
+pub enum TokenIds {
+    /// Of one.
+    One(Vec<u32>),
+    /// Of several.
+    Many(Vec<Vec<u32>>),
+}
+
+const TOKEN_SHAPES: &str = "expected a list of token ids or a list of lists of token ids";
+
+impl TryFrom<Value> for TokenIds {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match value {
+            Value::Array(items) if items.is_empty() => Ok(Self::One(Vec::new())),
+            Value::Array(_) => match Prompt::try_from(value)? {
+                Prompt::Tokens(tokens) => Ok(Self::One(tokens)),
+                Prompt::TokenLists(lists) => Ok(Self::Many(lists)),
+                Prompt::Text(_) | Prompt::Texts(_) => Err(TOKEN_SHAPES.into()),
+            },
+            _ => Err(TOKEN_SHAPES.into()),
+        }
+    }
+}
+
 /// One string or a list of strings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, try_from = "Value")]

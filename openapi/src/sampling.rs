@@ -82,6 +82,8 @@ macro_rules! shared_fields {
             /// Lower is served earlier; default 0, the trainer's own requests have 10. A request is passed over at most
             /// `engine.max_overtakes` times.
             priority: Option<i32>,
+            /// Name of the request for `/abort_requests` and `/abort_request`, 1 to 256 bytes; the answer's `id` is one too.
+            request_id: Option<String>,
             /// Up to 16 strings, logged with the trajectory. `group`, `group_size`, `problem_id`, `reference` (or `answer`)
             /// and `grader` are what the trainer reads.
             metadata: Option<BTreeMap<String, String>>,

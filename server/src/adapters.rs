@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use svs_engine::load::lora::{Lora, LoraFolder};
-use svs_engine::load::{LoadError, LoadedModel};
+use svs_engine::load::lora::Lora;
+use svs_engine::load::{AllowedFolder, LoadError, LoadedModel};
 use svs_engine::ops::behind_serving;
 use svs_engine::{EngineError, EngineHandle, WeightSet};
 use tokio::sync::oneshot;
@@ -98,7 +98,7 @@ impl Adapters {
             loading: Mutex::default(),
         };
         for (name, path) in &config.lora {
-            adapters.load_from(name, || LoraFolder::anywhere(path))?;
+            adapters.load_from(name, || AllowedFolder::anywhere(path))?;
         }
         Ok(Arc::new(adapters))
     }
@@ -141,7 +141,7 @@ impl Adapters {
                 tracing::warn!("an adapter is loaded at normal priority: {error}");
             }
             // A client that has left does not undo what it asked for.
-            let _ = reply.send(adapters.load_from(&name, || LoraFolder::inside(&root, &path)));
+            let _ = reply.send(adapters.load_from(&name, || AllowedFolder::inside(&root, &path)));
         };
         let thread = std::thread::Builder::new().name("svs-lora".into()).spawn(work);
         thread.map_err(|error| AdapterError::Thread(error.to_string()))?;
@@ -152,7 +152,7 @@ impl Adapters {
     fn load_from(
         &self,
         name: &str,
-        folder: impl FnOnce() -> Result<LoraFolder, LoadError>,
+        folder: impl FnOnce() -> Result<AllowedFolder, LoadError>,
     ) -> Result<Arc<Adapter>, AdapterError> {
         let _loading = match self.loading.try_lock() {
             Ok(guard) => guard,

@@ -7,9 +7,13 @@ use svs_engine::EngineHandle;
 use svs_trainer::{TrainConfig, TrainerHandle, TrajectoryLog};
 
 use crate::adapters::{Adapter, Adapters};
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, ServeConfig};
 use crate::error::ApiError;
+use crate::labels::Labels;
 use crate::metrics::Metrics;
+use crate::running::Running;
+use crate::stack::Stack;
+use crate::updates::Updates;
 
 /// Shared state of the server.
 #[derive(Debug)]
@@ -28,6 +32,14 @@ pub struct App {
     pub train_defaults: TrainConfig,
     /// Name of the model itself.
     pub model_name: String,
+    /// The model as the server was told it.
+    pub model_path: String,
+    /// Names of weight versions.
+    pub labels: Arc<Labels>,
+    /// New weights from outside trainers.
+    pub updates: Arc<Updates>,
+    /// Requests of clients under way.
+    pub running: Arc<Running>,
     /// Counters and histograms.
     pub metrics: Metrics,
     /// Start of the server, seconds since the epoch.
@@ -35,29 +47,31 @@ pub struct App {
 }
 
 impl App {
-    /// Wires the parts.
+    /// The edge over the parts of `stack`.
     #[must_use]
-    pub fn new(
-        engine: EngineHandle,
-        adapters: Arc<Adapters>,
-        trainer: Option<TrainerHandle>,
-        log: TrajectoryLog,
-        config: HttpConfig,
-        train_defaults: TrainConfig,
-        model_name: String,
-    ) -> Arc<Self> {
-        let metrics = Metrics::new(&model_name);
-        let started = unix_seconds();
+    pub fn new(stack: &Stack, config: &ServeConfig) -> Arc<Self> {
+        let model_name = stack.model.name.clone();
+        let labels = Arc::<Labels>::default();
+        let updates = Updates::new(
+            stack.engine.clone(),
+            Some(stack.trainer.clone()),
+            Arc::clone(&labels),
+            config.server.weights_dir.clone(),
+        );
         Arc::new(Self {
-            engine,
-            adapters,
-            trainer,
-            log,
-            config,
-            train_defaults,
+            engine: stack.engine.clone(),
+            adapters: Arc::clone(&stack.adapters),
+            trainer: Some(stack.trainer.clone()),
+            log: stack.log.clone(),
+            config: config.server.clone(),
+            train_defaults: config.train.clone(),
+            model_path: config.model.clone().unwrap_or_else(|| model_name.clone()),
+            labels,
+            updates,
+            running: Arc::default(),
+            metrics: Metrics::new(&model_name),
+            started: unix_seconds(),
             model_name,
-            metrics,
-            started,
         })
     }
 
@@ -92,6 +106,20 @@ impl App {
         } else {
             Err(ApiError::unknown_model(name))
         }
+    }
+
+    /// Checks the name of a request that needs none: absent, or one that is served.
+    ///
+    /// # Errors
+    /// 404 `model_not_found`.
+    pub fn check_model(&self, name: Option<&str>) -> Result<(), ApiError> {
+        name.map_or(Ok(()), |name| self.find_model(name).map(drop))
+    }
+
+    /// The label of the weights that answer now.
+    #[must_use]
+    pub fn weight_label(&self) -> String {
+        self.labels.of(self.engine.weights(), self.weight_version())
     }
 
     /// The version that new requests to the policy are answered under.

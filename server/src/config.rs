@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use svs_engine::EngineConfig;
 use svs_trainer::TrainConfig;
 
+use crate::secret::Secret;
+
 /// Everything that `svs serve` needs to know. Flags of the command line go before the file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -35,8 +37,12 @@ pub struct HttpConfig {
     pub served_model_names: Vec<String>,
     /// Folder inside of which requests may load LoRA adapters; without it they load and unload none.
     pub lora_dir: Option<PathBuf>,
-    /// Bearer token that routes of the API and of control ask for, if any.
-    pub api_key: Option<String>,
+    /// Folder inside of which requests may have weights read; without it they update none.
+    pub weights_dir: Option<PathBuf>,
+    /// Bearer token that routes of the API ask for, if any.
+    pub api_key: Option<Secret>,
+    /// Bearer token that routes ask for which change weights, training or memory; without it `api_key` is.
+    pub admin_api_key: Option<Secret>,
     /// Connections held at once; further ones wait in the listener's backlog.
     pub max_connections: usize,
     /// Bytes of a request body.
@@ -53,6 +59,8 @@ pub struct HttpConfig {
     pub shutdown_grace_seconds: u64,
     /// Time for which `/pause` waits until nothing runs.
     pub pause_timeout_seconds: u64,
+    /// Time in which `/health_generate` must see its token.
+    pub health_timeout_seconds: u64,
     /// LoRA adapters to load at start: folders by name.
     pub lora: BTreeMap<String, PathBuf>,
 }
@@ -65,7 +73,9 @@ impl Default for HttpConfig {
             served_model_names: Vec::new(),
             lora_dir: None,
             lora: BTreeMap::new(),
+            weights_dir: None,
             api_key: None,
+            admin_api_key: None,
             max_connections: 1024,
             max_body_bytes: 16 << 20,
             max_prompts: 256,
@@ -74,6 +84,7 @@ impl Default for HttpConfig {
             write_timeout_seconds: 60,
             shutdown_grace_seconds: 30,
             pause_timeout_seconds: 600,
+            health_timeout_seconds: 20,
         }
     }
 }
@@ -146,6 +157,7 @@ impl HttpConfig {
             ("server.body_timeout_seconds", self.body_timeout_seconds),
             ("server.write_timeout_seconds", self.write_timeout_seconds),
             ("server.pause_timeout_seconds", self.pause_timeout_seconds),
+            ("server.health_timeout_seconds", self.health_timeout_seconds),
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value {
@@ -153,17 +165,29 @@ impl HttpConfig {
                 reason: "must be at least 1".into(),
             });
         }
-        if self.api_key.as_deref() == Some("") {
+        for (field, key) in [
+            ("server.api_key", &self.api_key),
+            ("server.admin_api_key", &self.admin_api_key),
+        ] {
+            if key.as_ref().is_some_and(Secret::is_empty) {
+                let reason = "must not be empty".into();
+                return Err(ConfigError::Value { field, reason });
+            }
+        }
+        if self.admin_api_key.is_some() && self.admin_api_key == self.api_key {
             return Err(ConfigError::Value {
-                field: "server.api_key",
-                reason: "must not be empty".into(),
+                field: "server.admin_api_key",
+                reason: "must differ from server.api_key, or be absent".into(),
             });
         }
-        if self.lora_dir.as_ref().is_some_and(|folder| !folder.is_dir()) {
-            return Err(ConfigError::Value {
-                field: "server.lora_dir",
-                reason: "is not a folder".into(),
-            });
+        for (field, folder) in [
+            ("server.lora_dir", &self.lora_dir),
+            ("server.weights_dir", &self.weights_dir),
+        ] {
+            if folder.as_ref().is_some_and(|folder| !folder.is_dir()) {
+                let reason = "is not a folder".into();
+                return Err(ConfigError::Value { field, reason });
+            }
         }
         if self.served_model_names.iter().any(String::is_empty) {
             let field = "server.served_model_names";

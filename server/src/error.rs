@@ -9,6 +9,7 @@ use svs_trainer::log::LogError;
 use svs_trainer::run::TrainError;
 
 use crate::adapters::AdapterError;
+use crate::updates::UpdateError;
 
 /// Seconds after which a client that was refused for load should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -79,6 +80,14 @@ impl ApiError {
         Self {
             param: Some("model".into()),
             ..Self::refused(StatusCode::NOT_FOUND, "model_not_found", message)
+        }
+    }
+
+    /// An update of weights that `path`, a field of the request, led to.
+    pub fn of_update(path: &str, error: UpdateError) -> Self {
+        match error {
+            UpdateError::Load(error) => Self::invalid(path, "invalid_weights", format!("`{path}`: {error}")),
+            error => error.into(),
         }
     }
 
@@ -191,6 +200,24 @@ impl From<AdapterError> for ApiError {
             AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", format!("`lora_path`: {message}")),
             AdapterError::Engine(error) => error.into(),
             AdapterError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
+        }
+    }
+}
+
+impl From<UpdateError> for ApiError {
+    fn from(error: UpdateError) -> Self {
+        let message = error.to_string();
+        let conflict = |code| Self::refused(StatusCode::CONFLICT, code, message.clone());
+        match error {
+            UpdateError::NoFolder => Self::refused(StatusCode::FORBIDDEN, "weights_dir_not_set", message),
+            UpdateError::Busy => Self::overloaded("weights_busy", message),
+            UpdateError::Training(_) => conflict("wrong_state"),
+            UpdateError::NotStarted | UpdateError::NotLoaded | UpdateError::Loaded => conflict("no_update"),
+            UpdateError::Load(_) => Self::invalid("", "invalid_weights", message),
+            // The shape was checked before: what is left is the number of sets in use, or another publish between.
+            UpdateError::Engine(EngineError::IncompatibleWeights(_)) => conflict("no_room"),
+            UpdateError::Engine(error) => error.into(),
+            UpdateError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }
     }
 }

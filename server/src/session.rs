@@ -2,8 +2,11 @@
 //!
 //! Dropping a session aborts what has not finished. It knows nothing of wire shapes.
 
+use std::time::Instant;
+
 use svs_engine::request::{Choice, PromptLogprob};
-use svs_engine::{Event, GenerateRequest, Generation, TokenEvent};
+use svs_engine::text::Tokenizer;
+use svs_engine::{Event, FinishReason, GenerateRequest, Generation, TokenEvent};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -11,6 +14,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::lower::Plan;
 use crate::metrics::Stopwatch;
+use crate::running::Ticket;
 
 /// Events that may wait between a generation and its reader; beyond that they stay in the engine's channel.
 const BUFFERED_EVENTS: usize = 64;
@@ -56,9 +60,15 @@ pub struct Session {
     pub seeds: Vec<u64>,
     /// Version of the adapter, or of the policy when the request began; answers without sampled tokens report it.
     pub start_version: u64,
+    /// When it began.
+    pub started: Instant,
     events: mpsc::Receiver<(usize, Event)>,
-    _pumps: JoinSet<()>,
+    pumps: JoinSet<()>,
     watch: Stopwatch,
+    tokenizer: Tokenizer,
+    ticket: Ticket,
+    /// Somebody made the request end; only what has arrived counts.
+    cut: bool,
 }
 
 impl Session {
@@ -96,15 +106,20 @@ impl Session {
             finished: false,
         });
         let choices = choices.collect();
+        let ticket = app.running.enter(plan.id.clone(), plan.request_id.clone());
         Ok(Self {
             plan,
             choices,
             prompts,
             seeds,
             start_version,
+            started: Instant::now(),
             events,
-            _pumps: pumps,
+            pumps,
             watch,
+            tokenizer: app.engine.tokenizer().clone(),
+            ticket,
+            cut: false,
         })
     }
 
@@ -114,7 +129,24 @@ impl Session {
     /// The engine's failure; nothing follows.
     pub async fn next(&mut self) -> Result<Option<Update>, ApiError> {
         while !self.choices.iter().all(|sampled| sampled.finished) {
-            let Some((prompt, event)) = self.events.recv().await else {
+            let event = if self.cut {
+                match self.events.try_recv() {
+                    Ok(event) => Some(event),
+                    Err(_) => return Ok(self.cut_off()),
+                }
+            } else {
+                tokio::select! {
+                    biased;
+                    () = self.ticket.aborted() => {
+                        // The generations end with the tasks that held them.
+                        self.cut = true;
+                        self.pumps.abort_all();
+                        continue;
+                    }
+                    event = self.events.recv() => event,
+                }
+            };
+            let Some((prompt, event)) = event else {
                 return Err(svs_engine::EngineError::Stopped("it ended in the middle of the request".into()).into());
             };
             if let Some(update) = self.take_in(prompt, event)? {
@@ -147,6 +179,18 @@ impl Session {
             .flat_map(|sampled| sampled.choice.spans.iter().map(|span| span.version))
             .max();
         last.unwrap_or(self.start_version)
+    }
+
+    /// Ends the first choice that has not, with the tokens that have arrived.
+    fn cut_off(&mut self) -> Option<Update> {
+        let index = self.choices.iter().position(|sampled| !sampled.finished)?;
+        let sampled = &mut self.choices[index];
+        let text = held_back(&self.tokenizer, sampled, self.plan.sampling.guide.is_some());
+        sampled.choice.text.push_str(&text);
+        sampled.choice.finish_reason = FinishReason::Abort;
+        sampled.finished = true;
+        self.watch.finished(FinishReason::Abort, sampled.choice.tokens.len());
+        Some(Update::Finished { index, text })
     }
 
     fn take_in(&mut self, prompt: usize, event: Event) -> Result<Option<Update>, ApiError> {
@@ -189,6 +233,16 @@ impl Session {
             }
         }
     }
+}
+
+/// The text of a choice's tokens beyond what was said of it; stop strings had held it back.
+fn held_back(tokenizer: &Tokenizer, sampled: &Sampled, verbatim: bool) -> String {
+    let stream = tokenizer.stream();
+    let mut stream = if verbatim { stream.verbatim() } else { stream };
+    let mut whole: String = sampled.choice.tokens.iter().map(|token| stream.push(*token)).collect();
+    whole.push_str(&stream.finish());
+    let rest = whole.strip_prefix(&sampled.choice.text);
+    rest.unwrap_or_default().to_owned()
 }
 
 /// Forwards the events of one generation; ends, and so aborts it, when the session is dropped.

@@ -107,14 +107,6 @@ impl Stack {
     /// The HTTP edge over these parts.
     #[must_use]
     pub fn app(&self, config: &ServeConfig) -> Arc<App> {
-        App::new(
-            self.engine.clone(),
-            Arc::clone(&self.adapters),
-            Some(self.trainer.clone()),
-            self.log.clone(),
-            config.server.clone(),
-            config.train.clone(),
-            self.model.name.clone(),
-        )
+        App::new(self, config)
     }
 }

@@ -26,8 +26,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub trait Wording: Send + 'static {
     /// Chunks that follow from `update`; the session has already taken it in.
     fn chunks(&mut self, app: &App, session: &Session, update: &Update) -> Vec<Event>;
-    /// The chunk with the token counts.
-    fn totals(&self, session: &Session) -> Event;
+    /// The chunk with the token counts, where the route has one.
+    fn totals(&self, session: &Session) -> Option<Event>;
 }
 
 /// A chunk as an event.
@@ -75,7 +75,10 @@ async fn drive(app: &App, mut session: Session, mut wording: impl Wording, sende
             }
         }
     }
-    if session.plan.outputs.usage && !out.send(wording.totals(&session)).await {
+    let totals = session.plan.outputs.usage.then(|| wording.totals(&session)).flatten();
+    if let Some(totals) = totals
+        && !out.send(totals).await
+    {
         return;
     }
     out.send(Event::default().data("[DONE]")).await;

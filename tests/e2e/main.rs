@@ -3,5 +3,7 @@
 mod api;
 mod bench;
 mod demo;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod tidy;
 mod training;

@@ -3,6 +3,7 @@
 //! Knows the engine and the verifier; knows no HTTP. Every group that is trained on is read from the trajectory log.
 
 pub mod checkpoint;
+mod clock;
 pub mod crash;
 pub mod eval;
 pub mod export;

@@ -1,4 +1,5 @@
-//! Pure graders: deterministic, total, bounded in steps; no tensors, no async, no network.
+//! Pure graders: deterministic, total, bounded in steps; no tensors, no async, no network. And the sandbox, for the one
+//! grader that runs programs.
 
 mod algebra;
 mod answers;
@@ -8,9 +9,12 @@ mod explain;
 mod formula;
 mod grade;
 mod grader;
+pub mod inquiry;
 mod options;
 mod parity;
+pub mod quality;
 mod read;
+pub mod sandbox;
 mod schema;
 mod second;
 mod similarity;

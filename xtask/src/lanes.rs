@@ -13,6 +13,8 @@ use crate::server::Server;
 
 /// How often the trainer is asked where it stands.
 const POLL: Duration = Duration::from_millis(50);
+/// Streams whose gaps count as idle: the slowest of a hundred gaps is no bound of one stream's.
+const IDLE_STREAMS: usize = 3;
 /// Longest time that a run may take.
 const PATIENCE: Duration = Duration::from_secs(1200);
 /// Largest ratio of the 99th percentiles of gaps between tokens, with training to without.
@@ -53,14 +55,20 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(options.steps >= 2, "--steps must be at least 2");
     let start = || Server::start(options.binary.as_deref(), options.model.as_deref(), &[]);
-    let (idle, alone) = {
+    let (idle, alone, quiet) = {
         let server = start()?;
         stream(server.url(), 16)?;
-        let idle = stream(server.url(), options.stream_tokens)?;
-        (idle, train(server.url(), options)?)
+        let before = stolen();
+        let mut idle = Vec::new();
+        for _ in 0..IDLE_STREAMS {
+            idle.extend(stream(server.url(), options.stream_tokens)?);
+        }
+        let alone = train(server.url(), options)?;
+        (idle, alone, share(before, stolen()))
     };
     // The same run again, on a server that has not trained: the same bits, so the same work.
     let server = start()?;
+    let before = stolen();
     let ended = AtomicBool::new(false);
     let (beside, busy) = std::thread::scope(|scope| {
         let streams = scope.spawn(|| {
@@ -75,7 +83,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let busy = streams.join().map_err(|_| anyhow::anyhow!("the stream panicked"))?;
         anyhow::Ok((beside?, busy?))
     })?;
+    let stolen = share(before, stolen());
+    println!(
+        "a hypervisor took {:.0} % of the processors' time while alone, {:.0} % while both ran",
+        100.0 * quiet,
+        100.0 * stolen
+    );
     report([idle, busy], [alone, beside])
+}
+
+/// Ticks of all processors, and those a hypervisor gave to others; zeros where the system does not say.
+fn stolen() -> [u64; 2] {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<u64> = first.take(8).filter_map(|tick| tick.parse().ok()).collect();
+    [ticks.iter().sum(), ticks.get(7).copied().unwrap_or(0)]
+}
+
+fn share(before: [u64; 2], after: [u64; 2]) -> f64 {
+    (after[1] - before[1]) as f64 / (after[0] - before[0]).max(1) as f64
 }
 
 /// Gaps between the tokens of one stream, ms.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use memmap2::Mmap;
 
-use super::LoadError;
+use super::{AllowedFolder, LoadError};
 
 /// Longest text file accepted (the largest tokenizer.json in use is about 35 MB), bytes.
 const MAX_TEXT_BYTES: u64 = 256 << 20;
@@ -17,14 +17,20 @@ const MAX_TEXT_BYTES: u64 = 256 << 20;
 pub(super) enum Files {
     /// In a folder.
     Folder(PathBuf),
+    /// In a folder that none of them may lead out of.
+    Allowed(AllowedFolder),
     /// In memory.
     Embedded(Vec<(&'static str, &'static [u8])>),
 }
+
+/// Longest tensor file read from an allowed folder, bytes.
+const MAX_TENSOR_BYTES: u64 = 64 << 30;
 
 /// The bytes of a tensor file.
 #[derive(Debug)]
 pub(super) enum Bytes {
     Mapped(Mmap),
+    Read(Vec<u8>),
     Static(&'static [u8]),
 }
 
@@ -32,6 +38,7 @@ impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Mapped(map) => map,
+            Self::Read(bytes) => bytes,
             Self::Static(bytes) => bytes,
         }
     }
@@ -42,6 +49,7 @@ impl Files {
     pub(super) fn path_of(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Allowed(folder) => folder.path_of(name),
             Self::Embedded(_) => format!("embedded {name}"),
         }
     }
@@ -65,6 +73,8 @@ impl Files {
                 }
                 Ok(Some(bytes))
             }
+            Self::Allowed(folder) if !folder.has(name) => Ok(None),
+            Self::Allowed(folder) => folder.read(name, MAX_TEXT_BYTES).map(Some),
             Self::Embedded(files) => Ok(find(files, name).map(<[u8]>::to_vec)),
         }
     }
@@ -82,6 +92,7 @@ impl Files {
     pub(super) fn has(&self, name: &str) -> bool {
         match self {
             Self::Folder(folder) => folder.join(name).is_file(),
+            Self::Allowed(folder) => folder.has(name),
             Self::Embedded(files) => find(files, name).is_some(),
         }
     }
@@ -90,6 +101,9 @@ impl Files {
     pub(super) fn open(&self, name: &str) -> Result<Bytes, LoadError> {
         match self {
             Self::Folder(folder) => map(&folder.join(name)),
+            // Not mapped: whoever writes there may cut a file short while it is read, and reading a map of it then is the end
+            // of the process.
+            Self::Allowed(folder) => folder.read(name, MAX_TENSOR_BYTES).map(Bytes::Read),
             Self::Embedded(files) => find(files, name).map(Bytes::Static).ok_or_else(|| LoadError::File {
                 path: self.path_of(name),
                 reason: "no such file".into(),

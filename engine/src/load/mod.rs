@@ -3,6 +3,7 @@
 //! Everything arrives as [`ModelConfig`] plus f32 master [`Params`]; formats end here. File contents are not trusted:
 //! every length, name and shape is checked before it is used.
 
+mod allowed;
 mod config_json;
 mod files;
 mod folder;
@@ -14,6 +15,7 @@ mod safetensors_file;
 mod save;
 mod shape;
 mod source;
+mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +26,10 @@ use crate::config::ModelConfig;
 use crate::params::Params;
 use crate::text::Tokenizer;
 
+pub use allowed::AllowedFolder;
 pub use save::save;
 pub use source::ModelSource;
+pub use weights::load_weights;
 
 /// A model in memory.
 #[derive(Debug, Clone)]

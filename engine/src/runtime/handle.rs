@@ -199,15 +199,20 @@ impl EngineHandle {
         let inner = &*self.inner;
         let mut orders = inner.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let order = *orders + 1;
-        inner.commands.try_send(command(order)).map_err(|error| match error {
+        self.command(command(order))?;
+        *orders = order;
+        Ok(order)
+    }
+
+    pub(super) fn command(&self, command: Command) -> Result<(), EngineError> {
+        let inner = &*self.inner;
+        inner.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => EngineError::Overloaded {
                 waiting: inner.shared.queued.load(Ordering::Relaxed),
                 limit: inner.config.max_waiting,
             },
             TrySendError::Disconnected(_) => stopped(),
-        })?;
-        *orders = order;
-        Ok(order)
+        })
     }
 
     pub(super) fn observed(&self) -> watch::Receiver<Observed> {

@@ -170,6 +170,17 @@ impl EngineHandle {
         obeyed.map(|_| ()).map_err(|_| super::handle::stopped())
     }
 
+    /// Drops all KV between two steps and says whether it did: not while requests are there, unless theirs is dropped too
+    /// (`also_held`), which they then compute anew.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`], [`EngineError::Stopped`].
+    pub async fn clear_kv(&self, also_held: bool) -> Result<bool, EngineError> {
+        let (reply, cleared) = tokio::sync::oneshot::channel();
+        self.command(Command::ClearKv { also_held, reply })?;
+        cleared.await.map_err(|_| super::handle::stopped())
+    }
+
     /// Whether a pause is in force; requests that have started may still run under [`PauseMode::Wait`].
     #[must_use]
     pub fn is_paused(&self) -> bool {

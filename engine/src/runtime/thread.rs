@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 
 use super::pause::{Pause, PauseMode};
 use super::sweep::Sweep;
@@ -35,6 +36,10 @@ pub(super) enum Command {
         order: u64,
         mode: Option<PauseMode>,
         clear: bool,
+    },
+    ClearKv {
+        also_held: bool,
+        reply: oneshot::Sender<bool>,
     },
     Shutdown {
         deadline: Instant,
@@ -157,6 +162,14 @@ impl State {
                 let _ = reply.send(engine.publish(weights, in_flight));
             }
             Command::Pause { order, mode, clear } => self.pause.obey(order, mode, clear, engine),
+            Command::ClearKv { also_held, reply } => {
+                let clears = also_held || engine.is_idle();
+                if clears {
+                    engine.scheduler.clear_kv();
+                }
+                // The caller may have left.
+                let _ = reply.send(clears);
+            }
             Command::Shutdown { deadline, reply } => {
                 // What a pause holds back may finish in the time that is left.
                 engine.scheduler.hold_new(false);

@@ -1,7 +1,7 @@
 //! Backward of one decoder layer, from the gradient of its output to that of its input.
 #![allow(unsafe_code)]
 
-use super::weights::LayerTransposed;
+use super::weights::TrainWeights;
 use crate::kv::BLOCK_TOKENS;
 use crate::model::{Activations, LayerRows};
 use crate::ops::attention::{AttentionShape, Kv, Saved, Shared, attention_backward};
@@ -11,7 +11,6 @@ use crate::ops::norm::{rms_norm, rms_norm_backward, rms_norm_heads_backward};
 use crate::ops::par::Par;
 use crate::ops::rope::rope;
 use crate::params::Params;
-use crate::weights::LayerWeights;
 
 /// Buffers reused from layer to layer.
 #[derive(Debug, Default)]
@@ -22,6 +21,7 @@ pub(super) struct Buffers {
     dx: Vec<f32>,
     inverse: Vec<f32>,
     packed: Panels,
+    transposed: Panels,
 }
 
 /// Rows of a layer of which some sequences share their first ones.
@@ -64,7 +64,7 @@ impl LayerGrads<'_> {
 /// Nobody else touches `kv` meanwhile.
 pub(super) unsafe fn layer_backward(
     par: Par,
-    (weights, transposed): (&LayerWeights, &LayerTransposed),
+    weights: &TrainWeights<'_>,
     Tree { rows, trunks }: Tree<'_>,
     kv: &Kv<'_>,
     acts: &mut Activations,
@@ -72,14 +72,22 @@ pub(super) unsafe fn layer_backward(
     d: &mut [f32],
     mut grads: LayerGrads<'_>,
 ) {
-    mlp_backward(par, (weights, transposed), rows, acts, buffers, d, &mut grads);
+    mlp_backward(par, weights, rows, acts, buffers, d, &mut grads);
+    let layer = &weights.set.layers[grads.layer];
     let config = rows.config;
     let (count, hidden) = (rows.positions.len(), config.hidden_size);
     let shape = config.attention_shape();
     let b = buffers;
     // Output projection.
     b.wide.resize(count * shape.q(), 0.0);
-    gemm(par, count, View::rows(d, hidden), &transposed.o, &mut b.wide, false);
+    weights.transpose(
+        par,
+        grads.layer,
+        &["self_attn.o_proj.weight"],
+        shape.q(),
+        &mut b.transposed,
+    );
+    gemm(par, count, View::rows(d, hidden), &b.transposed, &mut b.wide, false);
     b.packed.refill(par, &acts.attention, shape.q());
     grads.project(par, &[("self_attn.o_proj.weight", hidden)], d, &b.packed);
     // Attention, rotation, head norms, bias.
@@ -106,14 +114,14 @@ pub(super) unsafe fn layer_backward(
         rows.rope,
         -1.0,
     );
-    if let Some([q_norm, k_norm]) = &weights.head_norms {
+    if let Some([q_norm, k_norm]) = &layer.head_norms {
         for (name, columns, weight) in [("q", 0..q, q_norm), ("k", q..q + kv_width, k_norm)] {
             let dw = grads.get(&format!("self_attn.{name}_norm.weight"));
             let (raw, eps) = (&acts.raw_qkv, config.rms_norm_eps);
             rms_norm_heads_backward(par, raw, &mut b.narrow, shape.qkv(), columns, weight, eps, dw);
         }
     }
-    if weights.qkv_bias.is_some() {
+    if layer.qkv_bias.is_some() {
         for (name, columns) in [("q", 0..q), ("k", q..q + kv_width), ("v", q + kv_width..shape.qkv())] {
             let db = grads.get(&format!("self_attn.{name}_proj.bias"));
             bias_backward(&b.narrow, shape.qkv(), columns, db);
@@ -121,13 +129,7 @@ pub(super) unsafe fn layer_backward(
     }
     // Projections and norm.
     b.normed.resize(count * hidden, 0.0);
-    rms_norm(
-        par,
-        &acts.input,
-        &weights.input_norm,
-        config.rms_norm_eps,
-        &mut b.normed,
-    );
+    rms_norm(par, &acts.input, &layer.input_norm, config.rms_norm_eps, &mut b.normed);
     b.packed.refill(par, &b.normed, hidden);
     let projections = [
         ("self_attn.q_proj.weight", q),
@@ -135,16 +137,18 @@ pub(super) unsafe fn layer_backward(
         ("self_attn.v_proj.weight", kv_width),
     ];
     grads.project(par, &projections, &b.narrow, &b.packed);
+    let names = projections.map(|(name, _)| name);
+    weights.transpose(par, grads.layer, &names, hidden, &mut b.transposed);
     gemm(
         par,
         count,
         View::rows(&b.narrow, shape.qkv()),
-        &transposed.qkv,
+        &b.transposed,
         &mut b.normed,
         false,
     );
     b.dx.resize(count * hidden, 0.0);
-    let (weight, eps) = (&weights.input_norm, config.rms_norm_eps);
+    let (weight, eps) = (&layer.input_norm, config.rms_norm_eps);
     let dw = grads.get("input_layernorm.weight");
     rms_norm_backward(par, &acts.input, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);
     add_assign(par, d, &b.dx);
@@ -153,42 +157,39 @@ pub(super) unsafe fn layer_backward(
 /// The MLP's part: adds its gradient to `d`, which then is the gradient of the residual stream after attention.
 fn mlp_backward(
     par: Par,
-    (weights, transposed): (&LayerWeights, &LayerTransposed),
+    weights: &TrainWeights<'_>,
     rows: LayerRows<'_>,
     acts: &mut Activations,
     b: &mut Buffers,
     d: &mut [f32],
     grads: &mut LayerGrads<'_>,
 ) {
-    let config = rows.config;
+    let (config, layer) = (rows.config, &weights.set.layers[grads.layer]);
     let (count, hidden, inner) = (rows.positions.len(), config.hidden_size, config.intermediate_size);
     b.wide.resize(count * inner, 0.0);
     swiglu(par, &acts.gate_up, inner, &mut b.wide);
     b.packed.refill(par, &b.wide, inner);
     grads.project(par, &[("mlp.down_proj.weight", hidden)], d, &b.packed);
-    gemm(par, count, View::rows(d, hidden), &transposed.down, &mut b.wide, false);
+    weights.transpose(par, grads.layer, &["mlp.down_proj.weight"], inner, &mut b.transposed);
+    gemm(par, count, View::rows(d, hidden), &b.transposed, &mut b.wide, false);
     swiglu_backward(par, &mut acts.gate_up, inner, &b.wide);
     b.normed.resize(count * hidden, 0.0);
-    rms_norm(
-        par,
-        &acts.middle,
-        &weights.post_norm,
-        config.rms_norm_eps,
-        &mut b.normed,
-    );
+    rms_norm(par, &acts.middle, &layer.post_norm, config.rms_norm_eps, &mut b.normed);
     b.packed.refill(par, &b.normed, hidden);
     let projections = [("mlp.gate_proj.weight", inner), ("mlp.up_proj.weight", inner)];
     grads.project(par, &projections, &acts.gate_up, &b.packed);
+    let names = projections.map(|(name, _)| name);
+    weights.transpose(par, grads.layer, &names, hidden, &mut b.transposed);
     gemm(
         par,
         count,
         View::rows(&acts.gate_up, 2 * inner),
-        &transposed.gate_up,
+        &b.transposed,
         &mut b.normed,
         false,
     );
     b.dx.resize(count * hidden, 0.0);
-    let (weight, eps) = (&weights.post_norm, config.rms_norm_eps);
+    let (weight, eps) = (&layer.post_norm, config.rms_norm_eps);
     let dw = grads.get("post_attention_layernorm.weight");
     rms_norm_backward(par, &acts.middle, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);
     add_assign(par, d, &b.dx);

@@ -8,7 +8,7 @@ use crate::ops::Team;
 use crate::params::ParamLayout;
 use crate::sampler::philox4x32_10;
 
-fn config(family: Family) -> ModelConfig {
+pub(super) fn config(family: Family) -> ModelConfig {
     ModelConfig {
         family,
         vocab_size: 50,
@@ -31,12 +31,12 @@ fn config(family: Family) -> ModelConfig {
     }
 }
 
-fn uniform(index: usize, stream: u32) -> f32 {
+pub(super) fn uniform(index: usize, stream: u32) -> f32 {
     let [word, ..] = philox4x32_10([index as u32, stream, 0, 0], [3, 4]);
     (f64::from(word) / f64::from(u32::MAX) * 2.0 - 1.0) as f32
 }
 
-fn params(config: &ModelConfig) -> Params {
+pub(super) fn params(config: &ModelConfig) -> Params {
     let mut params = Params::zeros(Arc::new(ParamLayout::of(config)));
     for entry in params.layout.clone().entries.iter() {
         let norm = entry.name.ends_with("norm.weight");
@@ -51,7 +51,7 @@ fn params(config: &ModelConfig) -> Params {
     params
 }
 
-fn sequences() -> Vec<TrainSequence> {
+pub(super) fn sequences() -> Vec<TrainSequence> {
     let make = |len: usize, from: u32, temperature: f32| TrainSequence {
         tokens: (0..len)
             .map(|at| ((uniform(at, from + 9) + 1.0) * 24.9) as u32)
@@ -107,7 +107,7 @@ fn what_sequences_begin_with_in_common_has_rows_once() {
     );
 }
 
-fn coefficients(sequences: &[TrainSequence]) -> Vec<Vec<TokenGrad>> {
+pub(super) fn coefficients(sequences: &[TrainSequence]) -> Vec<Vec<TokenGrad>> {
     let grad = |at: u32| TokenGrad {
         dlogprob: uniform(at as usize, 5),
         dentropy: 0.3 * uniform(at as usize, 6),
@@ -118,8 +118,8 @@ fn coefficients(sequences: &[TrainSequence]) -> Vec<Vec<TokenGrad>> {
         .collect()
 }
 
-fn train(config: &ModelConfig, params: &Params) -> TrainWeights {
-    TrainWeights::prepare(Arc::new(WeightSet::pack(config, params, 1, "test")), params)
+pub(super) fn train<'a>(config: &ModelConfig, params: &'a Params) -> TrainWeights<'a> {
+    TrainWeights::new(Arc::new(WeightSet::pack(config, params, 1, "test")), params)
 }
 
 /// The function whose gradient `accumulate` returns, from scores alone.
@@ -136,7 +136,7 @@ fn objective(config: &ModelConfig, params: &Params) -> f64 {
     terms.sum()
 }
 
-const FAMILIES: [Family; 4] = [Family::Llama, Family::Mistral, Family::Qwen2, Family::Qwen3];
+pub(super) const FAMILIES: [Family; 4] = [Family::Llama, Family::Mistral, Family::Qwen2, Family::Qwen3];
 
 #[test]
 fn gradients_match_finite_differences_in_every_tensor() {
@@ -150,6 +150,7 @@ fn gradients_match_finite_differences_in_every_tensor() {
             &sequences,
             &coefficients(&sequences),
             &mut grads,
+            &mut Scratch::default(),
         )
         .expect("finite");
         for entry in &base.layout.entries {
@@ -192,7 +193,9 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
     let coefficients = coefficients(&sequences);
     let run = |kept_bytes: usize| {
         let mut grads = Params::zeros(params.layout.clone());
-        let scores = accumulate_within(&weights, &sequences, &coefficients, &mut grads, kept_bytes).expect("finite");
+        let scratch = &mut Scratch::default();
+        let scores = accumulate_within(&weights, &sequences, &coefficients, &mut grads, scratch, kept_bytes);
+        let scores = scores.expect("finite");
         (grads, scores)
     };
     let (whole, scores) = run(usize::MAX);
@@ -207,9 +210,26 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
         );
     }
     let mut split = Params::zeros(params.layout.clone());
+    let mut scratch = Scratch::default();
     for (sequence, coefficients) in sequences.iter().zip(&coefficients) {
         let (sequence, coefficients) = (std::slice::from_ref(sequence), std::slice::from_ref(coefficients));
-        accumulate(&weights, sequence, coefficients, &mut split).expect("finite");
+        accumulate(&weights, sequence, coefficients, &mut split, &mut scratch).expect("finite");
+    }
+    for kept_bytes in [usize::MAX, 0, usize::MAX] {
+        let mut again = Params::zeros(params.layout.clone());
+        let used = accumulate_within(
+            &weights,
+            &sequences,
+            &coefficients,
+            &mut again,
+            &mut scratch,
+            kept_bytes,
+        );
+        assert_eq!(
+            (again, used.expect("finite")),
+            (whole.clone(), scores.clone()),
+            "memory used before"
+        );
     }
     let distance = |a: &Params, b: &Params| {
         let difference: f64 = a
@@ -248,9 +268,11 @@ fn gradients_in_bf16_are_those_in_f32_at_the_rounded_weights() {
         }
         let gradients = |precision, params: &Params| {
             let set = Arc::new(WeightSet::pack_as(precision, &config, params, 1, "test"));
-            let weights = TrainWeights::prepare(set, params);
+            let weights = TrainWeights::new(set, params);
             let mut grads = Params::zeros(params.layout.clone());
-            let scores = accumulate(&weights, &sequences, &coefficients(&sequences), &mut grads).expect("finite");
+            let scratch = &mut Scratch::default();
+            let scores = accumulate(&weights, &sequences, &coefficients(&sequences), &mut grads, scratch);
+            let scores = scores.expect("finite");
             (scores, grads.values)
         };
         let straight_through = gradients(Precision::Bf16, &masters);

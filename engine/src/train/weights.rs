@@ -1,66 +1,50 @@
-//! Weights laid out for the backward: transposed panels beside the serving weights.
+//! Weights as the backward reads them: transposed, one matrix at a time, because all of them transposed are a second model.
 
 use std::sync::Arc;
 
 use crate::config::Precision;
 use crate::ops::gemm::Panels;
+use crate::ops::par::Par;
 use crate::params::Params;
 use crate::weights::{LayerTensors, WeightSet, tensor};
 
-/// The weights of a version prepared for forward and backward (adds transposed panels).
+/// The weights of a version prepared for forward and backward.
 #[derive(Debug)]
-pub struct TrainWeights {
+pub struct TrainWeights<'a> {
     /// The serving weights the forward uses.
     pub set: Arc<WeightSet>,
-    pub(super) layers: Vec<LayerTransposed>,
-    pub(super) head: Panels,
+    masters: &'a Params,
 }
 
-/// Transposed projections of one layer, for `dX = dY · W`.
-#[derive(Debug)]
-pub(super) struct LayerTransposed {
-    pub(super) qkv: Panels,
-    pub(super) o: Panels,
-    pub(super) gate_up: Panels,
-    pub(super) down: Panels,
-}
-
-impl TrainWeights {
-    /// Prepares `set` for the backward; `params` are the master parameters it was packed from. The backward goes through
+impl<'a> TrainWeights<'a> {
+    /// Prepares `set` for the backward; `masters` are the parameters it was packed from. The backward goes through
     /// the matrices as they were rounded; its gradients are those of the masters (straight through the rounding).
-    ///
-    /// # Panics
-    /// If the layout of `params` is not that of the set's config.
     #[must_use]
-    pub fn prepare(set: Arc<WeightSet>, params: &Params) -> Self {
-        let config = &set.config;
-        let rows = |parts: &[&[f32]], n| match set.storage.weights {
-            Precision::F32 => Panels::from_rows(parts, n),
-            Precision::Bf16 => Panels::from_rows(parts, n).rounded(),
-        };
-        let (hidden, inner, q) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.heads * config.head_dim,
-        );
-        let layer = |index| {
-            let tensors = LayerTensors::new(params, index);
-            let qkv = ["q", "k", "v"].map(|p| tensors.get(&format!("self_attn.{p}_proj.weight")));
-            let gate_up = ["gate", "up"].map(|p| tensors.get(&format!("mlp.{p}_proj.weight")));
-            LayerTransposed {
-                qkv: rows(&qkv, hidden),
-                o: rows(&[tensors.get("self_attn.o_proj.weight")], q),
-                gate_up: rows(&gate_up, hidden),
-                down: rows(&[tensors.get("mlp.down_proj.weight")], inner),
-            }
-        };
-        let head = if config.tie_word_embeddings {
+    pub fn new(set: Arc<WeightSet>, masters: &'a Params) -> Self {
+        Self { set, masters }
+    }
+
+    /// Panels of the projections of a layer whose outputs lie side by side, for `dX = dY · W`; `inputs` is the width of X.
+    pub(super) fn transpose(&self, par: Par, layer: usize, projections: &[&str], inputs: usize, panels: &mut Panels) {
+        let tensors = LayerTensors::new(self.masters, layer);
+        let parts: Vec<&[f32]> = projections.iter().map(|name| tensors.get(name)).collect();
+        panels.refill_parts(par, &parts, inputs, self.rounds());
+    }
+
+    /// The output projection's panels.
+    pub(super) fn head(&self, par: Par) -> Panels {
+        let config = &self.set.config;
+        let name = if config.tie_word_embeddings {
             "model.embed_tokens.weight"
         } else {
             "lm_head.weight"
         };
-        let layers = (0..config.layers).map(layer).collect();
-        let head = rows(&[tensor(params, head)], hidden);
-        Self { layers, head, set }
+        let mut panels = Panels::default();
+        panels.refill_parts(par, &[tensor(self.masters, name)], config.hidden_size, self.rounds());
+        panels
+    }
+
+    fn rounds(&self) -> bool {
+        self.set.storage.weights == Precision::Bf16
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use svs_engine::model::{SequenceRows, StepBatch};
-use svs_engine::train::{TrainWeights, accumulate, score};
+use svs_engine::train::{Scratch, TrainWeights, accumulate, score};
 use svs_engine::{Params, WeightSet};
 
 use crate::fixture::{Golden, TENSORS, params, tensor};
@@ -57,9 +57,10 @@ pub(crate) fn scores_and_gradients_equal_torch() {
         let family = format!("{:?}", model.config.family).to_lowercase();
         let params = params(&model.config);
         let set = Arc::new(WeightSet::pack(&model.config, &params, 1, "golden"));
-        let weights = TrainWeights::prepare(set.clone(), &params);
+        let weights = TrainWeights::new(set.clone(), &params);
         let mut grads = Params::zeros(params.layout.clone());
-        let scores = accumulate(&weights, &sequences, &golden.coefficients(), &mut grads).expect("finite");
+        let scratch = &mut Scratch::default();
+        let scores = accumulate(&weights, &sequences, &golden.coefficients(), &mut grads, scratch).expect("finite");
         assert_eq!(scores, score(&set, &sequences).expect("finite"), "{family}");
         for (scores, want) in scores.iter().zip(&model.scores) {
             let logprobs: Vec<f32> = scores.iter().map(|s| s.logprob).collect();

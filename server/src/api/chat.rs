@@ -122,7 +122,7 @@ impl Wording for ChatWording {
         chunks
     }
 
-    fn totals(&self, session: &Session) -> Event {
-        stream::event(&reply::totals(session))
+    fn totals(&self, session: &Session) -> Option<Event> {
+        Some(stream::event(&reply::totals(session)))
     }
 }

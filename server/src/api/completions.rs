@@ -92,7 +92,7 @@ impl Wording for CompletionWording {
         chunks
     }
 
-    fn totals(&self, session: &Session) -> Event {
-        stream::event(&reply::totals(session))
+    fn totals(&self, session: &Session) -> Option<Event> {
+        Some(stream::event(&reply::totals(session)))
     }
 }

@@ -3,8 +3,15 @@
 pub mod adapters;
 pub mod chat;
 pub mod completions;
+pub mod control;
+pub mod describe;
 pub mod models;
+pub mod native;
 pub mod operate;
 pub mod pause;
 pub mod score;
+pub mod token_generation;
+pub mod tokenize;
 pub mod train;
+pub mod update_steps;
+pub mod updates;

@@ -55,22 +55,24 @@ pub async fn pause(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseSt
         let message = format!("`{}` is not supported; allowed are abort, wait, keep", query.mode);
         ApiError::value("mode", message)
     })?;
+    pause_until_idle(&app, mode, query.clear_cache).await?;
+    Ok(status("paused"))
+}
+
+/// Pauses and waits until nothing runs, at most `server.pause_timeout_seconds`.
+pub(super) async fn pause_until_idle(app: &App, mode: PauseMode, clear_cache: bool) -> Result<(), ApiError> {
     let patience = Duration::from_secs(app.config.pause_timeout_seconds);
-    match tokio::time::timeout(patience, app.engine.pause(mode, query.clear_cache)).await {
-        Ok(outcome) => outcome?,
+    match tokio::time::timeout(patience, app.engine.pause(mode, clear_cache)).await {
+        Ok(outcome) => Ok(outcome?),
         Err(_) => {
             let message = format!(
                 "requests still run after {} s (server.pause_timeout_seconds); no new ones start until /resume",
                 patience.as_secs()
             );
-            return Err(ApiError::server(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "pause_timeout",
-                message,
-            ));
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(ApiError::server(status, "pause_timeout", message))
         }
     }
-    Ok(status("paused"))
 }
 
 /// Goes on after a pause; without one nothing happens.

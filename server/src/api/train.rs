@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use svs_openapi::ErrorResponse;
 use svs_openapi::train::{TrainStalled, TrainStartRequest, TrainStatus};
-use svs_trainer::run::TrainError;
+use svs_trainer::run::{Fault, FaultKind, TrainError};
 use svs_trainer::{TrainConfig, TrainerHandle, run};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, only_objects, read_json};
+use crate::http::body::{decode, read_json};
 use crate::metrics::snapshot::state_name;
 
 type Answer = Result<Json<TrainStatus>, ApiError>;
@@ -63,51 +63,44 @@ async fn control(
 }
 
 /// The server's defaults with the keys of `wanted` laid over them.
-fn overlay(defaults: &TrainConfig, wanted: Value) -> Result<TrainConfig, ApiError> {
-    let mut config = serde_json::to_value(defaults).expect("a training configuration is plain data");
-    match wanted {
-        Value::Null => {}
-        wanted @ Value::Object(_) => merge(&mut config, wanted, "config")?,
+fn overlay(defaults: &TrainConfig, wanted: &Value) -> Result<TrainConfig, ApiError> {
+    let nothing = serde_json::Map::new();
+    let wanted = match wanted {
+        Value::Null => &nothing,
+        Value::Object(wanted) => wanted,
         _ => {
-            return Err(ApiError::invalid(
-                "config",
-                "invalid_type",
-                "`config` must be a JSON object",
-            ));
+            let message = "`config` must be a JSON object";
+            return Err(ApiError::invalid("config", "invalid_type", message));
         }
-    }
-    only_objects(&config, &["prompts"])?;
-    decode(config, &[]).map_err(|mut error| {
-        if let Some(param) = &mut error.param {
-            error.message = error
-                .message
-                .replacen(&format!("`{param}`"), &format!("`config.{param}`"), 1);
-            *param = format!("config.{param}");
-        }
-        error
-    })
+    };
+    defaults.overlaid(wanted).map_err(|faults| config_error(&faults))
 }
 
-/// Lays `over`, which is at `path`, over `base`. A section is only replaced key by key.
-fn merge(base: &mut Value, over: Value, path: &str) -> Result<(), ApiError> {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (key, value) in over {
-                match base.get_mut(&key) {
-                    Some(slot) => merge(slot, value, &format!("{path}.{key}"))?,
-                    None => {
-                        base.insert(key, value);
-                    }
-                }
-            }
-        }
-        (Value::Object(_), _) => {
-            let message = format!("`{path}` must be a JSON object");
-            return Err(ApiError::invalid(path, "invalid_type", message));
-        }
-        (base, over) => *base = over,
+/// Names every fault in the message, the first as its parameter.
+fn config_error(faults: &[Fault]) -> ApiError {
+    let code = match faults.first().map(|fault| fault.kind) {
+        Some(FaultKind::Unknown) => "unknown_parameter",
+        Some(FaultKind::Type) => "invalid_type",
+        _ => "invalid_value",
+    };
+    let param = faults
+        .first()
+        .map_or("config".into(), |fault| format!("config.{}", fault.field));
+    let said: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("`config.{}`: {}", fault.field, fault.reason))
+        .collect();
+    ApiError::invalid(&param, code, said.join("; "))
+}
+
+/// Refuses endpoints that the server's own configuration does not have: a request must not choose what addresses the server
+/// reaches, or where it sends the keys of its environment.
+fn only_declared(defaults: &TrainConfig, config: &TrainConfig) -> Result<(), ApiError> {
+    if config.reward.endpoints == defaults.reward.endpoints {
+        return Ok(());
     }
-    Ok(())
+    let message = "endpoints are declared in the server's own configuration, `[train.reward.endpoints]`";
+    Err(ApiError::invalid("config.reward.endpoints", "invalid_value", message))
 }
 
 /// Starts a run, or continues one from its last checkpoint.
@@ -128,7 +121,14 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
         Value::Null => TrainStartRequest::default(),
         body => decode(body, &[])?,
     };
-    let config = overlay(&app.train_defaults, body.config)?;
+    let mut config = overlay(&app.train_defaults, &body.config)?;
+    only_declared(&app.train_defaults, &config)?;
+    let ours = &app.train_defaults.reward.code;
+    config.reward.code.launcher.clone_from(&ours.launcher);
+    if config.reward.code != *ours {
+        let message = "what programs may do here is set where the server is started, not by a request";
+        return Err(ApiError::value("config.reward.code", message));
+    }
     control(&app, move |trainer| trainer.start(config, body.resume)).await
 }
 

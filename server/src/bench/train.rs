@@ -246,7 +246,7 @@ impl<'a> Bench<'a> {
 
     fn forward_backward(&self, sequences: &[TrainSequence]) -> anyhow::Result<()> {
         let mut grads = Params::zeros(Arc::clone(&self.policy.params().layout));
-        let weights = TrainWeights::prepare(self.policy.weight_set("bench"), self.policy.params());
+        let weights = TrainWeights::new(self.policy.weight_set("bench"), self.policy.params());
         let grad = TokenGrad {
             dlogprob: 1e-3,
             dentropy: 0.0,
@@ -256,7 +256,7 @@ impl<'a> Bench<'a> {
             .map(|sequence| vec![grad; sequence.scored.len()])
             .collect();
         let budget = self.load.micro_batch_tokens;
-        accumulate_all(&weights, sequences, &coefficients, budget, &mut grads)?;
+        accumulate_all(&weights, sequences, &coefficients, budget, &mut grads, |_| ())?;
         Ok(())
     }
 }

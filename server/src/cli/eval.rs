@@ -14,10 +14,10 @@ use svs_trainer::Problem;
 use svs_trainer::eval::{EvalConfig, EvalReport, evaluate};
 use svs_trainer::problems::FileOptions;
 use svs_trainer::problems::procedural::Split;
-use svs_trainer::reward::RewardConfig;
+use svs_trainer::reward::{EndpointConfigs, RewardConfig};
 use svs_trainer::run::source;
 
-use super::shared::ModelArgs;
+use super::shared::{CodeArgs, ModelArgs};
 use crate::assets::model_source;
 
 /// Arguments of `svs eval`.
@@ -27,6 +27,7 @@ Examples:
   svs eval                                              the embedded policy on 200 held-out generated problems
   svs eval --model runs/svs-seed0/model                 a trained policy on the same problems
   svs eval --model ./SmolLM2 --data test.jsonl --k 1,8,32 --seed 1 --json
+  svs eval --data test.jsonl --grader rubric.json --endpoints judges.toml
 
 pass@k is the chance that one of k samples is right, avg@k their mean accuracy, maj@k the chance that their most frequent
 answer is right; all are averages over every draw of k of the samples. Answer entropy says how much the samples disagree,
@@ -83,6 +84,11 @@ pub struct Args {
     /// A grader's specification, or a file of it, for problems that bring none [default: mathematics].
     #[arg(long, value_name = "FILE|JSON", conflicts_with = "strict")]
     grader: Option<String>,
+    /// What graders may ask over HTTP: tables by name, as below `[reward.endpoints]` (docs/graders.md).
+    #[arg(long, value_name = "FILE.toml")]
+    endpoints: Option<PathBuf>,
+    #[command(flatten)]
+    code: CodeArgs,
     /// Seed of samples and intervals.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
@@ -102,7 +108,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let samples = args.samples()?;
     let problems = args.read_problems()?;
     let reward = RewardConfig {
-        grader: args.grader.as_deref().map(super::shared::grader_spec).transpose()?,
+        grader: args.code.grader(args.grader.as_deref())?,
+        endpoints: match &args.endpoints {
+            Some(path) => super::shared::endpoints(path)?,
+            None => EndpointConfigs::new(),
+        },
+        code: args.code.sandbox(),
         ..RewardConfig::default()
     };
     let source = model_source(args.model.model.as_deref())?;

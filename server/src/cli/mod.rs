@@ -4,12 +4,14 @@ use std::io::BufReader;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use svs_verifier::sandbox::{LAUNCHER_ARGUMENT, run_launcher};
 
 pub mod bench;
 pub mod demo;
 pub mod eval;
 pub mod export;
 pub mod openapi;
+pub mod problems;
 mod rehearse;
 pub mod serve;
 pub mod sft;
@@ -41,6 +43,8 @@ pub enum Command {
     Export(export::Args),
     /// Supervised stage: train on prompts with given responses.
     Sft(Box<sft::Args>),
+    /// Write problems of hard tasks, with graders of their own, to train and to evaluate on.
+    Problems(problems::Args),
     /// Grade predictions against gold answers.
     Verify(verify::Args),
     /// Measure how fast this machine runs a model, and what share of its limits that is.
@@ -55,6 +59,16 @@ pub enum Command {
 /// Parses the command line, runs the command and turns its outcome into an exit code: 0 done, 1 failed, 2 bad usage.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before anything that starts a thread or reads the environment: a launcher does nothing else.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == LAUNCHER_ARGUMENT)
+    {
+        return match run_launcher() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let cli = Cli::parse();
     init_logging();
     match run(cli.command) {
@@ -85,6 +99,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => eval::run(*args),
         Command::Export(args) => export::run(args),
         Command::Sft(args) => sft::run(*args),
+        Command::Problems(args) => problems::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Openapi(args) => openapi::run(args),

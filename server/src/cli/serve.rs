@@ -15,6 +15,7 @@ use super::shared::{parse_precision, this_program};
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
 use crate::http::router;
+use crate::secret::Secret;
 use crate::stack::Stack;
 
 /// Arguments of `svs serve`.
@@ -50,12 +51,19 @@ pub struct Args {
     /// Folder inside of which /v1/load_lora_adapter may load LoRA adapters [default: none, and the route refuses].
     #[arg(long, value_name = "FOLDER")]
     pub lora_dir: Option<PathBuf>,
+    /// Folder inside of which /update_weights_from_disk and /update_weights may read weights [default: none, and the
+    /// routes refuse].
+    #[arg(long, value_name = "FOLDER")]
+    pub weights_dir: Option<PathBuf>,
     /// A LoRA adapter to load at start, served as model NAME; may be given several times.
     #[arg(long, value_name = "NAME=FOLDER", value_parser = parse_lora)]
     pub lora: Vec<(String, PathBuf)>,
     /// Bearer token that /v1 routes ask for.
     #[arg(long, value_name = "KEY", env = "SVS_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
+    /// Bearer token for routes that change weights, training or memory; without it they ask for --api-key.
+    #[arg(long, value_name = "KEY", env = "SVS_ADMIN_API_KEY", hide_env_values = true)]
+    pub admin_api_key: Option<String>,
     /// Configuration file; every key is optional, see docs/api.md.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
@@ -113,6 +121,7 @@ impl Args {
         config.model = self.model.or(config.model);
         config.runs = self.runs.or(config.runs);
         config.server.lora_dir = self.lora_dir.or(config.server.lora_dir);
+        config.server.weights_dir = self.weights_dir.or(config.server.weights_dir);
         let mut lora = BTreeMap::new();
         for (name, folder) in self.lora {
             anyhow::ensure!(
@@ -121,7 +130,9 @@ impl Args {
             );
         }
         config.server.lora.extend(lora);
-        config.server.api_key = self.api_key.or(config.server.api_key);
+        config.server.api_key = self.api_key.map(Secret::from).or(config.server.api_key);
+        let admin = self.admin_api_key.map(Secret::from);
+        config.server.admin_api_key = admin.or(config.server.admin_api_key);
         over(&mut config.server.host, self.host);
         over(&mut config.server.port, self.port);
         over(&mut config.engine.max_num_seqs, self.max_num_seqs);

@@ -1,10 +1,12 @@
 //! What several commands share: the model and the bounds of its engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use svs_engine::{CudaMode, Device, EngineConfig, Precision};
 
+use svs_trainer::reward::EndpointConfigs;
+use svs_verifier::sandbox::{CodeMode, SandboxConfig};
 use svs_verifier::spec::GraderSpec;
 
 use crate::config::ServeConfig;
@@ -55,8 +57,64 @@ pub(super) fn grader_spec(given: &str) -> anyhow::Result<GraderSpec> {
         std::fs::read_to_string(given).with_context(|| format!("--grader: cannot read {given}"))?
     };
     let spec: GraderSpec = serde_json::from_str(&text).context("--grader is no grader's specification")?;
-    spec.build().context("--grader cannot be used")?;
+    spec.check().context("--grader cannot be used")?;
     Ok(spec)
+}
+
+/// The endpoints that `--endpoints` declares.
+///
+/// # Errors
+/// The file cannot be read, or declares none; the reason names the field.
+pub(super) fn endpoints(path: &Path) -> anyhow::Result<EndpointConfigs> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("--endpoints: cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("--endpoints: {}", path.display()))
+}
+
+/// Whether programs of responses may run.
+#[derive(Debug, clap::Args)]
+pub struct CodeArgs {
+    /// Run programs for graders of type `code`: `strict`, with every protection or not at all, or `permissive`, with those
+    /// that this machine has.
+    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
+    pub run_code: Option<CodeMode>,
+    /// The Python that runs them.
+    #[arg(long, value_name = "PYTHON", requires = "run_code")]
+    pub python: Option<String>,
+}
+
+impl CodeArgs {
+    /// The grader that `--grader` specifies, if programs may run where it runs any.
+    ///
+    /// # Errors
+    /// As [`grader_spec`]; and a grader of programs without `--run-code`.
+    pub(super) fn grader(&self, given: Option<&str>) -> anyhow::Result<Option<GraderSpec>> {
+        let spec = given.map(grader_spec).transpose()?;
+        let runs_code = spec.as_ref().is_some_and(GraderSpec::runs_code);
+        anyhow::ensure!(
+            !runs_code || self.run_code.is_some(),
+            "--grader runs programs of responses; give --run-code strict if it may"
+        );
+        Ok(spec)
+    }
+
+    /// The sandbox's configuration: its defaults, but off without the flag.
+    #[must_use]
+    pub fn sandbox(&self) -> SandboxConfig {
+        let default = SandboxConfig::default();
+        SandboxConfig {
+            mode: self.run_code.unwrap_or_default(),
+            python: self.python.clone().unwrap_or(default.python),
+            ..default
+        }
+    }
+}
+
+fn parse_mode(text: &str) -> Result<CodeMode, String> {
+    match text {
+        "strict" => Ok(CodeMode::Strict),
+        "permissive" => Ok(CodeMode::Permissive),
+        _ => Err("must be `strict` or `permissive`".into()),
+    }
 }
 
 /// Reads the name of a precision.

@@ -4,12 +4,16 @@ use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use grading::Grading;
 use indicatif::{ProgressBar, ProgressStyle};
+use svs_verifier::sandbox::Sandbox;
 use svs_verifier::spec::GraderSpec;
 use svs_verifier::{MathOptions, Profile};
+
+use super::shared::CodeArgs;
 
 /// Arguments of `svs verify`.
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,7 @@ Examples:
   svs verify --input predictions.jsonl --output verdicts.jsonl
   svs verify --input predictions.jsonl --explain
   svs verify --input predictions.jsonl --grader grader.json
+  svs verify --input programs.jsonl --grader code.json --run-code strict
   svs verify --input predictions.jsonl --grader '{\"type\": \"regex\", \"name\": \"number\", \"pattern\": \"^[0-9]+$\"}'
   svs verify --input predictions.jsonl --grader '{\"type\": \"string_check\", \"name\": \"same\", \"operation\": \"eq\",
       \"input\": \"{{ sample.output_text }}\", \"reference\": \"{{ item.label }}\"}'
@@ -27,7 +32,7 @@ An input line:   {\"id\": \"q1\", \"prediction\": \"... so \\\\boxed{42}\", \"go
 Its output line: {\"id\":\"q1\",\"correct\":true,\"verdict\":\"correct\",\"extracted\":\"42\",\"micros\":18,\"steps\":97,\"rule\":\"equal\"}
 
 With --grader, a line needs id and prediction; templates see the whole line as `item` and the prediction as `sample`.
-Types: string_check, text_similarity, math, choice, regex, json_schema, format, multi (docs/graders.md). Its output line:
+Types: string_check, text_similarity, math, choice, regex, json_schema, format, code, quality, multi (docs/graders.md). Its output line:
 {\"id\":\"q1\",\"reward\":0.5,\"fault\":null,\"rule\":\"rouge_l\",\"parts\":{},\"micros\":9,\"steps\":40}
 
 A line that does not parse is reported on stderr with its number, the others are still graded, and the exit code is 1.
@@ -42,6 +47,8 @@ pub struct Args {
     /// A grader's specification, or a file of it, in place of the mathematics grader with its defaults (docs/graders.md).
     #[arg(long, value_name = "FILE|JSON", conflicts_with_all = ["strict", "explain", "svs_parity"])]
     pub grader: Option<String>,
+    #[command(flatten)]
+    code: CodeArgs,
     /// Only a boxed answer counts, and exactly one distinct candidate.
     #[arg(long)]
     pub strict: bool,
@@ -67,8 +74,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let input = File::open(&args.input).with_context(|| format!("cannot open {}", args.input.display()))?;
     anyhow::ensure!(args.max_steps > 0, "--max-steps must be at least 1");
     // Before anything is written: a bad grader must not cost the file that is there.
-    let spec = args.grader.as_deref().map(super::shared::grader_spec).transpose()?;
-    let grader = spec.as_ref().map(GraderSpec::build).transpose()?;
+    let spec = args.code.grader(args.grader.as_deref())?;
+    let sandbox = Arc::new(Sandbox::new(&args.code.sandbox()));
+    let grader = spec.as_ref().map(|spec| spec.build_alone(&sandbox)).transpose()?;
+    if spec.as_ref().is_some_and(GraderSpec::runs_code) {
+        tracing::info!("programs are held by {}", sandbox.protections()?);
+    }
     let output: Box<dyn Write> = match &args.output {
         Some(path) if is_same_file(&args.input, path) => {
             anyhow::bail!("--output is the input, {}; choose another file", path.display())

@@ -136,6 +136,24 @@ pub fn drop_empty(object: &mut serde_json::Map<String, Value>, fields: &[&str]) 
     object.retain(|key, value| !(fields.contains(&key.as_str()) && empty(value)));
 }
 
+/// Removes `fields` that are false: what they would ask for is not asked for.
+pub fn drop_false(object: &mut serde_json::Map<String, Value>, fields: &[&str]) {
+    object.retain(|key, value| !(fields.contains(&key.as_str()) && *value == Value::Bool(false)));
+}
+
+/// Refuses `fields` of the object at `path`, as [`decode`] does for a whole body.
+///
+/// # Errors
+/// 400 `unsupported_parameter`.
+pub fn refuse_within(path: &str, object: &serde_json::Map<String, Value>, fields: &[&str]) -> Result<(), ApiError> {
+    let Some(field) = fields.iter().find(|field| object.contains_key(**field)) else {
+        return Ok(());
+    };
+    let param = format!("{path}.{field}");
+    let message = format!("`{param}` is not supported by this server");
+    Err(ApiError::invalid(&param, "unsupported_parameter", message))
+}
+
 fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let message = error.inner().to_string();
     let path = match error.path().to_string() {

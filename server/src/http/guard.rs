@@ -1,4 +1,4 @@
-//! Checks and marks around every route: API key, foreign origins, weight version header, request counts, panics.
+//! Checks and marks around every route: keys, foreign origins, weight version header, request counts, panics.
 
 use std::any::Any;
 use std::net::{IpAddr, SocketAddr};
@@ -8,39 +8,54 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq;
 
 use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::secret::Secret;
 
 /// Header with the weight version that the server answers under when it sends the head of a response.
 pub const WEIGHT_VERSION_HEADER: &str = "x-svs-weight-version";
 
-/// Lets a request pass if no key is set or it carries the right one.
+/// Lets a request pass if no key is set or it carries one of them.
 pub async fn check_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match &app.config.api_key {
-        Some(key) if !carries(request.headers(), key) => {
-            let message = "a valid API key is needed: `Authorization: Bearer KEY`";
-            let refusal = ApiError::refused(StatusCode::UNAUTHORIZED, "invalid_api_key", message);
-            ApiError {
-                kind: "authentication_error",
-                ..refusal
-            }
-            .into_response()
-        }
-        _ => next.run(request).await,
+    let keys = [&app.config.api_key, &app.config.admin_api_key];
+    if app.config.api_key.is_none() || keys.into_iter().any(|key| carries(request.headers(), key.as_ref())) {
+        return next.run(request).await;
+    }
+    unauthenticated("a valid API key is needed: `Authorization: Bearer KEY`").into_response()
+}
+
+/// Lets a request that changes weights, training or memory pass if it carries the admin key; where none is set, as
+/// [`check_key`].
+pub async fn check_admin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(key) = &app.config.admin_api_key else {
+        return check_key(State(app), request, next).await;
+    };
+    if carries(request.headers(), Some(key)) {
+        return next.run(request).await;
+    }
+    let message = "the admin key is needed: `Authorization: Bearer KEY`";
+    if carries(request.headers(), app.config.api_key.as_ref()) {
+        return ApiError::refused(StatusCode::FORBIDDEN, "admin_key_needed", message).into_response();
+    }
+    unauthenticated(message).into_response()
+}
+
+fn unauthenticated(message: &str) -> ApiError {
+    ApiError {
+        kind: "authentication_error",
+        ..ApiError::refused(StatusCode::UNAUTHORIZED, "invalid_api_key", message)
     }
 }
 
-fn carries(headers: &HeaderMap, key: &str) -> bool {
-    let Some(value) = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes) else {
+fn carries(headers: &HeaderMap, key: Option<&Secret>) -> bool {
+    let value = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+    let (Some(value), Some(key)) = (value, key) else {
         return false;
     };
     match value.split_at_checked(7) {
-        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
-            given.trim_ascii().ct_eq(key.as_bytes()).into()
-        }
+        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.is(given.trim_ascii()),
         _ => false,
     }
 }

@@ -7,7 +7,10 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::api::{adapters, chat, completions, models, operate, pause, score, train};
+use crate::api::{
+    adapters, chat, completions, control, describe, models, native, operate, pause, score, token_generation, tokenize,
+    train, update_steps, updates,
+};
 use crate::app::App;
 use crate::error::ApiError;
 
@@ -18,27 +21,35 @@ pub mod query;
 
 /// All routes over shared state.
 pub fn router(app: Arc<App>) -> Router {
-    let guarded = Router::new()
+    let serving = Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/completions", post(completions::create))
         .route("/v1/score", post(score::create))
+        .route("/generate", post(native::create))
+        .route("/inference/v1/generate", post(token_generation::create))
+        .route("/tokenize", post(tokenize::tokenize))
+        .route("/v1/tokenize", post(tokenize::tokenize))
+        .route("/detokenize", post(tokenize::detokenize))
+        .route("/v1/detokenize", post(tokenize::detokenize))
+        .route("/tokenizer_info", get(tokenize::tokenizer_config))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::retrieve))
-        .route("/v1/load_lora_adapter", post(adapters::load))
-        .route("/v1/unload_lora_adapter", post(adapters::unload))
-        .route("/pause", post(pause::pause))
-        .route("/resume", post(pause::resume))
         .route("/is_paused", get(pause::is_paused))
-        .route("/v1/train/start", post(train::start))
-        .route("/v1/train/pause", post(train::pause))
-        .route("/v1/train/resume", post(train::resume))
-        .route("/v1/train/stop", post(train::stop))
+        .route("/load", get(describe::load))
+        .route("/weight_info", get(describe::weights))
+        .route("/model_info", get(describe::model))
+        .route("/get_model_info", get(describe::model))
+        .route("/server_info", get(describe::server))
+        .route("/health_generate", get(operate::health_generate))
         .route("/v1/train/status", get(train::status))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_key))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_origin));
     Router::new()
-        .merge(guarded)
+        .merge(serving)
+        .merge(administration(&app))
         .route("/health", get(operate::health))
+        .route("/ping", get(operate::health).post(operate::health))
+        .route("/version", get(describe::version))
         .route("/metrics", get(operate::metrics))
         .route("/openapi.json", get(operate::openapi))
         .fallback(no_route)
@@ -46,6 +57,34 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(guard::on_panic))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::mark))
         .with_state(app)
+}
+
+/// Routes that change weights, training or memory.
+fn administration(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/load_lora_adapter", post(adapters::load))
+        .route("/v1/unload_lora_adapter", post(adapters::unload))
+        .route("/pause", post(pause::pause))
+        .route("/resume", post(pause::resume))
+        .route("/pause_generation", post(control::pause_generation))
+        .route("/continue_generation", post(control::continue_generation))
+        .route("/abort_requests", post(control::abort_requests))
+        .route("/inference/v1/abort_requests", post(control::abort_requests))
+        .route("/abort_request", post(control::abort_request))
+        .route("/reset_prefix_cache", post(control::reset_prefix_cache))
+        .route("/flush_cache", get(control::flush_cache).post(control::flush_cache))
+        .route("/update_weights_from_disk", post(updates::from_disk))
+        .route("/start_weight_update", post(update_steps::start))
+        .route("/update_weights", post(update_steps::update))
+        .route("/finish_weight_update", post(update_steps::finish))
+        .route("/update_weight_version", post(updates::name))
+        .route("/weight_checker", post(updates::check))
+        .route("/v1/train/start", post(train::start))
+        .route("/v1/train/pause", post(train::pause))
+        .route("/v1/train/resume", post(train::resume))
+        .route("/v1/train/stop", post(train::stop))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_admin))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
 }
 
 async fn no_route(uri: axum::http::Uri) -> ApiError {

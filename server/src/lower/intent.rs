@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use svs_trainer::reward::{GRADER_KEY, read_grader};
+use svs_trainer::reward::{GRADER_KEY, read_client_grader};
 
 use crate::error::ApiError;
 
@@ -61,7 +61,8 @@ impl Intent {
             ));
         }
         if let Some(grader) = metadata.get(GRADER_KEY) {
-            read_grader(&Value::String(grader.clone())).map_err(|reason| ApiError::value("metadata.grader", reason))?;
+            let read = read_client_grader(&Value::String(grader.clone()));
+            read.map_err(|reason| ApiError::value("metadata.grader", reason))?;
         }
         let group_size = match metadata.get("group_size") {
             Some(text) => group_size(text, n, metadata.contains_key("group"))?,

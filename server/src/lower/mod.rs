@@ -4,9 +4,13 @@
 
 mod guide;
 mod intent;
+mod native;
 mod plan;
+mod room;
 mod sampling;
 mod score;
+mod token_generation;
+mod tokenize;
 
 use std::sync::Arc;
 
@@ -16,8 +20,20 @@ use crate::app::App;
 use crate::error::ApiError;
 
 pub use intent::Intent;
+pub use native::{NativePlan, NativeShape, plan_native};
 pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
 pub use score::plan_score;
+pub use token_generation::{TokenPlan, plan_tokens, refusal as token_refusal};
+pub use tokenize::{detokenize, tokenize};
+
+/// The same refusal in the words of a route whose fields have other names: the first of `names` with its `ours` counts.
+fn in_words_of(names: &[(&str, &str)], error: ApiError) -> ApiError {
+    let renamed = names.iter().find(|(ours, _)| error.param.as_deref() == Some(*ours));
+    match renamed {
+        Some((ours, theirs)) => error.rename_param(ours, theirs),
+        None => error,
+    }
+}
 
 /// Plans on a thread that may block: encoding a long prompt must not hold up other requests.
 ///

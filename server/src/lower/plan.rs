@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::guide::guide;
 use super::intent::Intent;
+use super::room::{Limit, Room};
 use super::sampling::{alternatives, outside, sampling};
 use crate::adapters::Adapter;
 use crate::app::{App, unix_seconds};
@@ -18,6 +19,7 @@ use crate::error::ApiError;
 /// Tokens sampled by a text completion that does not say how many.
 const DEFAULT_COMPLETION_TOKENS: usize = 16;
 pub(super) const MAX_SALT_BYTES: usize = 1024;
+const MAX_ID_BYTES: usize = 256;
 const ROLES: [&str; 4] = ["system", "developer", "user", "assistant"];
 
 /// A prompt with its own limit of sampled tokens.
@@ -75,6 +77,8 @@ pub struct Plan {
     pub cache_salt: Option<String>,
     /// Lower is served earlier.
     pub priority: i32,
+    /// What the client calls the request.
+    pub request_id: Option<String>,
 }
 
 /// Checks a chat request.
@@ -147,24 +151,59 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
 /// The refusal of the first bad field.
 pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan, ApiError> {
     let adapter = app.find_model(&request.model)?;
-    let mut fields = request.take_sampling();
+    let fields = request.take_sampling();
     if let Some(best_of) = request.best_of.filter(|best_of| *best_of != fields.n.unwrap_or(1)) {
         return Err(ApiError::value(
             "best_of",
             format!("{best_of} is not supported; it must equal `n` or be absent"),
         ));
     }
-    let logprobs = alternatives("logprobs", request.logprobs)?;
-    let echo = request.echo.unwrap_or(false);
+    let asked = Asked {
+        prefix: "cmpl-",
+        model: (request.model, adapter),
+        prompt: request.prompt,
+        echo: request.echo.unwrap_or(false),
+        logprobs: request.logprobs,
+        default_tokens: DEFAULT_COMPLETION_TOKENS,
+        fields,
+    };
+    plan_prompts(app, asked)
+}
+
+/// Prompts to continue, whichever route they come from.
+pub(super) struct Asked {
+    /// What ids of such requests begin with.
+    pub(super) prefix: &'static str,
+    /// The name asked for, and the adapter that it means.
+    pub(super) model: (String, Option<Arc<Adapter>>),
+    /// The prompts.
+    pub(super) prompt: Prompt,
+    /// Put them before the answers.
+    pub(super) echo: bool,
+    /// Logprobs with so many alternatives.
+    pub(super) logprobs: Option<u32>,
+    /// Tokens to sample where the request does not say.
+    pub(super) default_tokens: usize,
+    /// All else.
+    pub(super) fields: SamplingFields,
+}
+
+/// Checks a request to continue prompts.
+///
+/// # Errors
+/// The refusal of the first bad field, as `/v1/completions` names it.
+pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
+    let (mut fields, echo) = (asked.fields, asked.echo);
+    let logprobs = alternatives("logprobs", asked.logprobs)?;
     let limit = Limit {
         field: "max_tokens",
         asked: fields.max_tokens,
-        default: DEFAULT_COMPLETION_TOKENS,
+        default: asked.default_tokens,
         zero: echo || fields.prompt_logprobs.is_some(),
     };
     let room = Room::of(app);
     let mut prompts = Vec::new();
-    for (tokens, text) in token_prompts(app, request.prompt, ("prompt", true))? {
+    for (tokens, text) in token_prompts(app, asked.prompt, ("prompt", true))? {
         let max_tokens = limit.resolve("prompt", tokens.len(), room)?;
         let echo = match text {
             text if !echo => text.filter(|_| false),
@@ -177,12 +216,13 @@ pub fn plan_completion(app: &App, mut request: CompletionRequest) -> Result<Plan
             max_tokens,
         });
     }
+    let fields = &mut fields;
     build(
         app,
-        "cmpl-",
-        (request.model, adapter),
+        asked.prefix,
+        asked.model,
         prompts,
-        &mut fields,
+        fields,
         logprobs,
         echo,
         "max_tokens",
@@ -251,7 +291,18 @@ fn build(
         intent: fields.store.unwrap_or(true).then_some(intent),
         cache_salt: fields.cache_salt.take(),
         priority: fields.priority.unwrap_or(0),
+        request_id: request_id(fields.request_id.take())?,
     })
+}
+
+fn request_id(id: Option<String>) -> Result<Option<String>, ApiError> {
+    match id {
+        Some(id) if id.is_empty() || id.len() > MAX_ID_BYTES => {
+            let message = format!("must have 1 to {MAX_ID_BYTES} bytes");
+            Err(ApiError::value("request_id", message))
+        }
+        id => Ok(id),
+    }
 }
 
 fn choices(app: &App, n: u32) -> Result<u32, ApiError> {
@@ -275,7 +326,7 @@ pub(super) fn admit_all(app: &App, field: &str, sequences: usize) -> Result<(), 
     Err(ApiError::value(field, message))
 }
 
-fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
+pub(super) fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
     if messages.is_empty() {
         return Err(ApiError::value("messages", "at least one message is needed"));
     }
@@ -331,7 +382,7 @@ pub(super) fn token_prompts(
     Ok(prompts)
 }
 
-fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
+pub(super) fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
     let most = app.config.max_prompts;
     if count <= most {
         return Ok(());
@@ -340,65 +391,4 @@ fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
         field,
         format!("{count} {field}s; allowed are at most {most} (server.max_prompts)"),
     ))
-}
-
-/// Longest sequence served.
-#[derive(Clone, Copy)]
-pub(super) struct Room(pub(super) usize);
-
-impl Room {
-    pub(super) fn of(app: &App) -> Self {
-        Self(app.engine.max_model_len())
-    }
-
-    /// Refuses a text that is too long whatever its tokens are, before minutes go into encoding it.
-    fn admit(self, app: &App, source: &str, bytes: usize) -> Result<(), ApiError> {
-        let least = app.engine.tokenizer().least_tokens(bytes);
-        if least <= self.0 {
-            return Ok(());
-        }
-        let message = format!(
-            "{bytes} bytes, thus at least {least} tokens; the context length is {}",
-            self.0
-        );
-        Err(ApiError::invalid(
-            source,
-            "context_length_exceeded",
-            format!("`{source}`: {message}"),
-        ))
-    }
-}
-
-/// How many tokens a request wants.
-struct Limit {
-    field: &'static str,
-    asked: Option<u32>,
-    default: usize,
-    zero: bool,
-}
-
-impl Limit {
-    /// Tokens to sample after a prompt of `prompt` tokens, which the field `source` gave.
-    fn resolve(&self, source: &str, prompt: usize, Room(room): Room) -> Result<u32, ApiError> {
-        let scoring = self.asked == Some(0) && self.zero;
-        if self.asked == Some(0) && !self.zero {
-            let message = "must be at least 1; 0 is for scoring a prompt with `echo` or `prompt_logprobs`";
-            return Err(ApiError::value(self.field, message));
-        }
-        let wanted = self.asked.map_or(usize::from(!scoring), |asked| asked as usize);
-        if prompt.saturating_add(wanted) > room {
-            let message = match self.asked {
-                Some(asked) => format!(
-                    "the prompt has {prompt} tokens and `{}` asks for {asked} more, but the context length is {room}",
-                    self.field
-                ),
-                None => format!("the prompt has {prompt} tokens, which leaves no room in the context length of {room}"),
-            };
-            return Err(ApiError::invalid(source, "context_length_exceeded", message));
-        }
-        let tokens = self
-            .asked
-            .map_or_else(|| self.default.min(room - prompt), |asked| asked as usize);
-        Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
-    }
 }

@@ -4,7 +4,8 @@ use svs_engine::runtime::ScoreRequest;
 use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_openapi::score::ScoreRequest as Wire;
 
-use super::plan::{MAX_SALT_BYTES, Room, admit_all, token_prompts};
+use super::plan::{MAX_SALT_BYTES, admit_all, token_prompts};
+use super::room::Room;
 use crate::app::App;
 use crate::error::ApiError;
 

@@ -15,7 +15,7 @@ use super::Offsets;
 /// JSON has no infinity; OpenAI's API reports such tokens as this.
 const LOWEST_LOGPROB: f32 = -9999.0;
 
-fn finite(logprob: f32) -> f32 {
+pub(super) fn finite(logprob: f32) -> f32 {
     logprob.max(LOWEST_LOGPROB)
 }
 

@@ -1,13 +1,19 @@
-//! Finished or partial choices → wire responses. Pure: no engine calls besides the tokenizer's token texts.
+//! Finished or partial choices → wire responses. Pure: no engine calls besides texts of tokens and labels of weights.
 
 pub mod chat;
 pub mod completion;
 mod logprobs;
+pub mod native;
 mod offsets;
+pub mod token_generation;
 
-use svs_engine::VersionSpan;
+use serde_json::Value;
+use svs_engine::request::Choice;
+use svs_engine::{FinishReason, VersionSpan};
+use svs_openapi::native::LabelledSpan;
 use svs_openapi::{Usage, WeightVersionSpan};
 
+use crate::app::App;
 use crate::session::Session;
 
 pub use logprobs::Vocabulary;
@@ -23,6 +29,25 @@ pub fn usage(session: &Session) -> Usage {
         completion_tokens,
         total_tokens: prompt_tokens + completion_tokens,
     }
+}
+
+/// What ended a choice: the stop string, or the stop token.
+fn stopped_by(choice: &Choice) -> Option<Value> {
+    if choice.finish_reason != FinishReason::Stop {
+        return None;
+    }
+    let last = || choice.tokens.last().map(|token| Value::from(*token));
+    choice.stop.as_deref().map(Value::from).or_else(last)
+}
+
+/// Version spans with the labels of the weights.
+fn labelled(app: &App, spans: &[VersionSpan]) -> Vec<LabelledSpan> {
+    let wire = |span: &VersionSpan| LabelledSpan {
+        version: app.labels.of(app.engine.weights(), span.version),
+        start: span.start,
+        end: span.end,
+    };
+    spans.iter().map(wire).collect()
 }
 
 /// Wire form of version spans.

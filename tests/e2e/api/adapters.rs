@@ -249,7 +249,7 @@ fn bad_loads_are_refused_and_change_nothing() {
         config.engine.max_weight_sets = 3;
     });
     let secret = place.path().join("secret").display().to_string();
-    let outside = "is not a folder inside the folder that adapters may be loaded from";
+    let outside = "is not a folder inside the folder that may be loaded from";
     for (name, path, param, expected) in [
         ("x", "../secret", "lora_path", outside),
         ("x", secret.as_str(), "lora_path", outside),

@@ -462,6 +462,13 @@ fn bad_bodies_routes_and_methods_are_refused() {
             400,
             "invalid_value",
         ),
+        (
+            "/v1/train/start",
+            &json[..],
+            "{\"config\": {\"reward\": {\"endpoints\": {\"x\": {\"url\": \"http://127.0.0.1:1\", \"key_env\": \"HOME\"}}}}}",
+            400,
+            "invalid_value",
+        ),
         ("/v1/train/pause", &json[..], "", 409, "wrong_state"),
     ] {
         let answer = server.post_raw(path, headers, body.as_bytes());

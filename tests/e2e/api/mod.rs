@@ -2,12 +2,21 @@
 
 mod adapters;
 mod bad_input;
+mod controls;
+mod describe;
 mod generate;
 mod guided;
 mod harness;
+mod judge;
+mod keys;
 mod multibyte;
 mod operate;
 mod pause;
 mod score;
 mod stream;
+mod token_generation;
+mod token_refused;
+mod tokenize;
 mod trajectories;
+mod updates;
+mod updates_refused;

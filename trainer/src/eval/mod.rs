@@ -18,7 +18,7 @@ use svs_verifier::spec::GraderSpec;
 
 use crate::fanout;
 use crate::problems::Problem;
-use crate::reward::{Reward, RewardConfig, Task};
+use crate::reward::{Reward, RewardConfig, Task, grade_all};
 use crate::seeds::derive;
 use crate::surprisal::Surprisal;
 use crate::svs::Prompts;
@@ -131,9 +131,9 @@ impl EvalConfig {
             })
         };
         match self {
-            config if config.samples == 0 => fail("samples", "must be at least 1"),
             config if config.k.len() > MAX_KS => fail("k", &format!("has more than {MAX_KS} entries")),
             config if config.k.contains(&0) => fail("k", "must be at least 1"),
+            config if config.samples == 0 => fail("samples", "must be at least 1"),
             config if config.k.iter().any(|k| *k > config.samples) => {
                 let most = config.k.iter().max().copied().unwrap_or(0);
                 fail(
@@ -190,6 +190,20 @@ pub fn evaluate(
         field: "reward.grader",
         reason: error.to_string(),
     })?;
+    for problem in problems {
+        if let Some(Err(reason)) = problem.grader.as_ref().map(|grader| config.reward.declares(grader)) {
+            return Err(EvalError::Setting {
+                field: "problems",
+                reason: format!("the grader of problem `{}`: {reason}", problem.id),
+            });
+        }
+    }
+    reward
+        .prepare(&config.reward, problems)
+        .map_err(|reason| EvalError::Setting {
+            field: "reward.code",
+            reason,
+        })?;
     // Held to the end, so that every request finds them; named by version, so that no publish moves a request.
     let weights = engine.weights().resolve(config.weights.as_deref())?;
     let mut scores: Vec<ProblemScore> = problems.iter().map(ProblemScore::new).collect();
@@ -205,9 +219,14 @@ pub fn evaluate(
             let task = Task::of(&problems[at]);
             let judge = reward.judge(&task);
             let mut ballot = ballot(config, &problems[at]);
-            for choice in &completion.choices {
+            let cases = completion
+                .choices
+                .iter()
+                .map(|choice| (&judge, choice.text.as_str(), &task));
+            let findings = grade_all(&cases.collect::<Vec<_>>());
+            for (choice, finding) in completion.choices.iter().zip(findings) {
                 tokens += choice.tokens.len() as u64;
-                let verdict = judge.grade(&choice.text, &task).verdict;
+                let verdict = finding.verdict;
                 match round {
                     0 => {
                         surprisal.add(&choice.logprobs);

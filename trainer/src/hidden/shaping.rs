@@ -78,24 +78,20 @@ impl Means {
 }
 
 impl HiddenShaping {
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    /// The dotted name of the first value that is out of range, and what is allowed.
-    pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let range = |field, value: f64, low: f64, high: f64| {
-            if (low..=high).contains(&value) {
-                Ok(())
-            } else {
-                Err((field, format!("{value} is outside {low}..={high}")))
-            }
-        };
-        range("hidden_shaping.stride", self.stride as f64, 1.0, 1e6)?;
-        range("hidden_shaping.window", self.window as f64, 2.0, 4096.0)?;
-        range("hidden_shaping.ema", self.ema, 0.0, 1.0)?;
-        range("hidden_shaping.gain", self.gain, 0.0, 1e3)?;
-        range("hidden_shaping.weight", self.weight, 0.0, 1e3)?;
-        range("hidden_shaping.kappa", self.kappa, 1.0, 1e6)
+    /// The dotted names of the values out of range, and what is allowed.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let ranges = [
+            ("hidden_shaping.stride", self.stride as f64, 1.0, 1e6),
+            ("hidden_shaping.window", self.window as f64, 2.0, 4096.0),
+            ("hidden_shaping.ema", self.ema, 0.0, 1.0),
+            ("hidden_shaping.gain", self.gain, 0.0, 1e3),
+            ("hidden_shaping.weight", self.weight, 0.0, 1e3),
+            ("hidden_shaping.kappa", self.kappa, 1.0, 1e6),
+        ];
+        let outside = |&(_, value, low, high): &(_, f64, f64, f64)| !(low..=high).contains(&value);
+        let said = |(field, value, low, high)| (field, format!("{value} is outside {low}..={high}"));
+        ranges.into_iter().filter(outside).map(said).collect()
     }
 
     /// What the hidden states of a response did.
@@ -198,7 +194,7 @@ mod tests {
             kappa: 0.5,
             ..HiddenShaping::default()
         };
-        assert_eq!(bad.validate().expect_err("too small").0, "hidden_shaping.kappa");
-        assert_eq!(HiddenShaping::default().validate(), Ok(()));
+        assert_eq!(bad.faults()[0].0, "hidden_shaping.kappa");
+        assert_eq!(HiddenShaping::default().faults(), []);
     }
 }

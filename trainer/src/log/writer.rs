@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -11,6 +11,7 @@ use super::config::{LogConfig, LogError};
 use super::retention::{self, Held};
 use super::schema::database;
 use super::{record, write};
+use crate::clock::unix_s;
 use crate::crash;
 use crate::trajectory::Trajectory;
 
@@ -166,7 +167,7 @@ impl Loop {
 
     fn retain(&mut self) {
         let before = *self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |age| age.as_secs_f64());
+        let now = unix_s();
         let result = (|| {
             let transaction = self
                 .connection

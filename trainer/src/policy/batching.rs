@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use svs_engine::train::{
-    TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, kept_rows, score, shared_tokens,
+    Scratch, TokenGrad, TokenScore, TrainSequence, TrainWeights, accumulate, kept_rows, score, shared_tokens,
 };
 use svs_engine::{EngineError, ModelConfig, Params, WeightSet};
 
@@ -49,38 +49,43 @@ pub fn micro_batches(config: &ModelConfig, sequences: &[TrainSequence], budget: 
 }
 
 /// Forward and backward of all `sequences`, added to `grads`; returns the scores. Micro-batches have at most `budget` tokens
-/// in rows of their own, and no more than the engine keeps all activations of.
+/// in rows of their own, and no more than the engine keeps all activations of. `done` hears how many sequences each took.
 ///
 /// # Errors
 /// Those of [`accumulate`].
 pub fn accumulate_all(
-    weights: &TrainWeights,
+    weights: &TrainWeights<'_>,
     sequences: &[TrainSequence],
     coefficients: &[Vec<TokenGrad>],
     budget: usize,
     grads: &mut Params,
+    mut done: impl FnMut(usize),
 ) -> Result<Vec<Vec<TokenScore>>, EngineError> {
-    let mut scores = Vec::with_capacity(sequences.len());
+    let (mut scores, mut scratch) = (Vec::with_capacity(sequences.len()), Scratch::default());
     for range in micro_batches(&weights.set.config, sequences, budget) {
         scores.extend(accumulate(
             weights,
             &sequences[range.clone()],
-            &coefficients[range],
+            &coefficients[range.clone()],
             grads,
+            &mut scratch,
         )?);
+        done(range.len());
     }
     Ok(scores)
 }
 
-/// Forward of all `sequences`; returns their logprobs.
+/// Forward of all `sequences`; returns their logprobs. `done` is as in [`accumulate_all`].
 pub(crate) fn logprobs_all(
     weights: &WeightSet,
     sequences: &[TrainSequence],
     budget: usize,
+    mut done: impl FnMut(usize),
 ) -> Result<Vec<Vec<f32>>, EngineError> {
     let mut logprobs = Vec::with_capacity(sequences.len());
     for range in ranges(sequences, budget) {
-        let scores = score(weights, &sequences[range])?;
+        let scores = score(weights, &sequences[range.clone()])?;
+        done(range.len());
         logprobs.extend(
             scores
                 .into_iter()

@@ -132,7 +132,9 @@ impl UpdateConfig {
     pub fn validate(&self) -> Result<(), PolicyError> {
         let named = |(field, reason)| PolicyError::Config { field, reason };
         self.objective.validate().map_err(named)?;
-        self.correction.validate().map_err(named)?;
+        if let Some(fault) = self.correction.faults().into_iter().next() {
+            return Err(named(fault));
+        }
         self.optim.validate().map_err(named)?;
         for (field, value) in [
             ("mini_batch_groups", self.mini_batch_groups),

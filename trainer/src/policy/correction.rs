@@ -55,29 +55,35 @@ impl Default for RolloutCorrection {
 }
 
 impl RolloutCorrection {
-    /// Checks how the keys fit together.
-    ///
-    /// # Errors
-    /// The dotted name of the first key that does not, and what is allowed.
-    pub fn validate(&self) -> Result<(), (&'static str, String)> {
-        let refuse = |key, reason: &str| Err((key, reason.to_owned()));
+    /// The dotted names of the keys that are out of range or do not go together, and what is allowed.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
         let (high, low) = (self.rollout_rs_threshold, self.lower());
-        match self.rollout_is {
-            RatioLevel::Geometric => refuse("rollout_correction.rollout_is", "must be none, token or sequence"),
-            RatioLevel::Token | RatioLevel::Sequence if !self.decoupled => refuse(
+        let weighted = matches!(self.rollout_is, RatioLevel::Token | RatioLevel::Sequence);
+        let checks = [
+            (
+                self.rollout_is == RatioLevel::Geometric,
+                "rollout_correction.rollout_is",
+                "must be none, token or sequence",
+            ),
+            (
+                weighted && !self.decoupled,
                 "rollout_correction.rollout_is",
                 "needs `decoupled = true`: without it the ratio of the loss has this weight already",
             ),
-            _ if !(self.rollout_is_threshold > 0.0 && self.rollout_is_threshold <= 1e6) => refuse(
+            (
+                !(self.rollout_is_threshold > 0.0 && self.rollout_is_threshold <= 1e6),
                 "rollout_correction.rollout_is_threshold",
                 "must be above 0 and at most 1e6",
             ),
-            _ if !(low >= 0.0 && low < high && high <= 1e6) => refuse(
+            (
+                !(low >= 0.0 && low < high && high <= 1e6),
                 "rollout_correction.rollout_rs_threshold",
                 "must be above `rollout_rs_threshold_lower`, which must be at least 0, and at most 1e6",
             ),
-            _ => Ok(()),
-        }
+        ];
+        let wrong = checks.into_iter().filter(|(wrong, ..)| *wrong);
+        wrong.map(|(_, key, reason)| (key, reason.to_owned())).collect()
     }
 
     /// Nothing to do.
@@ -208,7 +214,7 @@ mod tests {
             (rs(RatioLevel::Geometric, 1.5, None), None),
             (both, Some([2.0, 0.5, 0.0])),
         ] {
-            assert_eq!(correction.validate(), Ok(()), "{correction:?}");
+            assert_eq!(correction.faults(), [], "{correction:?}");
             let found = correction.factors(&START, &behaviour, &mut Tally::default());
             let close = match (&found, wanted) {
                 (Some(found), Some(wanted)) => found
@@ -256,8 +262,8 @@ mod tests {
                 "rollout_rs_threshold",
             ),
         ] {
-            let (found, _) = correction.validate().expect_err(key);
-            assert_eq!(found, format!("rollout_correction.{key}"));
+            let (found, _) = &correction.faults()[0];
+            assert_eq!(*found, format!("rollout_correction.{key}"));
         }
     }
 }

@@ -182,8 +182,21 @@ impl Policy {
     /// # Errors
     /// Any [`PolicyError`]. Optimizer steps before the failing one stay.
     pub fn update(&mut self, batch: &UpdateBatch, config: &UpdateConfig) -> Result<UpdateReport, PolicyError> {
+        self.update_watched(batch, config, &|_, _| ())
+    }
+
+    /// As [`Self::update`]; `progress` hears how many backward passes over rows are done, of how many, after each micro-batch.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update_watched(
+        &mut self,
+        batch: &UpdateBatch,
+        config: &UpdateConfig,
+        progress: &dyn Fn(usize, usize),
+    ) -> Result<UpdateReport, PolicyError> {
         config.validate()?;
-        update::Update::new(self, batch, config).run(batch)
+        update::Update::new(self, batch, config, progress).run(batch)
     }
 
     /// Packs the current parameters afresh.

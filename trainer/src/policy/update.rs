@@ -27,10 +27,19 @@ pub(super) struct Update<'a> {
     entropy: f64,
     grad_norm: f64,
     lr: f64,
+    /// Hears how many backward passes over rows are done, of how many, and of every forward pass besides.
+    progress: &'a dyn Fn(usize, usize),
+    passes: usize,
+    all_passes: usize,
 }
 
 impl<'a> Update<'a> {
-    pub(super) fn new(policy: &'a mut Policy, batch: &UpdateBatch, config: &'a UpdateConfig) -> Self {
+    pub(super) fn new(
+        policy: &'a mut Policy,
+        batch: &UpdateBatch,
+        config: &'a UpdateConfig,
+        progress: &'a dyn Fn(usize, usize),
+    ) -> Self {
         let grads = Params::zeros(Arc::clone(&policy.params().layout));
         Self {
             config,
@@ -42,6 +51,9 @@ impl<'a> Update<'a> {
             entropy: 0.0,
             grad_norm: 0.0,
             lr: 0.0,
+            progress,
+            passes: 0,
+            all_passes: 0,
             policy,
         }
     }
@@ -82,6 +94,7 @@ impl<'a> Update<'a> {
         self.report.rows = groups.iter().map(Vec::len).sum::<usize>() as u64;
         self.report.tokens = groups.iter().flatten().map(Row::counted).sum::<usize>() as u64;
         summarize(groups.iter().flatten(), &mut self.report.metrics);
+        self.all_passes = self.report.rows as usize * self.config.epochs;
         for epoch in 0..self.config.epochs {
             let mut order: Vec<&Vec<Row>> = groups.iter().collect();
             if let Some(seed) = self.config.shuffle_seed {
@@ -103,7 +116,7 @@ impl<'a> Update<'a> {
         }
         let inexact: Vec<&Row> = groups.iter().flatten().filter(|row| !row.exact).collect();
         let weights = self.policy.current();
-        let mut starts = logprobs_all(&weights, &sequences(&inexact), self.config.micro_batch_tokens)?.into_iter();
+        let mut starts = self.scored(&weights, &inexact)?.into_iter();
         let mut tally = Tally::default();
         for rows in groups {
             let before = rows.len();
@@ -130,13 +143,16 @@ impl<'a> Update<'a> {
         let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len());
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
+        let all_rows = rows.len();
         // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
         let rows: Vec<&Row> = rows
             .iter()
             .copied()
             .filter(|row| regularized || row.advantage != 0.0)
             .collect();
+        let left_out = all_rows - rows.len();
         if rows.is_empty() {
+            self.passes += left_out;
             return Ok(());
         }
         let moved = self.report.steps > 0;
@@ -163,10 +179,22 @@ impl<'a> Update<'a> {
             .collect();
         let loss = policy_loss(&loss_rows, objective, whole);
         self.grads.values.fill(0.0);
-        let train_weights = TrainWeights::prepare(weights, self.policy.params());
+        let train_weights = TrainWeights::new(weights, self.policy.params());
         let sequences = sequences(&rows);
         let budget = self.config.micro_batch_tokens;
-        let scores = accumulate_all(&train_weights, &sequences, &loss.grads, budget, &mut self.grads)?;
+        let (progress, passes, all) = (self.progress, &mut self.passes, self.all_passes);
+        *passes += left_out;
+        let scores = accumulate_all(
+            &train_weights,
+            &sequences,
+            &loss.grads,
+            budget,
+            &mut self.grads,
+            |rows| {
+                *passes += rows;
+                progress(*passes, all);
+            },
+        )?;
         drop(train_weights);
         crash::point(crash::Point::Backward);
         self.check(&rows, &current, &scores, moved)?;
@@ -212,11 +240,18 @@ impl<'a> Update<'a> {
             (None, exact) => exact.then(|| row.behaviour.clone()),
         };
         let to_score: Vec<&Row> = rows.iter().copied().filter(|row| known(row).is_none()).collect();
-        let mut scored = logprobs_all(weights, &sequences(&to_score), self.config.micro_batch_tokens)?.into_iter();
+        let mut scored = self.scored(weights, &to_score)?.into_iter();
         Ok(rows
             .iter()
             .map(|row| known(row).unwrap_or_else(|| scored.next().expect("one result per scored row")))
             .collect())
+    }
+
+    /// Logprobs of `rows` under `weights`, by a forward.
+    fn scored(&self, weights: &WeightSet, rows: &[&Row]) -> Result<Vec<Vec<f32>>, PolicyError> {
+        let done = |_| (self.progress)(self.passes, self.all_passes);
+        let budget = self.config.micro_batch_tokens;
+        Ok(logprobs_all(weights, &sequences(rows), budget, done)?)
     }
 
     fn reference_logprobs(
@@ -232,7 +267,7 @@ impl<'a> Update<'a> {
             let reason = "objective.kl_loss_coef is not 0, but the batch has no reference weights".into();
             return Err(PolicyError::Batch(reason));
         };
-        let logprobs = logprobs_all(reference, &sequences(rows), self.config.micro_batch_tokens)?;
+        let logprobs = self.scored(reference, rows)?;
         if !moved && reference.version == weights.version {
             // The reference is the policy itself: its KL must be 0.
             for (row, logprobs) in rows.iter().zip(&logprobs).filter(|(row, _)| row.exact) {

@@ -1,8 +1,13 @@
 //! `[reward]`: what grades rollouts whose problem or request brings no grader of its own.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use svs_verifier::MathOptions;
+use svs_verifier::sandbox::{Sandbox, SandboxConfig};
 use svs_verifier::spec::GraderSpec;
+
+use super::remote::{self, EndpointConfigs};
 
 /// `[reward]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +19,10 @@ pub struct RewardConfig {
     pub max_steps: u64,
     /// The grader; `None` is mathematics against the reference answer.
     pub grader: Option<GraderSpec>,
+    /// The endpoints that graders may ask, by name.
+    pub endpoints: EndpointConfigs,
+    /// Whether graders may run programs, and within which limits.
+    pub code: SandboxConfig,
 }
 
 impl Default for RewardConfig {
@@ -22,6 +31,8 @@ impl Default for RewardConfig {
             pass_threshold: 1.0,
             max_steps: MathOptions::default().max_steps,
             grader: None,
+            endpoints: EndpointConfigs::new(),
+            code: SandboxConfig::default(),
         }
     }
 }
@@ -38,9 +49,26 @@ impl RewardConfig {
         if !(1_000..=100_000_000).contains(&self.max_steps) {
             return Err(("reward.max_steps", "must lie in 1000..=100000000".into()));
         }
-        match self.grader.as_ref().map(GraderSpec::build) {
-            Some(Err(error)) => Err(("reward.grader", error.to_string())),
-            _ => Ok(()),
-        }
+        remote::check(&self.endpoints).map_err(|reason| ("reward.endpoints", reason))?;
+        self.code.validate()?;
+        let Some(grader) = &self.grader else { return Ok(()) };
+        let sandbox = Arc::new(Sandbox::new(&self.code));
+        let made = grader.check().and_then(|()| grader.fits(&sandbox));
+        made.map_err(|error| ("reward.grader", error.to_string()))?;
+        self.declares(grader).map_err(|reason| ("reward.grader", reason))
+    }
+
+    /// Whether every endpoint that a grader asks is declared.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn declares(&self, grader: &GraderSpec) -> Result<(), String> {
+        let missing = grader
+            .endpoints()
+            .into_iter()
+            .find(|name| !self.endpoints.contains_key(*name));
+        missing.map_or(Ok(()), |name| {
+            Err(format!("endpoint `{name}` is not declared in `reward.endpoints`"))
+        })
     }
 }

@@ -1,4 +1,5 @@
 use serde_json::json;
+use svs_verifier::sandbox::{CodeMode, SandboxConfig};
 
 use super::*;
 
@@ -137,12 +138,50 @@ fn specifications_that_cannot_be_used_are_refused_with_the_field() {
         (pattern("g", "("), "pattern"),
         (Value::String(pattern("g", "(").to_string()), "pattern"),
         (
-            json!({"type": "score_model", "name": "g"}),
-            "unknown variant `score_model`",
+            json!({"type": "score_model", "name": "g", "model": "m"}),
+            "missing field `input`",
         ),
     ];
     for (grader, expected) in cases {
         let reason = read_grader(&grader).expect_err("refused");
         assert!(reason.contains(expected), "{grader}: {reason}");
     }
+}
+
+#[test]
+fn programs_run_where_the_configuration_lets_them_and_never_for_a_request() {
+    let code = json!({"type": "code", "name": "g", "tests": [{"stdout": "7"}]});
+    let spec = read_grader(&code).expect("well-formed");
+    let config = |mode| RewardConfig {
+        grader: Some(spec.clone()),
+        code: SandboxConfig {
+            mode,
+            python: "/no/such/python".into(),
+            ..SandboxConfig::default()
+        },
+        ..RewardConfig::default()
+    };
+    let (off, strict) = (config(CodeMode::Off), config(CodeMode::Strict));
+    assert!(off.validate().is_err_and(|(key, _)| key == "reward.grader"));
+    assert_eq!(strict.validate(), Ok(()));
+    let client = [code.clone(), Value::String(code.to_string())];
+    for brought in &client {
+        assert!(read_client_grader(brought).is_err_and(|why| why.contains("runs programs")));
+    }
+    assert!(read_client_grader(&pattern("g", "x")).is_ok());
+
+    // Better no run than one in which every rollout is masked.
+    let own = RewardConfig {
+        grader: None,
+        ..off.clone()
+    };
+    let problems = [problem(None), problem(Some(code))];
+    let refused = Reward::new(&own, false).expect("math").prepare(&own, &problems);
+    assert!(refused.is_err_and(|why| why.contains("problem `p`") && why.contains("not run here")));
+    let refused = Reward::new(&strict, false).expect("code").prepare(&strict, &[]);
+    assert!(refused.is_err_and(|why| why.contains("no Python")));
+    assert_eq!(
+        Reward::new(&own, false).expect("math").prepare(&own, &problems[..1]),
+        Ok(())
+    );
 }

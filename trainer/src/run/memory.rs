@@ -142,8 +142,13 @@ impl Memory {
     /// Whether the budget of generated tokens, if there is one, is used up.
     #[must_use]
     pub fn is_spent(&self) -> bool {
+        self.is_spent_with(0)
+    }
+
+    /// Whether it will be, with so many tokens more.
+    pub(super) fn is_spent_with(&self, more: u64) -> bool {
         let budget = self.config.max_generated_tokens;
-        budget.is_some_and(|budget| self.generated_tokens >= budget)
+        budget.is_some_and(|budget| self.generated_tokens + more >= budget)
     }
 
     /// Takes over `config` for the rest of the run. Only its length, its checkpoints, its evaluation and how it is watched may

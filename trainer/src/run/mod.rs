@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use config::TrainConfig;
+pub use config::{Fault, FaultKind, TrainConfig};
 pub use handle::TrainerHandle;
 
 /// Errors of starting or running a training.
@@ -42,7 +42,7 @@ pub enum TrainError {
         reason: String,
     },
     /// Several things are wrong with the configuration.
-    #[error("{} faults:{}", .0.len(), .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    #[error("{}{} faults:{}", .0.len(), config::or_more(.0), .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Faults(Vec<config::Fault>),
     /// A run is already active (start), or none is (pause, resume, stop).
     #[error("{0}")]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use svs_engine::WeightSet;
 
@@ -18,6 +17,7 @@ use super::sampling::Sampling;
 use super::tensorboard::EventFile;
 use super::{TrainConfig, TrainError, fork, source};
 use crate::checkpoint::CheckpointStore;
+use crate::clock::unix_s;
 use crate::policy::Policy;
 use crate::reward::Reward;
 
@@ -47,6 +47,12 @@ impl Runner {
         check_states(&config, around.model.config.hidden_size, limits.1)?;
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
         let mut problems = source::problems(&config)?;
+        reward
+            .prepare(&config.reward, &problems)
+            .map_err(|reason| TrainError::Config {
+                field: "reward.code".into(),
+                reason,
+            })?;
         let too_long = source::drop_long(&mut problems, &prompts, &around.engine, limits.0)?;
         let held_out = source::held_out(&config)?;
         let folder = around.runs.join(&run_id);
@@ -78,7 +84,7 @@ impl Runner {
                 tracing::warn!("run `{run_id}` has no checkpoint: it starts from the beginning");
             }
             let consumed = memory.consumed_ids();
-            around.log.repair_trained(&run_id, &consumed, unix_time())?;
+            around.log.repair_trained(&run_id, &consumed, unix_s())?;
         }
         let path = folder.join(CONFIG_FILE);
         fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
@@ -199,10 +205,4 @@ fn check_states(config: &TrainConfig, hidden: usize, longest: u32) -> Result<(),
 
 pub(super) fn file_error(path: &Path, error: &std::io::Error) -> TrainError {
     TrainError::Run(format!("{}: {error}", path.display()))
-}
-
-fn unix_time() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use svs_engine::load::LoadedModel;
 use svs_engine::{EngineHandle, WeightSet};
@@ -19,6 +19,7 @@ use super::sampling::{Ahead, Sampling, Wanted};
 use super::tensorboard::EventFile;
 use super::{shaped, skipped};
 use crate::checkpoint::CheckpointStore;
+use crate::clock::unix_s;
 use crate::crash;
 use crate::hidden::Means;
 use crate::log::TrajectoryLog;
@@ -72,6 +73,8 @@ impl Runner {
                 break;
             }
         }
+        // A batch begun for a step that does not come goes on sampling until it is dropped.
+        self.ahead = None;
         if self.saved != Some(self.memory.step) {
             self.checkpoint()?;
         }
@@ -157,6 +160,7 @@ impl Runner {
         };
         if let (Mode::Async, Note::Own { scores }) = (self.memory.config.mode, &batch.note)
             && step < self.memory.config.steps
+            && !self.memory.is_spent_with(batch.tally.sampled_tokens() as u64)
         {
             let weights = self.around.engine.weights().policy();
             let drawn = drawn + scores.len() as u64;
@@ -200,7 +204,9 @@ impl Runner {
                 .collect::<Result<_, _>>()?,
             reference: self.reference.clone(),
         };
-        let report = self.policy.update(&batch, &update)?;
+        let report = self
+            .policy
+            .update_watched(&batch, &update, &|done, all| self.control.progress(done, all))?;
         self.memory.skipped_steps += report.skipped_steps;
         skipped::record(
             &self.folder,
@@ -273,10 +279,7 @@ impl Runner {
                 }
             }
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |since| since.as_secs_f64());
-        self.around.log.mark_trained(&self.sampling.run_id, &ids, now)?;
+        self.around.log.mark_trained(&self.sampling.run_id, &ids, unix_s())?;
         Ok(())
     }
 

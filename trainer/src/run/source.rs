@@ -82,8 +82,17 @@ fn columns(config: &TrainConfig) -> FileOptions {
     }
 }
 
-/// Refuses a problem whose grader gives rewards that the advantage estimator has no rule for.
+/// Refuses a problem whose grader gives rewards that the advantage estimator has no rule for, or asks an endpoint that is
+/// not declared.
 fn check_rewards(config: &TrainConfig, problems: &[Problem]) -> Result<(), TrainError> {
+    for problem in problems {
+        if let Some(Err(reason)) = problem.grader.as_ref().map(|grader| config.reward.declares(grader)) {
+            return Err(TrainError::Config {
+                field: "problems.files".into(),
+                reason: format!("the grader of problem `{}`: {reason}", problem.id),
+            });
+        }
+    }
     let between = |problem: &&Problem| problem.grader.as_ref().is_some_and(|grader| !grader.is_binary());
     match problems.iter().find(between) {
         Some(problem) if !config.takes_partial_rewards() => Err(TrainError::Config {

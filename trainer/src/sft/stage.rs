@@ -72,8 +72,15 @@ fn run(
         };
         let coefficients: Vec<Vec<TokenGrad>> = sequences.iter().map(|row| vec![grad; row.scored.len()]).collect();
         grads.values.fill(0.0);
-        let weights = TrainWeights::prepare(policy.pack("sft"), policy.params());
-        let scores = accumulate_all(&weights, &sequences, &coefficients, config.micro_batch_tokens, grads)?;
+        let weights = TrainWeights::new(policy.pack("sft"), policy.params());
+        let scores = accumulate_all(
+            &weights,
+            &sequences,
+            &coefficients,
+            config.micro_batch_tokens,
+            grads,
+            |_| (),
+        )?;
         drop(weights);
         let loss = -scores
             .iter()

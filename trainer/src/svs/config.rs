@@ -64,11 +64,10 @@ impl Default for SvsConfig {
 }
 
 impl SvsConfig {
-    /// Checks ranges.
-    ///
-    /// # Errors
-    /// The dotted name of the offending field and what is allowed.
-    pub fn validate(&self) -> Result<(), (&'static str, String)> {
+    /// The dotted names of the fields that are out of range, and what is allowed.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
         let bands = [
             (
                 "svs.under_performing_acc_lower",
@@ -83,7 +82,7 @@ impl SvsConfig {
         ];
         for (field, lower, upper) in bands {
             if !(0.0..=1.0).contains(&lower) || !(0.0..=1.0).contains(&upper) || lower > upper {
-                return Err((field, format!("{lower}..={upper} is not a band inside 0..=1")));
+                faults.push((field, format!("{lower}..={upper} is not a band inside 0..=1")));
             }
         }
         let counts = [
@@ -94,17 +93,17 @@ impl SvsConfig {
         ];
         for (field, value, least) in counts {
             if value < least {
-                return Err((field, format!("{value} is too small; the least is {least}")));
+                faults.push((field, format!("{value} is too small; the least is {least}")));
             }
         }
         for (field, value) in [("svs.n_synthesis", self.n_synthesis), ("svs.n_solve", self.n_solve)] {
             if value.is_some_and(|n| n < 2) {
-                return Err((field, "a group needs at least 2 samples".into()));
+                faults.push((field, "a group needs at least 2 samples".into()));
             }
         }
         if !(self.synthesis_training_ratio > 0.0 && self.synthesis_training_ratio <= 1.0) {
-            return Err(("svs.synthesis_training_ratio", "must lie in (0, 1]".into()));
+            faults.push(("svs.synthesis_training_ratio", "must lie in (0, 1]".into()));
         }
-        Ok(())
+        faults
     }
 }

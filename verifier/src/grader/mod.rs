@@ -1,11 +1,13 @@
 //! Graders: from a response and its problem to a reward in [0, 1], or to a fault that is not the response's.
 
 pub(crate) mod choice;
+pub(crate) mod code;
 pub(crate) mod format;
 pub(crate) mod json_schema;
 pub(crate) mod mathematics;
 pub(crate) mod multi;
 pub(crate) mod pattern;
+pub(crate) mod quality;
 pub(crate) mod regex;
 pub(crate) mod string_check;
 pub(crate) mod text_similarity;
@@ -16,6 +18,7 @@ use serde_json::Value;
 
 use crate::Verdict;
 use crate::budget::Budget;
+use crate::sandbox::SandboxFault;
 use crate::spec::SpecError;
 use crate::spec::template::Template;
 
@@ -85,6 +88,18 @@ pub enum Fault {
         /// The rule that found so.
         rule: String,
     },
+    /// Nobody answered who was asked.
+    #[error("{why}")]
+    Unanswered {
+        /// Why not.
+        why: String,
+    },
+    /// The tests of a program cannot be read or run.
+    #[error("the tests cannot be used: {0}")]
+    Tests(String),
+    /// A program was not run, or how it ended is not known.
+    #[error("{0}")]
+    Sandbox(SandboxFault),
     /// The formula has no value.
     #[error("the formula has no value")]
     Formula,
@@ -156,6 +171,7 @@ pub(crate) fn verdict(reward: &Result<f64, Fault>, rule: &str) -> Verdict {
         (Err(_), _) => Verdict::Infrastructure,
         (Ok(reward), _) if *reward >= 1.0 => Verdict::Correct,
         (Ok(_), "over_budget" | "response_too_long") => Verdict::OverBudget,
+        (Ok(_), rule) if rule.ends_with("_limit") => Verdict::OverBudget,
         (Ok(_), "no_answer") => Verdict::NoAnswer,
         (Ok(_), "not_json" | "nested_too_deep" | "value_missing" | "no_option") => Verdict::Unparseable,
         (Ok(_), _) => Verdict::Wrong,

@@ -1,10 +1,13 @@
 //! `multi`: a formula over the rewards of named graders.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Case, Fault, Grader, Scored};
 use crate::formula::Formula;
 use crate::formula::range::Range;
+use crate::inquiry::Messenger;
+use crate::sandbox::Sandbox;
 use crate::spec::{GraderSpec, MultiSpec, SpecError};
 
 /// Most graders of a formula.
@@ -17,7 +20,7 @@ pub(crate) struct Multi {
 }
 
 impl Multi {
-    pub(crate) fn new(spec: &MultiSpec) -> Result<Self, SpecError> {
+    pub(crate) fn new(spec: &MultiSpec, messenger: &dyn Messenger, sandbox: &Arc<Sandbox>) -> Result<Self, SpecError> {
         if spec.graders.is_empty() || spec.graders.len() > MAX_GRADERS {
             return Err(SpecError::Graders("1 to 32 of them".to_owned()));
         }
@@ -26,7 +29,7 @@ impl Multi {
             if matches!(grader, GraderSpec::Multi(_)) {
                 return Err(SpecError::Graders(format!("`{name}` is a `multi` in a `multi`")));
             }
-            graders.push((name.clone(), grader.build()?));
+            graders.push((name.clone(), grader.make(messenger, sandbox)?));
         }
         let names: Vec<&str> = graders.iter().map(|(name, _)| name.as_str()).collect();
         let formula = Formula::parse(&spec.calculate_output, &names)?;

@@ -47,6 +47,23 @@ pub enum SpecError {
     /// A formula that is not read, or that has no value for some rewards.
     #[error("calculate_output: {0}")]
     Formula(String),
+    /// An endpoint that cannot be asked.
+    #[error("endpoint `{endpoint}`: {why}")]
+    Endpoint {
+        /// Its name.
+        endpoint: String,
+        /// Why not.
+        why: String,
+    },
+    /// What a model is asked, that cannot be.
+    #[error("{0}")]
+    Judge(String),
+    /// A grader of programs that cannot be made.
+    #[error("code: {0}")]
+    Code(String),
+    /// A grader of programs where the configuration does not let programs run.
+    #[error("programs are not run here: `code` needs reward.code.mode `strict` or `permissive`")]
+    CodeOff,
     /// Graders of a `multi` that cannot be combined.
     #[error("graders: {0}")]
     Graders(String),

@@ -2,7 +2,9 @@
 //! refused, and whatever cannot be graded exactly is refused by name when the grader is built, before any answer is seen.
 
 mod build;
+pub mod code;
 mod error;
+mod remote;
 pub(crate) mod template;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::MathOptions;
 pub use error::SpecError;
+pub use remote::{
+    ExternalSpec, InputContent, InputMessage, InputPart, InputRole, JudgeSampling, RubricItem, RubricSpec,
+    ScoreModelSpec,
+};
 
 /// A grader's specification, told apart by its `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +36,16 @@ pub enum GraderSpec {
     JsonSchema(JsonSchemaSpec),
     /// Wants tags, lengths or scripts.
     Format(FormatSpec),
+    /// Wants a good answer to a task whose best answers are hard to find.
+    Quality(QualitySpec),
+    /// Asks an HTTP endpoint.
+    External(ExternalSpec),
+    /// Asks a model for a score.
+    ScoreModel(ScoreModelSpec),
+    /// Asks a model for points by criteria.
+    Rubric(RubricSpec),
+    /// Runs the program of a response against tests.
+    Code(code::CodeSpec),
     /// Combines the rewards of other graders by a formula.
     Multi(MultiSpec),
 }
@@ -203,6 +219,23 @@ pub struct ScriptSpec {
     pub min_share: f64,
 }
 
+/// `quality`: 0 for an answer that is not feasible, else how good it is beside a reference, in (0, 1].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QualitySpec {
+    /// Name of the grader.
+    pub name: String,
+    /// Template of the response that is graded; its last JSON list of whole numbers is the answer.
+    #[serde(default = "output_text")]
+    pub input: String,
+    /// Template of the instance, as JSON.
+    #[serde(default = "item_instance")]
+    pub instance: String,
+    /// Template of the objective of the reference answer.
+    #[serde(default = "item_reference")]
+    pub reference: String,
+}
+
 /// `multi`: a formula over the rewards of named graders.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -221,6 +254,14 @@ fn output_text() -> String {
 
 fn full_text() -> String {
     "{{ sample.full_text }}".to_owned()
+}
+
+fn item_instance() -> String {
+    "{{ item.instance }}".to_owned()
+}
+
+fn item_reference() -> String {
+    "{{ item.reference }}".to_owned()
 }
 
 fn all_letters() -> f64 {

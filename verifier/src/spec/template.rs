@@ -76,17 +76,27 @@ impl Template {
     /// comparison a fault and so escape its 0.
     pub(crate) fn parse_reference(template: &str) -> Result<Self, SpecError> {
         let parsed = Self::parse(template)?;
-        if parsed
-            .pieces
-            .iter()
-            .all(|piece| matches!(piece, Piece::Literal(_) | Piece::Item(_)))
-        {
+        if !parsed.holds_response() {
             return Ok(parsed);
         }
         Err(SpecError::Template {
             template: template.chars().take(200).collect(),
             why: "a reference may not hold the response; put `sample` into `input`",
         })
+    }
+
+    /// Whether some of it comes from the response.
+    pub(crate) fn holds_response(&self) -> bool {
+        let ours = |piece: &Piece| matches!(piece, Piece::Literal(_) | Piece::Item(_));
+        !self.pieces.iter().all(ours)
+    }
+
+    /// The value of a template that is one variable of the problem, as it is in its row; of any other one, none.
+    pub(crate) fn value<'a>(&self, item: &'a Value) -> Option<Result<&'a Value, Fault>> {
+        match self.pieces.as_slice() {
+            [Piece::Item(path)] => Some(path.item(item)),
+            _ => None,
+        }
     }
 
     /// The text for a case. What is too long without the response is a fault, what the response makes too long is not.

@@ -7,6 +7,7 @@ mod forward;
 mod openai;
 mod precision;
 mod python;
+mod sandbox;
 mod smollm2;
 mod swap;
 
@@ -35,6 +36,8 @@ pub(crate) struct Options {
 enum Step {
     /// The official `openai` client against `svs serve`.
     Openai,
+    /// Hostile Python programs against the sandbox, and what a run costs; needs a Python but no package.
+    Sandbox,
     /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy
     /// tokens; a swap under 16 streams; bf16 against f32.
     Smollm2,
@@ -58,6 +61,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for step in steps {
         let outcome = match step {
             Step::Openai => openai::run(options),
+            Step::Sandbox => sandbox::run(options),
             Step::Smollm2 => smollm2::run(options),
         };
         let name = step

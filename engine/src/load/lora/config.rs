@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::LoraFolder;
+use crate::load::AllowedFolder;
 use crate::load::LoadError;
 use crate::load::config_json::{Fields, parse_json};
 
@@ -65,7 +65,7 @@ pub(super) struct LoraConfig {
 type Pattern = Vec<(String, f64)>;
 
 /// Reads the configuration of the adapter in `folder`.
-pub(super) fn read(folder: &LoraFolder) -> Result<LoraConfig, LoadError> {
+pub(super) fn read(folder: &AllowedFolder) -> Result<LoraConfig, LoadError> {
     let path = folder.path_of(FILE);
     let value = parse_json(&path, &folder.read(FILE, MAX_BYTES)?)?;
     parse(path, &value)

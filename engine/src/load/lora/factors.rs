@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use safetensors::tensor::{SafeTensors, TensorView};
 
+use super::Factors;
 use super::config::{LoraConfig, names};
-use super::{Factors, LoraFolder};
+use crate::load::AllowedFolder;
 use crate::load::LoadError;
 use crate::load::safetensors_file::convert;
 use crate::params::{ParamEntry, ParamLayout};
@@ -17,7 +18,11 @@ pub(super) const PREFIX: &str = "base_model.model.";
 const HEADER_BYTES: u64 = 16 << 20;
 
 /// Reads the factors of every targeted matrix.
-pub(super) fn read(folder: &LoraFolder, config: &LoraConfig, layout: &ParamLayout) -> Result<Vec<Factors>, LoadError> {
+pub(super) fn read(
+    folder: &AllowedFolder,
+    config: &LoraConfig,
+    layout: &ParamLayout,
+) -> Result<Vec<Factors>, LoadError> {
     let targeted = targeted(config, layout)?;
     if !folder.has(FILE) && folder.has("adapter_model.bin") {
         return Err(LoadError::File {

@@ -2,13 +2,11 @@
 
 mod config;
 mod factors;
-mod folder;
 mod shape;
 
-use super::LoadError;
+use super::{AllowedFolder, LoadError};
 use crate::params::{ParamLayout, Params};
 
-pub use folder::LoraFolder;
 pub use shape::{LoraShape, Target};
 
 /// Low-rank changes of some matrices of a model.
@@ -41,7 +39,7 @@ impl Lora {
     ///
     /// # Errors
     /// [`LoadError`] naming the file and the field or tensor that is wrong or not supported.
-    pub fn load(folder: &LoraFolder, layout: &ParamLayout) -> Result<Self, LoadError> {
+    pub fn load(folder: &AllowedFolder, layout: &ParamLayout) -> Result<Self, LoadError> {
         let config = config::read(folder)?;
         let factors = factors::read(folder, &config, layout)?;
         Ok(Self { factors })

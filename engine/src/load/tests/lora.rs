@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Tensors, encode, ramp, safetensors_bytes, tiny};
 use crate::config::Family;
+use crate::load::AllowedFolder;
 use crate::load::LoadError;
-use crate::load::lora::{Lora, LoraFolder};
+use crate::load::lora::Lora;
 
 const Q: &str = "model.layers.1.self_attn.q_proj";
 const DOWN: &str = "model.layers.1.mlp.down_proj";
@@ -49,7 +50,7 @@ fn write(folder: &Path, config: &Value, tensors: &Tensors) {
 
 fn load(folder: &Path) -> Result<Lora, LoadError> {
     let layout = ramp(&tiny(Family::Llama, true)).layout;
-    Lora::load(&LoraFolder::anywhere(folder)?, &layout)
+    Lora::load(&AllowedFolder::anywhere(folder)?, &layout)
 }
 
 #[test]
@@ -319,7 +320,7 @@ fn no_path_leads_out_of_the_allowed_folder() {
         "half/../good".into(),
         absolute(&root.join("good")),
     ] {
-        let folder = LoraFolder::inside(&root, &path).unwrap();
+        let folder = AllowedFolder::inside(&root, &path).unwrap();
         assert_eq!(Lora::load(&folder, &layout).unwrap().factors.len(), 2, "{path}");
     }
     let refused = [
@@ -339,17 +340,17 @@ fn no_path_leads_out_of_the_allowed_folder() {
         "/nowhere".into(),
     ];
     for path in refused {
-        let error = LoraFolder::inside(&root, &path).unwrap_err().to_string();
+        let error = AllowedFolder::inside(&root, &path).unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("{path}: is not a folder inside the folder that adapters may be loaded from")
+            format!("{path}: is not a folder inside the folder that may be loaded from")
         );
     }
     for (path, expected) in [
         ("half", "safetensors: no such file"),
         ("piped", "config.json: not a regular file"),
     ] {
-        let folder = LoraFolder::inside(&root, path).unwrap();
+        let folder = AllowedFolder::inside(&root, path).unwrap();
         let error = Lora::load(&folder, &layout).unwrap_err().to_string();
         assert!(error.contains(expected) && !error.contains("secret"), "{path}: {error}");
     }

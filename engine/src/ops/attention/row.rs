@@ -179,12 +179,20 @@ impl<'a, T: Stored> Place<'a, T> {
     }
 }
 
-/// Whole pieces of a value in f32.
+/// Whole pieces of a value in f32. Plain loops: what takes a closure is not inlined into the instructions of the caller.
 #[inline(always)]
 fn widen<T: Stored, const WIDTH: usize>(elements: &[T]) -> [f32; WIDTH] {
-    let piece = piece(WIDTH);
-    let step = piece / T::DIMS;
-    std::array::from_fn(|d| elements[d / piece * step + d % step].one(d % piece / step))
+    let step = piece(WIDTH) / T::DIMS;
+    let elements = &elements[..WIDTH / T::DIMS];
+    let mut row = [0.0; WIDTH];
+    for first in (0..WIDTH / T::DIMS).step_by(step) {
+        for side in 0..T::DIMS {
+            for d in 0..step {
+                row[first * T::DIMS + side * step + d] = elements[first + d].one(side);
+            }
+        }
+    }
+    row
 }
 
 /// x = exp(scale · x - max); returns Σ.

@@ -1,6 +1,6 @@
 //! Weights as products read them, in either precision.
 
-use super::element::{Wide, Words};
+use super::element::{HALF, PANEL, Wide, Words};
 use super::left::Rows;
 use super::sink::{Gated, Plain, Sink};
 use super::{Panels, product};
@@ -73,6 +73,11 @@ impl Matrix {
     /// Row `row` of the weights, `[k]`, into `out`.
     pub(crate) fn row_into(&self, row: usize, out: &mut [f32]) {
         either!(self, panels => panels.column_into(row, out));
+    }
+
+    /// Row `row` of the first or the second of two weights that were packed by [`Self::pack_pair`], `[k]`, into `out`.
+    pub(crate) fn pair_row_into(&self, second: bool, row: usize, out: &mut [f32]) {
+        self.row_into(row / HALF * PANEL + usize::from(second) * HALF + row % HALF, out);
     }
 
     /// Bytes held.

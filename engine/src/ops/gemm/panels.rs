@@ -81,38 +81,29 @@ impl<T: Row> Panels<T> {
 }
 
 impl Panels {
-    /// Packs `[k_i, n]` matrices (row-major, stacked along k) as they lie: transposed weights for `dX = dY · W`.
-    pub(crate) fn from_rows(parts: &[&[f32]], n: usize) -> Self {
-        let mut packed = Self {
-            k: parts.iter().map(|part| part.len() / n).sum(),
-            n,
-            rows: Vec::new(),
-        };
-        packed.rows = vec![Wide::default(); n.div_ceil(PANEL) * packed.k];
-        let rows = parts.iter().flat_map(|part| part.chunks_exact(n));
-        for (k, row) in rows.enumerate() {
-            for (panel, columns) in row.chunks(PANEL).enumerate() {
-                packed.rows[panel * packed.k + k].0.as_flattened_mut()[..columns.len()].copy_from_slice(columns);
-            }
-        }
-        packed
-    }
-
-    /// Each element rounded to bf16, in f32.
-    pub(crate) fn rounded(mut self) -> Self {
-        self.rows.iter_mut().for_each(|row| *row = Words::store(row).load());
-        self
-    }
-
     /// Packs a row-major `[rows, n]` matrix in place of what this held: activations for `dW = dYᵀ · X`.
     pub(crate) fn refill(&mut self, par: Par, values: &[f32], n: usize) {
-        self.k = values.len() / n;
+        self.refill_parts(par, &[values], n, false);
+    }
+
+    /// Packs `[k_i, n]` matrices (row-major, stacked along k) as they lie, each element rounded to bf16 if `rounds`: transposed
+    /// weights for `dX = dY · W`.
+    pub(crate) fn refill_parts(&mut self, par: Par, parts: &[&[f32]], n: usize, rounds: bool) {
+        self.k = parts.iter().map(|part| part.len() / n).sum();
         self.n = n;
         self.rows.resize(n.div_ceil(PANEL) * self.k, Wide::default());
         let k = self.k;
         par.rows(&mut self.rows, k, SERIAL_ELEMENTS / PANEL, |first, panels| {
             for (index, panel) in panels.chunks_exact_mut(k).enumerate() {
-                fill_panel(panel, values, n, (first + index) * PANEL);
+                let mut rest = &mut *panel;
+                for part in parts {
+                    let (slots, behind) = rest.split_at_mut(part.len() / n);
+                    fill_panel(slots, part, n, (first + index) * PANEL);
+                    rest = behind;
+                }
+                if rounds {
+                    panel.iter_mut().for_each(|row| *row = Words::store(row).load());
+                }
             }
         });
     }

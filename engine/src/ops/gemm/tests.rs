@@ -156,6 +156,12 @@ fn bf16_rounds_to_nearest_even() {
     assert!(stored::<Words>(&[f32::NAN])[0].is_nan());
 }
 
+fn stacked(parts: &[&[f32]], n: usize) -> Panels {
+    let mut panels = Panels::default();
+    panels.refill_parts(Par::Serial, parts, n, false);
+    panels
+}
+
 #[test]
 fn transposed_operands_match_plain_sums() {
     // dW = dYᵀ · X and dX = dY · W.
@@ -164,7 +170,7 @@ fn transposed_operands_match_plain_sums() {
     let mut panels = Panels::default();
     panels.refill(Par::Serial, &noise(9 * 40, 1), 40);
     panels.refill(Par::Pool, &x, input);
-    assert_eq!(panels, Panels::from_rows(&[&x], input));
+    assert_eq!(panels, stacked(&[&x], input));
     let mut dw = vec![0.0; out * input];
     gemm(Par::Pool, out, View::columns(&dy, out, 0), &panels, &mut dw, false);
     for o in 0..out {
@@ -173,7 +179,7 @@ fn transposed_operands_match_plain_sums() {
             assert_eq!(dw[o * input + i].to_bits(), f32::to_bits(want));
         }
     }
-    let packed = Panels::from_rows(&[&w[..10 * input], &w[10 * input..]], input);
+    let packed = stacked(&[&w[..10 * input], &w[10 * input..]], input);
     let mut dx = vec![0.0; tokens * input];
     gemm(Par::Pool, tokens, View::rows(&dy, out), &packed, &mut dx, false);
     for t in 0..tokens {

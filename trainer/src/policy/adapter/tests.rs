@@ -1,6 +1,7 @@
 //! The chain rule against f64, and a policy whose adapter is trained, saved, loaded and checkpointed.
 
-use svs_engine::load::lora::{Lora, LoraFolder};
+use svs_engine::load::AllowedFolder;
+use svs_engine::load::lora::Lora;
 
 use super::*;
 use crate::checkpoint::{CheckpointError, CheckpointStore};
@@ -92,7 +93,7 @@ fn only_the_targets_move_and_what_is_saved_merges_to_the_same_bits() {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().join("adapter");
         assert!(policy.save_adapter(&folder).expect("saves"));
-        let folder = LoraFolder::anywhere(&folder).expect("exists");
+        let folder = AllowedFolder::anywhere(&folder).expect("exists");
         let loaded = Lora::load(&folder, &base.params.layout).expect("reads");
         let merged = loaded.merge(&base.params).expect("fits");
         assert!(merged.values == policy.params().values, "{targets:?}");

@@ -9,6 +9,11 @@ use super::super::Problem;
 use super::{AnswerForm, FileOptions, ProblemError};
 use crate::reward::{GRADER_KEY, read_grader};
 
+/// Column in which a row may name its source, as verl's files do.
+const SOURCE: &str = "data_source";
+/// Longest such name; a longer one is no name.
+const MAX_SOURCE_BYTES: usize = 100;
+
 /// A schema known by its columns.
 struct Preset {
     source: &'static str,
@@ -62,6 +67,14 @@ const PRESETS: &[Preset] = &[
         form: AnswerForm::LastBoxed,
         id: None,
     },
+    // What `svs problems` writes.
+    Preset {
+        source: "quality",
+        question: &["question"],
+        answer: "reference",
+        form: AnswerForm::Plain,
+        id: Some("id"),
+    },
 ];
 
 /// The columns chosen for a file.
@@ -73,7 +86,10 @@ pub(super) struct Columns {
     id: Option<String>,
     grader: Option<String>,
     hint: Option<String>,
-    source: String,
+    /// Source that the configuration gives to all rows.
+    source: Option<String>,
+    /// Name of the schema, where its own columns are read.
+    schema: Option<&'static str>,
     stem: String,
 }
 
@@ -132,11 +148,8 @@ impl Columns {
                 .or_else(|| preset.and_then(|p| p.id).filter(|id| has(id)).map(str::to_owned)),
             grader: options.grader.clone(),
             hint: options.hint.clone(),
-            source: options.source.clone().unwrap_or_else(|| {
-                fitting
-                    .filter(|_| options.question.is_empty())
-                    .map_or_else(|| stem.clone(), |p| p.source.to_owned())
-            }),
+            source: options.source.clone(),
+            schema: fitting.filter(|_| options.question.is_empty()).map(|p| p.source),
             stem,
         })
     }
@@ -149,7 +162,7 @@ impl Columns {
             .chain(&self.id)
             .chain(&self.hint)
             .map(String::as_str)
-            .chain([self.grader_column()])
+            .chain([self.grader_column(), SOURCE])
     }
 
     /// Where a row's own grader is looked for.
@@ -188,8 +201,8 @@ impl Columns {
             .iter()
             .map(|column| text(column))
             .collect::<Result<Vec<_>, _>>()?;
-        let answer = text(&self.answer)?;
-        let answer = answer_in(&answer, self.form).map_err(|reason| bad(&self.answer, reason.into()))?;
+        let raw = text(&self.answer)?;
+        let answer = answer_in(&raw, self.form).map_err(|reason| bad(&self.answer, reason.into()))?;
         let id = match &self.id {
             Some(column) => text(column)?,
             None => format!("{}-{row}", self.stem),
@@ -211,11 +224,22 @@ impl Columns {
             id,
             question: join(&parts),
             answer: answer.to_owned(),
-            source: self.source.clone(),
+            source: self.source(value, &raw).to_owned(),
             hint,
             grader,
             row,
         })
+    }
+
+    /// Where a row comes from: what the configuration says, what the row says, the schema, the file.
+    fn source<'r>(&'r self, row: &'r Value, answer: &str) -> &'r str {
+        let own = row.get(SOURCE).and_then(Value::as_str);
+        let own = own.filter(|own| (1..=MAX_SOURCE_BYTES).contains(&own.len()));
+        // Any file may have columns `question` and `answer`; the hashes are GSM8K's.
+        let schema = self
+            .schema
+            .filter(|schema| *schema != "gsm8k" || answer.contains("####"));
+        self.source.as_deref().or(own).or(schema).unwrap_or(&self.stem)
     }
 
     /// The row's own grader. A column that was asked for must be there, but may be null.

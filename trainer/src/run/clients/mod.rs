@@ -1,6 +1,6 @@
 //! Batches from trajectories that HTTP clients made: groups as the log closed them, graded by the trainer.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use svs_verifier::spec::GraderSpec;
 
@@ -8,8 +8,9 @@ use super::TrainError;
 use super::config::TrainConfig;
 use super::control::Control;
 use super::tally::Tally;
+use crate::clock::unix_s;
 use crate::log::{GroupQuery, TrajectoryLog};
-use crate::reward::{GRADER_KEY, Judge, Reward, Task, read_grader};
+use crate::reward::{GRADER_KEY, Judge, Reward, Task, grade_all, read_client_grader};
 use crate::trajectory::{Group, Kind};
 
 /// Groups read from the log at a time.
@@ -54,7 +55,7 @@ pub(super) fn collect(
     control.progress(0, settings.groups_per_step);
     let since = Instant::now();
     loop {
-        log.close_expired(settings.group_timeout_s, unix_time())?;
+        log.close_expired(settings.group_timeout_s, unix_s())?;
         let query = GroupQuery {
             after_seq: batch.cursor,
             limit: PAGE,
@@ -129,24 +130,32 @@ impl ClientBatch {
 /// What is wrong with the grader that a member brings.
 fn grade(group: &mut Group, reward: &Reward) -> Result<bool, String> {
     let graders = graders_of(group)?;
+    graders.iter().flatten().try_for_each(|grader| reward.admits(grader))?;
     let shared_grader = graders.iter().flatten().next().cloned();
     let shared_reference = group.members.iter().find_map(|member| member.reference.clone());
     if shared_grader.is_none() && shared_reference.is_none() && !reward.has_grader() {
         return Ok(false);
     }
+    let mut tasks = Vec::with_capacity(graders.len());
     // Members mostly bring the same grader, which is then built once.
-    let mut made: Option<(Option<serde_json::Value>, Judge<'_>)> = None;
-    for (member, own) in group.members.iter_mut().zip(graders) {
-        let key = member.metadata.get(GRADER_KEY).cloned();
+    let mut judges: Vec<Judge<'_>> = Vec::new();
+    let mut before = None;
+    for (member, own) in group.members.iter().zip(graders) {
         let grader = own.or_else(|| shared_grader.clone()).map(Box::new);
         let reference = member.reference.clone().or_else(|| shared_reference.clone());
         let task = Task::of_client(member, grader, reference);
-        let judge = match made.take() {
-            Some((brought, judge)) if brought == key => judge,
-            _ => reward.judge(&task),
-        };
-        member.verdicts.push(judge.grade(&member.text, &task));
-        made = Some((key, judge));
+        let brought = member.metadata.get(GRADER_KEY);
+        if before != Some(brought) {
+            judges.push(reward.judge(&task));
+            before = Some(brought);
+        }
+        tasks.push((judges.len() - 1, task));
+    }
+    let members = group.members.iter().zip(&tasks);
+    let cases = members.map(|(member, (judge, task))| (&judges[*judge], member.text.as_str(), task));
+    let findings = grade_all(&cases.collect::<Vec<_>>());
+    for (member, finding) in group.members.iter_mut().zip(findings) {
+        member.verdicts.push(finding);
     }
     Ok(true)
 }
@@ -159,7 +168,7 @@ fn graders_of(group: &Group) -> Result<Vec<Option<GraderSpec>>, String> {
         let brought = member.metadata.get(GRADER_KEY);
         let grader = match (brought, graders.last()) {
             (Some(_), Some(last)) if brought == before => last.clone(),
-            _ => brought.map(read_grader).transpose()?,
+            _ => brought.map(read_client_grader).transpose()?,
         };
         graders.push(grader);
         before = brought;
@@ -171,12 +180,6 @@ fn graders_of(group: &Group) -> Result<Vec<Option<GraderSpec>>, String> {
 fn has_partial_reward(group: &Group) -> bool {
     let rewards = group.members.iter().filter_map(|member| member.verdicts.last()?.reward);
     rewards.into_iter().any(|reward| reward != 0.0 && reward != 1.0)
-}
-
-fn unix_time() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]

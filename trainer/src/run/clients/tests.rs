@@ -16,7 +16,7 @@ fn answered(id: &str, size: u32, answers: &[&str], reference: Option<&str>) -> V
             &format!("\\boxed{{{answer}}}"),
         );
         member.reference = reference.map(String::from);
-        member.created_at = unix_time();
+        member.created_at = unix_s();
         member
     };
     answers.iter().enumerate().map(member).collect()

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use algorithm::AlgorithmConfig;
 pub use evaluation::EvalSection;
-pub use faults::Fault;
+pub(super) use faults::or_more;
+pub use faults::{Fault, FaultKind};
 use svs_engine::load::lora::LoraShape;
 pub(super) use validate::is_run_id;
 

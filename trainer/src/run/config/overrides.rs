@@ -1,8 +1,8 @@
-//! Single keys laid over a configuration, as `rollout.n=4` on the command line.
+//! Keys laid over a configuration: one by one, as `rollout.n=4` on the command line, or as a document, as in a request.
 
 use toml::{Table, Value};
 
-use super::{TrainConfig, TrainError};
+use super::{Fault, FaultKind, TrainConfig, TrainError};
 
 impl TrainConfig {
     /// Reads TOML with `overrides` laid over it, later ones over earlier ones, and checks the whole. An override is
@@ -11,22 +11,92 @@ impl TrainConfig {
     /// # Errors
     /// As [`Self::from_toml`], or [`TrainError::Config`] naming the override that is none.
     pub fn from_toml_with(text: &str, overrides: &[String]) -> Result<Self, TrainError> {
-        let refuse = |field: &str, reason: String| TrainError::Config {
-            field: field.into(),
-            reason,
-        };
-        let mut table: Table =
-            toml::from_str(text).map_err(|error| refuse("config", error.to_string().trim().to_owned()))?;
+        let mut table: Table = toml::from_str(text).map_err(|error| TrainError::Config {
+            field: "config".into(),
+            reason: error.to_string().trim().to_owned(),
+        })?;
+        let mut faults = Vec::new();
         for one in overrides {
-            let (key, value) = one
-                .split_once('=')
-                .map(|(key, value)| (key.trim(), value.trim()))
-                .filter(|(key, value)| is_key(key) && !value.contains(char::is_control))
-                .ok_or_else(|| refuse(one, "must be KEY=VALUE with a key as `rollout.n`".into()))?;
-            let path: Vec<&str> = key.split('.').collect();
-            lay(&mut table, &path, parse(value)).map_err(|part| refuse(key, format!("`{part}` is not a section")))?;
+            if let Err((field, reason)) = lay_one(&mut table, one) {
+                faults.push(Fault {
+                    field,
+                    reason,
+                    kind: FaultKind::Value,
+                });
+            }
         }
+        let read = Self::from_table(table);
+        if !faults.is_empty() {
+            faults.extend(read.err().unwrap_or_default());
+            return Err(faults.into());
+        }
+        read.map_err(TrainError::from)
+    }
+
+    /// This configuration with the keys of a JSON document laid over it, section by section, and checked. A null takes a key
+    /// back to its own default.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what comes out.
+    pub fn overlaid(&self, wanted: &serde_json::Map<String, serde_json::Value>) -> Result<Self, Vec<Fault>> {
+        let fault = |field: String, reason| {
+            vec![Fault {
+                field,
+                reason,
+                kind: FaultKind::Type,
+            }]
+        };
+        let mut table = Table::try_from(self).map_err(|error| fault("config".into(), error.to_string()))?;
+        lay_json(&mut table, wanted);
         Self::from_table(table)
+    }
+}
+
+/// Lays one `KEY=VALUE` over `table`.
+///
+/// # Errors
+/// The key, or the whole where there is none, and what is wrong.
+fn lay_one(table: &mut Table, one: &str) -> Result<(), (String, String)> {
+    let (key, value) = one
+        .split_once('=')
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .filter(|(key, value)| is_key(key) && !value.contains(char::is_control))
+        .ok_or_else(|| (one.to_owned(), "must be KEY=VALUE with a key as `rollout.n`".to_owned()))?;
+    let path: Vec<&str> = key.split('.').collect();
+    lay(table, &path, parse(value)).map_err(|part| (key.to_owned(), format!("`{part}` is not a section")))
+}
+
+fn lay_json(table: &mut Table, wanted: &serde_json::Map<String, serde_json::Value>) {
+    for (key, value) in wanted {
+        match (value, table.get_mut(key)) {
+            (serde_json::Value::Null, _) => {
+                table.remove(key);
+            }
+            (serde_json::Value::Object(over), Some(Value::Table(under))) => lay_json(under, over),
+            _ => {
+                table.insert(key.clone(), from_json(value));
+            }
+        }
+    }
+}
+
+/// The same value in TOML. Nulls inside arrays become the text "null", and whole numbers beyond 64 bits with a sign become
+/// reals: no key takes either, so both are refused by name where they are read.
+fn from_json(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::String("null".into()),
+        serde_json::Value::Bool(truth) => Value::Boolean(*truth),
+        serde_json::Value::String(text) => Value::String(text.clone()),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(whole) => Value::Integer(whole),
+            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::Array(items) => Value::Array(items.iter().map(from_json).collect()),
+        serde_json::Value::Object(entries) => {
+            let mut table = Table::new();
+            lay_json(&mut table, entries);
+            Value::Table(table)
+        }
     }
 }
 
@@ -87,6 +157,69 @@ mod tests {
             Some(vec!["q_proj".into()])
         );
         assert_eq!(with(&[]).expect("valid").rollout.n, 4);
+    }
+
+    #[test]
+    fn every_bad_override_is_said() {
+        let error = with(&["steps.n=4", "rollout.n=1", "rollout", "optim.x=1"]).expect_err("four");
+        let said = error.to_string();
+        for part in [
+            "4 faults",
+            "steps.n: `steps`",
+            "rollout.n: 1 is",
+            "rollout: must be KEY",
+            "optim.x: unknown",
+        ] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let late = with(&["rollout=3", "rollout.n=4"]).expect_err("no section").to_string();
+        assert!(
+            late.contains("`rollout` is not a section") && late.contains("expected a section `[rollout]`"),
+            "{late}"
+        );
+    }
+
+    #[test]
+    fn a_json_document_is_laid_over_key_by_key() {
+        let base = with(&["rollout.top_k=5"]).expect("valid");
+        let over = |text: &str| {
+            base.overlaid(
+                serde_json::from_str::<serde_json::Value>(text)
+                    .expect("JSON")
+                    .as_object()
+                    .expect("an object"),
+            )
+        };
+        let found = over(
+            r#"{"rollout": {"top_k": null, "stop": ["x"]}, "optim": {"lr": 1}, "prompts": null, "lora": {"r": 4}}"#,
+        );
+        let found = found.expect("valid");
+        assert_eq!(
+            (found.steps, found.rollout.n, found.rollout.top_k, found.optim.lr),
+            (3, 4, None, 1.0)
+        );
+        assert_eq!(
+            (found.rollout.stop, found.lora.map(|lora| lora.r)),
+            (vec!["x".to_owned()], Some(4))
+        );
+        let wrong = over(
+            r#"{"steps": 4.5, "x": 1, "rollout": [4], "seed": 18446744073709551615, "optim": {"lr": -1}, "eval": {"k": [null]}}"#,
+        );
+        let mut found: Vec<(String, FaultKind)> = wrong
+            .expect_err("faults")
+            .into_iter()
+            .map(|fault| (fault.field, fault.kind))
+            .collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        let wanted = [
+            ("eval.k[0]", FaultKind::Type),
+            ("optim.lr", FaultKind::Value),
+            ("rollout", FaultKind::Type),
+            ("seed", FaultKind::Type),
+            ("steps", FaultKind::Type),
+            ("x", FaultKind::Unknown),
+        ];
+        assert_eq!(found, wanted.map(|(field, kind)| (field.to_owned(), kind)));
     }
 
     #[test]

@@ -86,19 +86,52 @@ fn all_faults_are_said_at_once_and_none_that_only_follow() {
     let wanted = [
         "eval.limit",
         "eval.samples",
+        "optim.lr",
         "optim.x",
         "optim.y",
         "problems.source",
         "rollout.n",
+        "rollout.top_p",
         "steps",
         "stepz",
     ];
     assert_eq!(fields, wanted);
     let said = TrainError::Faults(faults).to_string();
     assert!(
-        said.starts_with("8 faults:\n") && said.contains("\n  eval.limit: 0 is outside"),
+        said.starts_with("10 faults:\n") && said.contains("\n  eval.limit: 0 is outside"),
         "{said}"
     );
+}
+
+#[test]
+fn an_array_or_a_value_is_no_section() {
+    for (text, field) in [
+        ("rollout = [4]", "rollout"),
+        ("optim = 1.0", "optim"),
+        ("lora = [8]", "lora"),
+        ("prompts = [\"{question}\"]", "prompts"),
+        ("[[rollout]]\nn = 4", "rollout"),
+        (
+            "[algorithm]\nrollout_correction = [true]",
+            "algorithm.rollout_correction",
+        ),
+        ("[problems]\ncolumns = [\"q\"]", "problems.columns"),
+    ] {
+        let (named, reason) = refused(text);
+        assert!(
+            named == field && reason.contains("expected a section"),
+            "{text}: {named}: {reason}"
+        );
+    }
+}
+
+#[test]
+fn names_of_faults_lead_into_arrays_and_quoted_keys() {
+    assert_eq!(refused("[problems]\nfiles = [\"a\", 3]").0, "problems.files[1]");
+    assert_eq!(refused("\"a.b\" = 1").0, "a.b");
+    let many: String = (0..40).map(|at| format!("x{at} = 1\n")).collect();
+    let said = TrainConfig::from_toml(&many).expect_err("unknown keys").to_string();
+    assert!(said.starts_with("32 or more faults:\n"), "{said}");
 }
 
 #[test]

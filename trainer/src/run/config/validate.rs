@@ -41,34 +41,49 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Config`] or [`TrainError::Faults`] with the dotted names of the offending keys.
     pub fn validate(&self) -> Result<(), TrainError> {
-        self.faults().into_result()
+        let mut faults = Faults::default();
+        self.check_values(&mut faults);
+        self.check_relations(&mut faults);
+        faults.into_result()
     }
 
-    pub(super) fn faults(&self) -> Faults {
-        let mut faults = Faults::default();
-        self.check_run_id(&mut faults);
+    /// What is wrong with single values.
+    pub(super) fn check_values(&self, faults: &mut Faults) {
+        self.check_run_id(faults);
         if let Some(Err(TrainError::Config { field, reason })) = self.fork_from.as_deref().map(fork::check) {
             faults.add(field, reason);
         }
-        faults.note(self.reward.validate());
-        faults.note(self.svs.validate());
-        self.check_lora(&mut faults);
+        faults.note(self.reward.validate().err());
+        faults.note(self.svs.faults());
+        self.check_lora(faults);
         if let Some(Err(error)) = self.prompts.as_ref().map(Prompts::validate) {
             faults.add(error.field, error.reason);
         }
         let (correction, shaping) = (&self.algorithm.rollout_correction, &self.algorithm.hidden_shaping);
-        for checked in [correction.validate(), shaping.validate()] {
-            faults.note(checked.map_err(|(field, reason)| (format!("algorithm.{field}"), reason)));
-        }
-        self.check_counts(&mut faults);
-        faults.note(self.eval.check());
+        let found = correction.faults().into_iter().chain(shaping.faults());
+        faults.note(found.map(|(field, reason)| (format!("algorithm.{field}"), reason)));
+        self.check_counts(faults);
         if self.watchdog_s != 0.0 && !(0.05..=86_400.0).contains(&self.watchdog_s) {
             faults.add("watchdog_s", "must be 0 (off) or lie in 0.05..=86400");
         }
-        self.check_reals(&mut faults);
-        self.check_rewards(&mut faults);
-        self.check_sources(&mut faults);
-        faults
+        self.check_reals(faults);
+        let stop = &self.rollout.stop;
+        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
+            faults.add(
+                "rollout.stop",
+                format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
+            );
+        }
+        if !(0.0..1.0).contains(&self.problems.held_out_fraction) {
+            faults.add("problems.held_out_fraction", "must be at least 0 and less than 1");
+        }
+    }
+
+    /// What does not go together.
+    pub(super) fn check_relations(&self, faults: &mut Faults) {
+        faults.note(self.eval.check().err());
+        self.check_rewards(faults);
+        self.check_sources(faults);
     }
 
     /// The name of the run's folder.
@@ -285,21 +300,11 @@ impl TrainConfig {
                 "needs `problems.columns.hint`, the column that hints are in",
             );
         }
-        let stop = &self.rollout.stop;
-        if stop.len() > MAX_STOPS || stop.iter().any(|text| text.is_empty() || text.len() > MAX_STOP_BYTES) {
-            faults.add(
-                "rollout.stop",
-                format!("at most {MAX_STOPS} strings of 1 to {MAX_STOP_BYTES} bytes"),
-            );
-        }
         if self.optim.decay != Decay::Constant && self.optim.total_steps == 0 {
             faults.add(
                 "optim.total_steps",
                 "a decay needs the number of optimizer steps it runs over",
             );
-        }
-        if !(0.0..1.0).contains(&self.problems.held_out_fraction) {
-            faults.add("problems.held_out_fraction", "must be at least 0 and less than 1");
         }
         let files = !self.problems.files.is_empty();
         match self.problems.source {

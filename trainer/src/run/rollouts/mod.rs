@@ -17,7 +17,7 @@ use crate::crash;
 use crate::fanout;
 use crate::hidden::{HiddenShaping, States};
 use crate::log::{LogError, TrajectoryLog};
-use crate::reward::Reward;
+use crate::reward::{Reward, grade_all};
 use crate::seeds::derive;
 use crate::svs::{Ask, Rollouts};
 use crate::trajectory::{GraderVerdict, Group, Kind, Trajectory};
@@ -150,10 +150,19 @@ impl EngineRollouts<'_> {
         completion: Completion,
     ) -> Vec<Trajectory> {
         let judge = ask.task.as_ref().map(|task| (self.reward.judge(task), task));
-        let choices = completion.choices.into_iter().enumerate();
-        let rows = choices.map(|(at, choice)| {
-            let verdicts = judge.iter().map(|(judge, task)| judge.grade(&choice.text, task));
-            let verdicts = verdicts.collect();
+        let mut verdicts: Vec<Vec<GraderVerdict>> = vec![Vec::new(); completion.choices.len()];
+        if let Some((judge, task)) = &judge {
+            let cases = completion
+                .choices
+                .iter()
+                .map(|choice| (judge, choice.text.as_str(), *task));
+            verdicts = grade_all(&cases.collect::<Vec<_>>())
+                .into_iter()
+                .map(|one| vec![one])
+                .collect();
+        }
+        let choices = completion.choices.into_iter().zip(verdicts).enumerate();
+        let rows = choices.map(|(at, (choice, verdicts))| {
             let row = self.trajectory(ask, prompts, at, choice, verdicts);
             self.tally.count(&row);
             row

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::TrainError;
+use crate::clock::unix_s;
 use event::Event;
 
 /// How the names of event files begin; readers find them by it.
@@ -48,7 +48,7 @@ impl EventFile {
     }
 
     fn write(&mut self, events: &[Event]) -> Result<(), TrainError> {
-        let seconds = unix_time();
+        let seconds = unix_s();
         let bytes: Vec<u8> = events.iter().flat_map(|event| framed(&event.encode(seconds))).collect();
         let written = self.file.write_all(&bytes);
         written.map_err(|error| TrainError::Run(format!("{}: {error}", self.path.display())))
@@ -66,7 +66,7 @@ fn fresh_name(folder: &Path) -> std::io::Result<String> {
         let seconds = rest.split('.').next().and_then(|seconds| seconds.parse().ok());
         (latest, count) = (latest.max(seconds.unwrap_or(0)), count + 1);
     }
-    let seconds = latest.max(unix_time() as u64);
+    let seconds = latest.max(unix_s() as u64);
     Ok(format!("{PREFIX}{seconds:010}.{count:06}.svs"))
 }
 
@@ -83,12 +83,6 @@ fn framed(bytes: &[u8]) -> Vec<u8> {
         &crc::masked(bytes).to_le_bytes(),
     ];
     parts.concat()
-}
-
-fn unix_time() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn waits_for(status: &TrainStatus, around: &Surroundings) -> String {
         "evaluate" => format!("{}; {engine}", done("requests done")),
         "wait" => format!("{}; {}", done("client groups"), open_groups(&around.log)),
         "publish" => format!("the end of an engine step, to swap the weights; {engine}"),
-        "update" => "forward and backward over the batch, which this process computes".into(),
+        "update" => format!("forward and backward in this process, {}", done("rows done")),
         "checkpoint" | "save" => "the disk, to which parameters are written".into(),
         _ => engine,
     }

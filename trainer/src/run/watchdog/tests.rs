@@ -25,11 +25,8 @@ fn parts(folder: &std::path::Path) -> (EngineHandle, TrajectoryLog, TrainerHandl
 
 /// A client's trajectory, sampled just now.
 fn of_client(id: &str, group: &str, size: u32) -> Trajectory {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .expect("after 1970");
     Trajectory {
-        created_at: now.as_secs_f64(),
+        created_at: crate::clock::unix_s(),
         ..trajectory(id, group, size, Kind::Client, "4")
     }
 }

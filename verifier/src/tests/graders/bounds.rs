@@ -24,6 +24,7 @@ fn graders() -> Vec<Box<dyn Grader>> {
         json!({"type": "regex", "name": "g", "pattern": r"(\w+\s?)*(a|b|ab)*c$"}),
         json!({"type": "json_schema", "name": "g", "schema": {"uniqueItems": true, "items": {"$ref": "#"}}}),
         json!({"type": "format", "name": "g", "tags": ["a"], "script": {"allowed": ["Latin"]}}),
+        json!({"type": "quality", "name": "g", "instance": "{{ item.sack }}", "reference": "19"}),
     ];
     let parts: serde_json::Map<String, Value> = alone
         .iter()
@@ -31,7 +32,7 @@ fn graders() -> Vec<Box<dyn Grader>> {
         .map(|(at, spec)| (format!("g{at}"), spec.clone()))
         .collect();
     let sum: Vec<&str> = parts.keys().map(String::as_str).collect();
-    let multi = json!({"type": "multi", "name": "m", "calculate_output": format!("({}) / 11", sum.join("+")), "graders": parts});
+    let multi = json!({"type": "multi", "name": "m", "calculate_output": format!("({}) / 12", sum.join("+")), "graders": parts});
     let build = |spec: &Value| {
         serde_json::from_value::<GraderSpec>(spec.clone())
             .unwrap()
@@ -42,7 +43,8 @@ fn graders() -> Vec<Box<dyn Grader>> {
 }
 
 fn item() -> Value {
-    json!({"gold": "5", "text": "The quick brown fox jumps over the lazy dog."})
+    let sack = json!({"task": "knapsack", "capacity": 10, "items": [[5, 10], [6, 12], [5, 9]]});
+    json!({"gold": "5", "sack": sack, "text": "The quick brown fox jumps over the lazy dog."})
 }
 
 fn check(response: &str, max_steps: u64) {

@@ -1,6 +1,7 @@
 //! Tests of the graders that specifications make.
 
 mod bounds;
+mod code;
 mod formulas;
 mod json_schema;
 mod specs;

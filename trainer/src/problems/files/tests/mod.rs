@@ -34,6 +34,27 @@ fn gsm8k_answers_are_what_follows_the_hashes() {
 }
 
 #[test]
+fn a_row_names_its_source_and_only_hashes_make_gsm8k() {
+    let row = |more: &str| format!("{{\"question\": \"q\", \"answer\": \"1\"{more}}}\n");
+    let text = [row(", \"data_source\": \"aime\""), row(", \"data_source\": 3"), row("")].concat();
+    let sources = |options: &FileOptions| -> Vec<String> {
+        let loaded = load_text(&text, options).unwrap();
+        loaded.problems.into_iter().map(|problem| problem.source).collect()
+    };
+    let found = sources(&FileOptions::default());
+    assert_eq!(found[0], "aime");
+    assert!(
+        found[1] == found[2] && found[1].starts_with(".tmp"),
+        "the file's name: {found:?}"
+    );
+    let named = FileOptions {
+        source: Some("mine".into()),
+        ..FileOptions::default()
+    };
+    assert_eq!(sources(&named), ["mine"; 3]);
+}
+
+#[test]
 fn svamp_bodies_and_questions_are_joined() {
     let problems = load_fixture("svamp.json");
     let found: Vec<_> = problems

@@ -77,8 +77,8 @@ fn nested_columns_are_read() {
     assert_eq!(
         found,
         [
-            ("11", "What is $2^5$?", "32", "dapo"),
-            ("12", "What is $3^4$?", "81", "dapo")
+            ("11", "What is $2^5$?", "32", "hand"),
+            ("12", "What is $3^4$?", "81", "hand")
         ]
     );
 

@@ -1,14 +1,14 @@
-//! The folder of an adapter. One named by a request is confined to the folder that the operator allows.
+//! A folder of adapters or weights to load. One named by a request is confined to the folder that the operator allows.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::load::LoadError;
+use super::LoadError;
 
-/// Where an adapter lies, with all links resolved.
+/// Where files to load lie, with all links resolved.
 #[derive(Debug, Clone)]
-pub struct LoraFolder {
+pub struct AllowedFolder {
     folder: PathBuf,
     /// No file may lie outside of it, also through a link.
     root: Option<PathBuf>,
@@ -16,7 +16,7 @@ pub struct LoraFolder {
     shown: String,
 }
 
-impl LoraFolder {
+impl AllowedFolder {
     /// A folder named by the operator, anywhere.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl LoraFolder {
 
     /// The file behind a name. Links are followed here, so that what is checked is what is opened; and only regular files
     /// are opened: a pipe would never answer.
-    fn locate(&self, name: &str) -> Result<PathBuf, LoadError> {
+    pub(super) fn locate(&self, name: &str) -> Result<PathBuf, LoadError> {
         let failed = |reason: &str| LoadError::File {
             path: self.path_of(name),
             reason: reason.into(),
@@ -102,6 +102,6 @@ impl LoraFolder {
 fn outside(path: &str) -> LoadError {
     LoadError::File {
         path: path.to_owned(),
-        reason: "is not a folder inside the folder that adapters may be loaded from".into(),
+        reason: "is not a folder inside the folder that may be loaded from".into(),
     }
 }

@@ -1,7 +1,10 @@
-//! `cargo xtask trl`: a GRPO step of svs beside one of TRL, in turns on the same machine.
+//! `cargo xtask trl`: a GRPO step of svs beside one of TRL, in turns on the same machine; `--tiny` for a model that learns
+//! from nothing.
 //!
 //! TRL and what it needs come from PyPI into target/peers; its side is benches/trl/step.py, ours `svs bench train`. Both
 //! train SmolLM2 in f32 on groups of the same shape, every response at its full length.
+
+mod tiny;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,6 +38,15 @@ pub(crate) struct Options {
     /// Problems of a step, and samples of each.
     #[arg(long, default_value_t = 8)]
     problems: usize,
+    /// Measure half a million parameters that learn to copy a digit, instead of SmolLM2.
+    #[arg(long)]
+    tiny: bool,
+    /// Seeds of --tiny, one after the other.
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// Steps of --tiny.
+    #[arg(long, default_value_t = 110)]
+    steps: usize,
     /// A built `svs`; without it one is built.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -70,6 +82,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             venv::Python::NotReached(why) => bail!("cannot install TRL: {why}"),
         },
     };
+    if options.tiny {
+        let svs = built(options.binary.as_deref())?;
+        return tiny::run(&svs, &python, options.seeds, options.steps);
+    }
     let model = match fetch_smollm2::fetch(&options.python)? {
         Fetched::Ready(model) => model,
         Fetched::NotReached(why) => bail!("cannot download SmolLM2: {why}"),
@@ -181,13 +197,20 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// The JSON in the last line that a command prints.
 fn last_line(command: &mut Command) -> anyhow::Result<Value> {
+    let last = figures(command)?.pop();
+    last.with_context(|| format!("{} printed no figures", command.get_program().to_string_lossy()))
+}
+
+/// The lines of JSON that a command prints. TRL prints its own figures as Python does, with other quotes.
+fn figures(command: &mut Command) -> anyhow::Result<Vec<Value>> {
     let name = Path::new(command.get_program()).display().to_string();
     let ended = command.output().with_context(|| format!("cannot start {name}"))?;
-    let said = String::from_utf8_lossy(&ended.stdout);
     if !ended.status.success() {
         bail!("{name} failed: {}", String::from_utf8_lossy(&ended.stderr));
     }
-    // TRL prints its own figures as Python does, with other quotes.
-    let line = said.lines().rev().find(|line| line.starts_with("{\""));
-    serde_json::from_str(line.with_context(|| format!("{name} printed no figures"))?).context(name)
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let lines = said.lines().filter(|line| line.starts_with("{\""));
+    lines
+        .map(|line| serde_json::from_str(line).with_context(|| name.clone()))
+        .collect()
 }

@@ -1,0 +1,3 @@
+# rule: cpu_limit time_limit
+while True:
+    pass

@@ -1,0 +1,5 @@
+# rule: time_limit
+import time
+
+print(7, flush=True)
+time.sleep(3600)

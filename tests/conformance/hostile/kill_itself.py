@@ -1,0 +1,4 @@
+# rule: signal
+import os
+
+os.kill(os.getpid(), 9)

@@ -1,0 +1,4 @@
+# rule: wrong_output
+import sys
+
+sys.exit(0)

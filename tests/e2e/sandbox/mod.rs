@@ -1,0 +1,3 @@
+//! The sandbox against hostile programs: each contained, this machine unharmed.
+
+mod hostile;
