@@ -9,6 +9,7 @@ use crate::common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
 use crate::flexible::{Content, Seed, TextOrList};
 use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::sampling::generation_request;
+use crate::tools::{Tool, ToolCall, ToolCallDelta, ToolChoice};
 
 generation_request! {
     /// A chat to continue. Unknown and unsupported fields are refused by name.
@@ -23,6 +24,13 @@ generation_request! {
         pub top_logprobs: Option<u32>,
         /// Most tokens to sample per choice; the newer name of `max_tokens`. Default: what the context leaves.
         pub max_completion_tokens: Option<u32>,
+        /// Functions that the model may call, at most 128.
+        pub tools: Option<Vec<Tool>>,
+        /// `auto` (the model decides; the default with tools), `none` (tools are not shown), `required` (at least one call)
+        /// or one function, which is then called once.
+        pub tool_choice: Option<ToolChoice>,
+        /// `false`: at most one call.
+        pub parallel_tool_calls: Option<bool>,
     }
 }
 
@@ -30,10 +38,17 @@ generation_request! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// `system`, `developer`, `user` or `assistant`.
+    /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
-    /// What was said.
-    pub content: Content,
+    /// What was said; an `assistant` that calls functions need not say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Calls that an `assistant` made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCall>>,
+    /// The call that a `tool` answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 /// The answer of the model.
@@ -41,10 +56,13 @@ pub struct Message {
 pub struct AssistantMessage {
     /// Always `assistant`.
     pub role: String,
-    /// The text.
-    pub content: String,
+    /// The text; null where the answer is nothing but calls.
+    pub content: Option<String>,
     /// Always null.
     pub refusal: Option<String>,
+    /// Functions that the model calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCall>>,
 }
 
 /// Logprobs of a choice.
@@ -89,7 +107,7 @@ pub struct ChatChoice {
     pub message: AssistantMessage,
     /// Present if asked for.
     pub logprobs: Option<ChatLogprobs>,
-    /// `stop`, `length` or `abort`.
+    /// `stop`, `tool_calls`, `length` or `abort`.
     pub finish_reason: String,
     /// The stop string that matched.
     pub stop_reason: Option<String>,
@@ -138,6 +156,9 @@ pub struct Delta {
     /// Text that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    /// Calls that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<Vec<ToolCallDelta>>,
 }
 
 /// A choice within a chunk.

@@ -18,6 +18,7 @@ mod sampling;
 pub mod score;
 pub mod token_generation;
 pub mod tokenize;
+pub mod tools;
 pub mod train;
 pub mod updates;
 

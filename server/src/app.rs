@@ -9,6 +9,7 @@ use svs_trainer::{TrainConfig, TrainerHandle, TrajectoryLog};
 use crate::adapters::{Adapter, Adapters};
 use crate::config::{HttpConfig, ServeConfig};
 use crate::error::ApiError;
+use crate::http::bodies::Bodies;
 use crate::labels::Labels;
 use crate::metrics::Metrics;
 use crate::running::Running;
@@ -38,6 +39,8 @@ pub struct App {
     pub labels: Arc<Labels>,
     /// New weights from outside trainers.
     pub updates: Arc<Updates>,
+    /// Room for long request bodies.
+    pub bodies: Bodies,
     /// Requests of clients under way.
     pub running: Arc<Running>,
     /// Counters and histograms.
@@ -68,6 +71,7 @@ impl App {
             model_path: config.model.clone().unwrap_or_else(|| model_name.clone()),
             labels,
             updates,
+            bodies: Bodies::new(&config.server),
             running: Arc::default(),
             metrics: Metrics::new(&model_name),
             started: unix_seconds(),

@@ -47,6 +47,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Bytes of a request body.
     pub max_body_bytes: usize,
+    /// Bytes of long request bodies held at once; further ones wait.
+    pub max_bodies_bytes: usize,
     /// Prompts of one completion request.
     pub max_prompts: usize,
     /// Time to send a request's head, and an idle connection's life.
@@ -78,6 +80,7 @@ impl Default for HttpConfig {
             admin_api_key: None,
             max_connections: 1024,
             max_body_bytes: 16 << 20,
+            max_bodies_bytes: 256 << 20,
             max_prompts: 256,
             header_timeout_seconds: 60,
             body_timeout_seconds: 30,
@@ -163,6 +166,12 @@ impl HttpConfig {
             return Err(ConfigError::Value {
                 field,
                 reason: "must be at least 1".into(),
+            });
+        }
+        if self.max_bodies_bytes < self.max_body_bytes {
+            return Err(ConfigError::Value {
+                field: "server.max_bodies_bytes",
+                reason: "must be at least server.max_body_bytes".into(),
             });
         }
         for (field, key) in [

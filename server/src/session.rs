@@ -79,6 +79,8 @@ impl Session {
     pub fn start(app: &App, plan: Plan) -> Result<Self, ApiError> {
         let adapter = plan.adapter.as_ref().map(|adapter| adapter.weights.version);
         let start_version = adapter.unwrap_or_else(|| app.weight_version());
+        // Before the engine has it: who sees it run may end it.
+        let ticket = app.running.enter(plan.id.clone(), plan.request_id.clone());
         let (sender, events) = mpsc::channel(BUFFERED_EVENTS);
         let (mut pumps, mut seeds) = (JoinSet::new(), Vec::with_capacity(plan.prompts.len()));
         for (prompt, planned) in plan.prompts.iter().enumerate() {
@@ -106,7 +108,6 @@ impl Session {
             finished: false,
         });
         let choices = choices.collect();
-        let ticket = app.running.enter(plan.id.clone(), plan.request_id.clone());
         Ok(Self {
             plan,
             choices,

@@ -28,6 +28,12 @@ pub trait Wording: Send + 'static {
     fn chunks(&mut self, app: &App, session: &Session, update: &Update) -> Vec<Event>;
     /// The chunk with the token counts, where the route has one.
     fn totals(&self, session: &Session) -> Option<Event>;
+    /// The answer of a finished session that does not stream.
+    fn whole(&self, app: &App, session: &Session) -> Response;
+    /// A refusal in the route's words for its fields.
+    fn refusal(&self, error: ApiError) -> ApiError {
+        error
+    }
 }
 
 /// A chunk as an event.
@@ -62,7 +68,7 @@ async fn drive(app: &App, mut session: Session, mut wording: impl Wording, sende
         let update = match session.next().await {
             Ok(Some(update)) => update,
             Ok(None) => break,
-            Err(error) => return out.fail(&error).await,
+            Err(error) => return out.fail(&wording.refusal(error)).await,
         };
         if let Update::Finished { index, .. } = update
             && let Err(error) = record(app, &session, [index]).await

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 import urllib.error
 import urllib.request
 
 import openai
+import pydantic
 
 NAME = "policy"
 MESSAGES = [{"role": "user", "content": "Tom has 3 apples and buys 4 more. How many apples has he now?"}]
@@ -71,6 +73,25 @@ def chat(client):
     # An earlier answer goes back as the client dumps it, null fields included.
     history = MESSAGES + [whole.choices[0].message.model_dump(), {"role": "user", "content": "Again?"}]
     assert client.chat.completions.create(model=NAME, messages=history, max_tokens=4).choices[0].message.role
+
+
+def tools(client):
+    class Weather(pydantic.BaseModel):
+        city: typing.Literal["Rome", "Oslo"]
+
+    offered = [openai.pydantic_function_tool(Weather, name="weather")]
+    common = {"model": NAME, "messages": MESSAGES, "tools": offered, "tool_choice": "required", "seed": 5}
+    common |= {"parallel_tool_calls": False, "max_completion_tokens": 120}
+    answer = client.chat.completions.parse(**common).choices[0]
+    assert answer.finish_reason == "tool_calls" and answer.message.content is None, answer
+    call = answer.message.tool_calls[0]
+    assert isinstance(call.function.parsed_arguments, Weather), call
+    with client.chat.completions.stream(**common) as stream:
+        last = stream.get_final_completion().choices[0].message
+    assert last.tool_calls[0].function == call.function, last
+    history = [*MESSAGES, answer.message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+    again = client.chat.completions.create(model=NAME, messages=history, tools=offered, max_completion_tokens=4)
+    assert again.choices[0].message.role == "assistant"
 
 
 def completions(client):
@@ -136,6 +157,7 @@ def main():
             wait_until_up(process, url)
             client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=120)
             chat(client)
+            tools(client)
             completions(client)
             models(client)
             errors(client, url)
@@ -143,7 +165,7 @@ def main():
             process.terminate()
             code = process.wait(timeout=60)
         assert code == 0, f"svs serve ended with exit code {code}"
-    print(f"openai {openai.__version__}: chat, completions, streams, logprobs, models, errors")
+    print(f"openai {openai.__version__}: chat, tools, completions, streams, logprobs, models, errors")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ mod pieces;
 mod stream;
 mod template;
 mod tokenizer;
+mod tools;
 
 #[cfg(test)]
 mod template_tests;
@@ -23,6 +24,7 @@ pub(crate) use bytes_only::added_token;
 pub use stream::DecodeStream;
 pub use template::ChatTemplate;
 pub use tokenizer::{Tokenizer, TokenizerFiles};
+pub use tools::{CALL_CLOSES, CALL_OPENS, FunctionCall, ToolCall, ToolFormat};
 
 /// A message of a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,12 @@ pub struct ChatMessage {
     pub role: String,
     /// Plain text.
     pub content: String,
+    /// Calls that an `assistant` makes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// The call that a `tool` answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
 }
 
 impl ChatMessage {
@@ -40,6 +48,8 @@ impl ChatMessage {
         Self {
             role: role.to_owned(),
             content: content.to_owned(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::tokenizer::special_token;
+use super::tools::{ToolFormat, knows_tools, without_tools};
 use super::{ChatMessage, TextError, clock};
 
 /// Instructions one rendering may take; a long chat of a large template takes a few ten thousand.
@@ -93,13 +94,27 @@ impl ChatTemplate {
         &self.source
     }
 
-    /// Renders messages; `add_generation_prompt` opens the assistant's turn.
+    /// How the model writes calls of functions; `None` if that is not known here.
+    #[must_use]
+    pub fn tool_format(&self) -> Option<ToolFormat> {
+        ToolFormat::of(&self.source)
+    }
+
+    /// Renders messages and the functions that may be called; `add_generation_prompt` opens the assistant's turn.
     ///
-    /// The role `developer` becomes `system` in templates that do not know it.
+    /// The role `developer` becomes `system` in templates that do not know it; tools and calls become text in those that
+    /// have no place for them.
     ///
     /// # Errors
     /// [`TextError::Template`] if the template refuses the messages, fails or takes too many instructions.
-    pub fn render(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, TextError> {
+    pub fn render(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[Json],
+        add_generation_prompt: bool,
+    ) -> Result<String, TextError> {
+        let plain = (!knows_tools(&self.source)).then(|| without_tools(messages, tools));
+        let messages = plain.as_deref().unwrap_or(messages);
         let knows_developer = self.source.contains("developer");
         let messages: Vec<ChatMessage> = messages
             .iter()
@@ -111,7 +126,7 @@ impl ChatTemplate {
         let special_tokens = Value::from_iter(self.special_tokens.iter().map(|(key, token)| (*key, token.as_str())));
         let variables = context! {
             messages => messages,
-            tools => (),
+            tools => (!tools.is_empty()).then_some(tools),
             documents => (),
             add_generation_prompt => add_generation_prompt,
             ..special_tokens

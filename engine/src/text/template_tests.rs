@@ -9,7 +9,7 @@ fn render(source: &str, messages: &[(&str, &str)]) -> Result<String, TextError> 
         .iter()
         .map(|(role, content)| ChatMessage::new(role, content))
         .collect();
-    ChatTemplate::new(source, &config)?.render(&messages, true)
+    ChatTemplate::new(source, &config)?.render(&messages, &[], true)
 }
 
 #[test]

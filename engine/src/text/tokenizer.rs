@@ -7,7 +7,7 @@ use tokenizers::Tokenizer as Inner;
 
 use super::pieces::Pieces;
 use super::template::ChatTemplate;
-use super::{ChatMessage, DecodeStream, TextError};
+use super::{ChatMessage, DecodeStream, TextError, ToolFormat};
 
 /// The files a tokenizer is made of, kept verbatim so that a model can be saved again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -185,18 +185,30 @@ impl Tokenizer {
     /// # Errors
     /// [`TextError::Template`] if the model has no template or it refuses the messages.
     pub fn encode_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<Vec<u32>, TextError> {
-        self.encode(&self.render_chat(messages, add_generation_prompt)?, false)
+        self.encode(&self.render_chat(messages, &[], add_generation_prompt)?, false)
     }
 
-    /// The text that [`Self::encode_chat`] encodes.
+    /// The text of a chat in which `tools` (as OpenAI's API lists them) may be called; without any it is what
+    /// [`Self::encode_chat`] encodes.
     ///
     /// # Errors
     /// [`TextError::Template`].
-    pub fn render_chat(&self, messages: &[ChatMessage], add_generation_prompt: bool) -> Result<String, TextError> {
+    pub fn render_chat(
+        &self,
+        messages: &[ChatMessage],
+        tools: &[serde_json::Value],
+        add_generation_prompt: bool,
+    ) -> Result<String, TextError> {
         let template = self.shared.template.as_ref();
         let template =
             template.ok_or_else(|| TextError::Template("the model has none; use text completions instead".into()))?;
-        template.render(messages, add_generation_prompt)
+        template.render(messages, tools, add_generation_prompt)
+    }
+
+    /// How the model writes calls of functions; `None` without a chat template, or if it is not known here.
+    #[must_use]
+    pub fn tool_format(&self) -> Option<ToolFormat> {
+        self.shared.template.as_ref()?.tool_format()
     }
 
     /// True if the model has a chat template.

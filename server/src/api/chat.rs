@@ -1,5 +1,6 @@
 //! `POST /v1/chat/completions`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -8,21 +9,17 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use svs_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse};
 
+use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_empty, only_objects, read_json};
-use crate::http::guard::answered_by;
-use crate::lower::{off_the_runtime, plan_chat};
-use crate::record::record;
-use crate::reply::{Vocabulary, chat as reply};
+use crate::http::body::{decode, drop_empty, only_objects};
+use crate::lower::plan_chat;
+use crate::reply::{Reading, Vocabulary, chat as reply};
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's chat API that this server does not have.
-const UNSUPPORTED: [&str; 17] = [
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
+const UNSUPPORTED: [&str; 14] = [
     "functions",
     "function_call",
     "audio",
@@ -39,7 +36,22 @@ const UNSUPPORTED: [&str; 17] = [
     "echo",
 ];
 /// Fields of OpenAI's messages that may come back from an earlier answer and say nothing.
-const EMPTY_IN_MESSAGES: [&str; 6] = ["name", "refusal", "audio", "tool_calls", "function_call", "annotations"];
+const EMPTY_IN_MESSAGES: [&str; 5] = ["name", "refusal", "audio", "function_call", "annotations"];
+
+/// What must be an object where it is given.
+const OBJECTS: [&str; 11] = [
+    "messages[]",
+    "messages[].tool_calls[]",
+    "messages[].tool_calls[].function",
+    "tools[]",
+    "tools[].function",
+    "tool_choice",
+    "messages[].content[]",
+    "stream_options",
+    "response_format",
+    "response_format.json_schema",
+    "structured_outputs",
+];
 
 /// Continues a chat.
 ///
@@ -60,33 +72,12 @@ const EMPTY_IN_MESSAGES: [&str; 6] = ["name", "refusal", "audio", "tool_calls", 
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let body = read_json(&app.config, request).await?;
-    let body = without_empty(body);
-    only_objects(
-        &body,
-        &[
-            "messages[]",
-            "messages[].content[]",
-            "stream_options",
-            "response_format",
-            "response_format.json_schema",
-            "structured_outputs",
-        ],
-    )?;
-    let request: ChatCompletionRequest = decode(body, &UNSUPPORTED)?;
-    let plan = off_the_runtime(&app, move |app| plan_chat(app, request)).await?;
-    let mut session = Session::start(&app, plan).map_err(|error| error.rename_param("prompt", "messages"))?;
-    let adapter = session.plan.adapter.clone();
-    if session.plan.outputs.stream {
-        let wording = ChatWording {
-            opened: vec![false; session.choices.len()],
-        };
-        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
-    }
-    session.finish().await?;
-    record(&app, &session, 0..session.choices.len()).await?;
-    let answer = axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer())));
-    Ok(answered_by(adapter.as_deref(), answer.into_response()))
+    answer(app, request, |app, body| {
+        let body = without_empty(body);
+        only_objects(&body, &OBJECTS)?;
+        Ok((plan_chat(app, decode(body, &UNSUPPORTED)?)?, ChatWording::default()))
+    })
+    .await
 }
 
 fn without_empty(mut body: Value) -> Value {
@@ -98,8 +89,10 @@ fn without_empty(mut body: Value) -> Value {
     body
 }
 
+/// The choices whose first chunk is sent, and what reads their texts.
+#[derive(Default)]
 struct ChatWording {
-    opened: Vec<bool>,
+    opened: HashMap<usize, Reading>,
 }
 
 impl Wording for ChatWording {
@@ -107,22 +100,33 @@ impl Wording for ChatWording {
         let vocabulary = Vocabulary(app.engine.tokenizer());
         let (Update::Token { index, .. } | Update::Finished { index, .. }) = update;
         let mut chunks = Vec::with_capacity(2);
-        if !self.opened[*index] {
-            let first = self.opened.iter().all(|opened| !opened);
-            self.opened[*index] = true;
+        let first = self.opened.is_empty();
+        let reading = self.opened.entry(*index).or_insert_with(|| {
             chunks.push(stream::event(&reply::opening(session, vocabulary, *index, first)));
-        }
+            Reading::of(session)
+        });
         match update {
             Update::Token { index, event } => {
-                chunks
-                    .extend(reply::token(session, vocabulary, *index, &event.text).map(|chunk| stream::event(&chunk)));
+                let said = reading.push(&event.text);
+                chunks.extend(reply::token(session, vocabulary, *index, said).map(|chunk| stream::event(&chunk)));
             }
-            Update::Finished { index, text } => chunks.push(stream::event(&reply::closing(session, *index, text))),
+            Update::Finished { index, text } => {
+                let said = reading.finish(text);
+                chunks.push(stream::event(&reply::closing(session, *index, said)));
+            }
         }
         chunks
     }
 
     fn totals(&self, session: &Session) -> Option<Event> {
         Some(stream::event(&reply::totals(session)))
+    }
+
+    fn whole(&self, app: &App, session: &Session) -> Response {
+        axum::Json(reply::response(session, Vocabulary(app.engine.tokenizer()))).into_response()
+    }
+
+    fn refusal(&self, error: ApiError) -> ApiError {
+        error.rename_param("prompt", "messages")
     }
 }

@@ -1,5 +1,6 @@
 //! `POST /v1/completions`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -7,18 +8,25 @@ use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use svs_openapi::{Completion, CompletionRequest, ErrorResponse};
 
+use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, only_objects, read_json};
-use crate::http::guard::answered_by;
-use crate::lower::{off_the_runtime, plan_completion};
-use crate::record::record;
+use crate::http::body::{decode, only_objects};
+use crate::lower::plan_completion;
 use crate::reply::{Offsets, Vocabulary, completion as reply};
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's and vLLM's completions API that this server does not have.
 const UNSUPPORTED: [&str; 4] = ["suffix", "use_beam_search", "top_logprobs", "tools"];
+
+/// What must be an object where it is given.
+const OBJECTS: [&str; 4] = [
+    "stream_options",
+    "response_format",
+    "response_format.json_schema",
+    "structured_outputs",
+];
 
 /// Continues prompts given as text or token ids.
 ///
@@ -39,35 +47,18 @@ const UNSUPPORTED: [&str; 4] = ["suffix", "use_beam_search", "top_logprobs", "to
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let body = read_json(&app.config, request).await?;
-    only_objects(
-        &body,
-        &[
-            "stream_options",
-            "response_format",
-            "response_format.json_schema",
-            "structured_outputs",
-        ],
-    )?;
-    let request: CompletionRequest = decode(body, &UNSUPPORTED)?;
-    let plan = off_the_runtime(&app, move |app| plan_completion(app, request)).await?;
-    let mut session = Session::start(&app, plan)?;
-    let adapter = session.plan.adapter.clone();
-    if session.plan.outputs.stream {
-        let wording = CompletionWording {
-            offsets: vec![None; session.choices.len()],
-        };
-        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
-    }
-    session.finish().await?;
-    record(&app, &session, 0..session.choices.len()).await?;
-    let answer = axum::Json(reply::response(&session, Vocabulary(app.engine.tokenizer())));
-    Ok(answered_by(adapter.as_deref(), answer.into_response()))
+    answer(app, request, |app, body| {
+        only_objects(&body, &OBJECTS)?;
+        let plan = plan_completion(app, decode(body, &UNSUPPORTED)?)?;
+        Ok((plan, CompletionWording::default()))
+    })
+    .await
 }
 
-/// Per choice: where its next token starts, once it is opened.
+/// Where the next token of each choice starts whose first chunk is sent.
+#[derive(Default)]
 struct CompletionWording {
-    offsets: Vec<Option<Offsets>>,
+    offsets: HashMap<usize, Offsets>,
 }
 
 impl Wording for CompletionWording {
@@ -75,7 +66,7 @@ impl Wording for CompletionWording {
         let vocabulary = Vocabulary(app.engine.tokenizer());
         let (Update::Token { index, .. } | Update::Finished { index, .. }) = update;
         let mut chunks = Vec::with_capacity(2);
-        let offsets = self.offsets[*index].get_or_insert_with(|| {
+        let offsets = self.offsets.entry(*index).or_insert_with(|| {
             let (chunk, offsets) = reply::opening(session, vocabulary, *index);
             chunks.extend(chunk.map(|chunk| stream::event(&chunk)));
             offsets
@@ -94,5 +85,9 @@ impl Wording for CompletionWording {
 
     fn totals(&self, session: &Session) -> Option<Event> {
         Some(stream::event(&reply::totals(session)))
+    }
+
+    fn whole(&self, app: &App, session: &Session) -> Response {
+        axum::Json(reply::response(session, Vocabulary(app.engine.tokenizer()))).into_response()
     }
 }

@@ -1,6 +1,7 @@
 //! Handlers by route.
 
 pub mod adapters;
+pub mod answer;
 pub mod chat;
 pub mod completions;
 pub mod control;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use svs_openapi::ErrorResponse;
 use svs_openapi::native::{NativeAnswer, NativeAnswers, NativeRequest};
 
+use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_empty, drop_false, only_objects, read_json, refuse_within};
-use crate::http::guard::answered_by;
-use crate::lower::{NativePlan, NativeShape, off_the_runtime, plan_native};
-use crate::record::record;
+use crate::http::body::{decode, drop_empty, drop_false, only_objects, refuse_within};
+use crate::lower::{NativePlan, NativeShape, plan_native};
 use crate::reply::native as reply;
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
@@ -66,30 +66,23 @@ const UNSUPPORTED_SAMPLING: [&str; 7] = [
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let mut body = read_json(&app.config, request).await?;
+    answer(app, request, |app, body| {
+        let NativePlan { plan, shape } = plan_native(app, decoded(body)?)?;
+        Ok((plan, NativeWording { shape }))
+    })
+    .await
+}
+
+fn decoded(mut body: Value) -> Result<NativeRequest, ApiError> {
     only_objects(&body, &["sampling_params"])?;
     if let Some(object) = body.as_object_mut() {
         drop_false(object, &UNSUPPORTED);
-        if let Some(sampling) = object
-            .get_mut("sampling_params")
-            .and_then(|value| value.as_object_mut())
-        {
+        if let Some(sampling) = object.get_mut("sampling_params").and_then(Value::as_object_mut) {
             drop_empty(sampling, &UNSUPPORTED_SAMPLING);
             refuse_within("sampling_params", sampling, &UNSUPPORTED_SAMPLING)?;
         }
     }
-    let request: NativeRequest = decode(body, &UNSUPPORTED)?;
-    let NativePlan { plan, shape } = off_the_runtime(&app, move |app| plan_native(app, request)).await?;
-    let mut session = Session::start(&app, plan).map_err(|error| shape.refusal(error))?;
-    let adapter = session.plan.adapter.clone();
-    if session.plan.outputs.stream {
-        let wording = NativeWording { shape };
-        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
-    }
-    session.finish().await.map_err(|error| shape.refusal(error))?;
-    record(&app, &session, 0..session.choices.len()).await?;
-    let answer = axum::Json(reply::response(&app, &session, &shape));
-    Ok(answered_by(adapter.as_deref(), answer.into_response()))
+    decode(body, &UNSUPPORTED)
 }
 
 struct NativeWording {
@@ -106,5 +99,13 @@ impl Wording for NativeWording {
     fn totals(&self, _session: &Session) -> Option<Event> {
         // Every chunk has its counts.
         None
+    }
+
+    fn whole(&self, app: &App, session: &Session) -> Response {
+        axum::Json(reply::response(app, session, &self.shape)).into_response()
+    }
+
+    fn refusal(&self, error: ApiError) -> ApiError {
+        self.shape.refusal(error)
     }
 }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::app::{App, unix_seconds};
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
-use crate::lower::{off_the_runtime, plan_score};
+use crate::http::body::decode;
+use crate::lower::{lowered, plan_score};
 
 /// Tells what the model thinks of given responses: their tokens' logprobs and entropies. Scoring shares the engine's
 /// steps with generation; each response stays with the weights it began with.
@@ -34,10 +34,11 @@ use crate::lower::{off_the_runtime, plan_score};
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Json<ScoreList>, ApiError> {
-    let body = read_json(&app.config, request).await?;
-    let request: ScoreRequest = decode(body, &[])?;
-    let model = request.model.clone();
-    let requests = off_the_runtime(&app, move |app| plan_score(app, request)).await?;
+    let planned = lowered(&app, request, |app, body| {
+        let request: ScoreRequest = decode(body, &[])?;
+        Ok((request.model.clone(), plan_score(app, request)?))
+    });
+    let (model, requests) = planned.await?;
     let prompt_tokens = requests.first().map_or(0, |request| request.prompt.len());
     let mut runs = Vec::with_capacity(requests.len());
     for request in requests {

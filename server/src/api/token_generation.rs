@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use svs_openapi::ErrorResponse;
 use svs_openapi::token_generation::{TokenAnswer, TokenRequest};
 
+use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_empty, drop_false, only_objects, read_json, refuse_within};
-use crate::http::guard::answered_by;
-use crate::lower::{TokenPlan, off_the_runtime, plan_tokens, token_refusal};
-use crate::record::record;
+use crate::http::body::{decode, drop_empty, drop_false, only_objects, refuse_within};
+use crate::lower::{TokenPlan, plan_tokens, token_refusal};
 use crate::reply::token_generation::TokenWords;
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
@@ -52,32 +52,27 @@ const UNSUPPORTED_SAMPLING: [&str; 10] = [
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    let mut body = read_json(&app.config, request).await?;
+    answer(app, request, |app, body| {
+        let TokenPlan { plan, id, texts } = plan_tokens(app, decoded(body)?)?;
+        let words = TokenWords { id, texts };
+        Ok((plan, TokenWording { words, opened: false }))
+    })
+    .await
+}
+
+fn decoded(mut body: Value) -> Result<TokenRequest, ApiError> {
     let objects = [
         "sampling_params",
         "sampling_params.structured_outputs",
         "stream_options",
     ];
     only_objects(&body, &objects)?;
-    let sampling = body.get_mut("sampling_params").and_then(|value| value.as_object_mut());
-    if let Some(sampling) = sampling {
+    if let Some(sampling) = body.get_mut("sampling_params").and_then(Value::as_object_mut) {
         drop_empty(sampling, &UNSUPPORTED_SAMPLING);
         drop_false(sampling, &UNSUPPORTED_SAMPLING);
         refuse_within("sampling_params", sampling, &UNSUPPORTED_SAMPLING)?;
     }
-    let request: TokenRequest = decode(body, &UNSUPPORTED)?;
-    let TokenPlan { plan, id, texts } = off_the_runtime(&app, move |app| plan_tokens(app, request)).await?;
-    let words = TokenWords { id, texts };
-    let mut session = Session::start(&app, plan).map_err(token_refusal)?;
-    let adapter = session.plan.adapter.clone();
-    if session.plan.outputs.stream {
-        let wording = TokenWording { words, opened: false };
-        return Ok(answered_by(adapter.as_deref(), stream::respond(app, session, wording)));
-    }
-    session.finish().await.map_err(token_refusal)?;
-    record(&app, &session, 0..session.choices.len()).await?;
-    let answer = axum::Json(words.response(&app, &session));
-    Ok(answered_by(adapter.as_deref(), answer.into_response()))
+    decode(body, &UNSUPPORTED)
 }
 
 struct TokenWording {
@@ -97,5 +92,13 @@ impl Wording for TokenWording {
 
     fn totals(&self, session: &Session) -> Option<Event> {
         Some(stream::event(&self.words.totals(session)))
+    }
+
+    fn whole(&self, app: &App, session: &Session) -> Response {
+        axum::Json(self.words.response(app, session)).into_response()
+    }
+
+    fn refusal(&self, error: ApiError) -> ApiError {
+        token_refusal(error)
     }
 }

@@ -10,8 +10,8 @@ use svs_openapi::tokenize::{DetokenizeRequest, Detokenized, TokenizeRequest, Tok
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_false, only_objects, read_json};
-use crate::lower::{self, off_the_runtime};
+use crate::http::body::{decode, drop_false, only_objects};
+use crate::lower::{self, lowered};
 
 /// Fields of vLLM that this server does not have.
 const UNSUPPORTED: [&str; 8] = [
@@ -39,15 +39,14 @@ const UNSUPPORTED: [&str; 8] = [
     )
 )]
 pub async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<Json<Tokenized>, ApiError> {
-    let mut body = read_json(&app.config, request).await?;
-    if let Some(object) = body.as_object_mut() {
-        drop_false(object, &UNSUPPORTED);
-    }
-    only_objects(&body, &["messages[]", "messages[].content[]"])?;
-    let request: TokenizeRequest = decode(body, &UNSUPPORTED)?;
-    Ok(Json(
-        off_the_runtime(&app, move |app| lower::tokenize(app, request)).await?,
-    ))
+    let tokenized = lowered(&app, request, |app, mut body| {
+        if let Some(object) = body.as_object_mut() {
+            drop_false(object, &UNSUPPORTED);
+        }
+        only_objects(&body, &["messages[]", "messages[].content[]"])?;
+        lower::tokenize(app, decode(body, &UNSUPPORTED)?)
+    });
+    tokenized.await.map(Json)
 }
 
 /// Decodes tokens.
@@ -64,10 +63,8 @@ pub async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<J
     )
 )]
 pub async fn detokenize(State(app): State<Arc<App>>, request: Request) -> Result<Json<Detokenized>, ApiError> {
-    let request: DetokenizeRequest = decode(read_json(&app.config, request).await?, &[])?;
-    Ok(Json(
-        off_the_runtime(&app, move |app| lower::detokenize(app, request)).await?,
-    ))
+    let decoded = lowered(&app, request, |app, body| lower::detokenize(app, decode(body, &[])?));
+    decoded.await.map(Json)
 }
 
 /// The model's `tokenizer_config.json`, with the chat template in force.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -11,15 +11,30 @@ use serde_json::Value;
 use crate::config::HttpConfig;
 use crate::error::ApiError;
 
-/// Reads a body as JSON; an empty one is `null`.
+/// Largest body of a route that controls something.
+const MAX_CONTROL_BYTES: usize = 256 << 10;
+/// Most values in a body: a parsed one takes up to a hundred bytes, however few it had as text.
+pub const MAX_VALUES: usize = 2 << 20;
+
+/// Reads the JSON body of a control route; an empty one is `null`. Bodies that may be long are for
+/// [`crate::lower::lowered`].
 ///
 /// # Errors
 /// 413 `request_too_large`, 408 `body_timeout`, 415 `unsupported_media_type`, 400 `invalid_json`.
 pub async fn read_json(config: &HttpConfig, request: Request) -> Result<Value, ApiError> {
+    parse(&read_bytes(config, request, MAX_CONTROL_BYTES).await?)
+}
+
+/// Reads a body that says it is JSON, at most `server.max_body_bytes` and `most` of it.
+///
+/// # Errors
+/// 413 `request_too_large`, 408 `body_timeout`, 415 `unsupported_media_type`.
+pub async fn read_bytes(config: &HttpConfig, request: Request, most: usize) -> Result<Bytes, ApiError> {
     let (head, body) = request.into_parts();
-    let limit = config.max_body_bytes;
+    let limit = config.max_body_bytes.min(most);
     let too_large = || {
-        let message = format!("the body is larger than {limit} bytes (server.max_body_bytes)");
+        let bound = if limit < most { " (server.max_body_bytes)" } else { "" };
+        let message = format!("the body is larger than {limit} bytes{bound}");
         ApiError::refused(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
     };
     if declared_length(&head.headers).is_some_and(|length| length > limit as u64) {
@@ -35,11 +50,8 @@ pub async fn read_json(config: &HttpConfig, request: Request) -> Result<Value, A
         Ok(Err(error)) => return Err(ApiError::invalid("", "incomplete_body", format!("body: {error}"))),
         Ok(Ok(bytes)) => bytes,
     };
-    if bytes.trim_ascii().is_empty() {
-        return Ok(Value::Null);
-    }
     // Browsers send other types across origins without asking; JSON they must ask for.
-    if !is_json(&head.headers) {
+    if !bytes.trim_ascii().is_empty() && !is_json(&head.headers) {
         let message = "send the body with `Content-Type: application/json`";
         return Err(ApiError::refused(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -47,11 +59,48 @@ pub async fn read_json(config: &HttpConfig, request: Request) -> Result<Value, A
             message,
         ));
     }
-    serde_json::from_slice(&bytes)
+    Ok(bytes)
+}
+
+/// Parses a body; an empty one is `null`.
+///
+/// # Errors
+/// 413 `request_too_large` for more than [`MAX_VALUES`] values, 400 `invalid_json`.
+pub fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Value::Null);
+    }
+    if more_values_than(bytes, MAX_VALUES) {
+        let message = format!("the body has more than {MAX_VALUES} values");
+        return Err(ApiError::refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            message,
+        ));
+    }
+    serde_json::from_slice(bytes)
         .map_err(|error| ApiError::invalid("", "invalid_json", format!("the body is not valid JSON: {error}")))
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
+/// Counts what opens or follows a value outside of strings, so that a bound on memory holds before any is taken.
+fn more_values_than(bytes: &[u8], most: usize) -> bool {
+    if bytes.len() <= most {
+        return false;
+    }
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count > most
+}
+
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -14,6 +14,7 @@ use crate::api::{
 use crate::app::App;
 use crate::error::ApiError;
 
+pub mod bodies;
 pub mod body;
 pub mod guard;
 pub mod listen;

@@ -13,8 +13,10 @@ pub(super) type Given = (String, Guide);
 
 /// The guide that `fields` ask for, if any, and the field that did. It is compiled here, off the runtime; the engine finds
 /// it compiled.
-pub(super) fn guide(app: &App, fields: &mut SamplingFields) -> Result<Option<Given>, ApiError> {
+/// What tools ask for is in `tools`.
+pub(super) fn guide(app: &App, fields: &mut SamplingFields, tools: Option<Given>) -> Result<Option<Given>, ApiError> {
     let mut given = given(fields)?;
+    given.extend(tools);
     if given.len() > 1 {
         let (field, _) = given.swap_remove(1);
         let message = format!("`{}` says already what the text must be; give one of them", given[0].0);

@@ -4,6 +4,7 @@
 
 mod guide;
 mod intent;
+mod messages;
 mod native;
 mod plan;
 mod room;
@@ -11,13 +12,17 @@ mod sampling;
 mod score;
 mod token_generation;
 mod tokenize;
+mod tools;
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::http::StatusCode;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::body::parse;
 
 pub use intent::Intent;
 pub use native::{NativePlan, NativeShape, plan_native};
@@ -25,6 +30,7 @@ pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
 pub use score::plan_score;
 pub use token_generation::{TokenPlan, plan_tokens, refusal as token_refusal};
 pub use tokenize::{detokenize, tokenize};
+pub use tools::ToolUse;
 
 /// The same refusal in the words of a route whose fields have other names: the first of `names` with its `ours` counts.
 fn in_words_of(names: &[(&str, &str)], error: ApiError) -> ApiError {
@@ -35,11 +41,26 @@ fn in_words_of(names: &[(&str, &str)], error: ApiError) -> ApiError {
     }
 }
 
-/// Plans on a thread that may block: encoding a long prompt must not hold up other requests.
+/// Reads the body of a request and plans what it asks for. All but the reading runs on a thread that may block: parsing a
+/// long body or encoding a long prompt must not hold up other requests. Long bodies wait for one another.
+///
+/// # Errors
+/// Those of [`crate::http::bodies::Bodies::read`], [`parse`] and `plan`.
+pub async fn lowered<T: Send + 'static>(
+    app: &Arc<App>,
+    request: Request,
+    plan: impl FnOnce(&App, Value) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let body = app.bodies.read(&app.config, request).await?;
+    // The body keeps its room until it is planned.
+    off_the_runtime(app, move |app| plan(app, parse(&body.bytes)?)).await
+}
+
+/// Plans on a thread that may block.
 ///
 /// # Errors
 /// Those of `plan`; 500 if it panicked.
-pub async fn off_the_runtime<T: Send + 'static>(
+async fn off_the_runtime<T: Send + 'static>(
     app: &Arc<App>,
     plan: impl FnOnce(&App) -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {

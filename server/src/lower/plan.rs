@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use svs_engine::SamplingParams;
-use svs_engine::text::ChatMessage;
-use svs_openapi::chat::Message;
 use svs_openapi::{ChatCompletionRequest, CompletionRequest, Prompt, SamplingFields};
 use uuid::Uuid;
 
-use super::guide::guide;
+use super::guide::{Given, guide};
 use super::intent::Intent;
+use super::messages::{bytes, messages};
 use super::room::{Limit, Room};
 use super::sampling::{alternatives, outside, sampling};
+use super::tools::{self, ToolUse};
 use crate::adapters::Adapter;
 use crate::app::{App, unix_seconds};
 use crate::error::ApiError;
@@ -20,7 +20,6 @@ use crate::error::ApiError;
 const DEFAULT_COMPLETION_TOKENS: usize = 16;
 pub(super) const MAX_SALT_BYTES: usize = 1024;
 const MAX_ID_BYTES: usize = 256;
-const ROLES: [&str; 4] = ["system", "developer", "user", "assistant"];
 
 /// A prompt with its own limit of sampled tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +72,8 @@ pub struct Plan {
     pub outputs: Outputs,
     /// What to log; `None` with `store: false`.
     pub intent: Option<Intent>,
+    /// How calls of functions are read from the answer, where some may be made.
+    pub tools: Option<ToolUse>,
     /// Prefix-cache tenant.
     pub cache_salt: Option<String>,
     /// Lower is served earlier.
@@ -104,6 +105,12 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
     let top = alternatives("top_logprobs", request.top_logprobs)?;
     let logprobs = (request.logprobs == Some(true)).then(|| top.unwrap_or(0));
     let messages = messages(request.messages)?;
+    let asked_tools = tools::Asked {
+        tools: request.tools,
+        choice: request.tool_choice,
+        parallel: request.parallel_tool_calls,
+    };
+    let tools = asked_tools.read(app)?;
     let (limit, room) = (
         Limit {
             field: limit_field,
@@ -113,11 +120,7 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         },
         Room::of(app),
     );
-    room.admit(
-        app,
-        "messages",
-        messages.iter().map(|message| message.content.len()).sum(),
-    )?;
+    room.admit(app, "messages", bytes(&messages, &tools.shown))?;
     // Templates give every message at least a token of its own.
     if messages.len() > room.0 {
         let message = format!(
@@ -127,22 +130,25 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         );
         return Err(ApiError::invalid("messages", "context_length_exceeded", message));
     }
-    let tokens = app.engine.tokenizer().encode_chat(&messages, true)?;
+    let text = app.engine.tokenizer().render_chat(&messages, &tools.shown, true)?;
+    let tokens = app.engine.tokenizer().encode(&text, false)?;
     let prompt = PromptPlan {
         max_tokens: limit.resolve("messages", tokens.len(), room)?,
         tokens,
         echo: None,
     };
-    build(
+    let mut plan = build(
         app,
         "chatcmpl-",
         (request.model, adapter),
         vec![prompt],
-        &mut fields,
+        (&mut fields, tools.guide),
         logprobs,
         false,
         limit_field,
-    )
+    )?;
+    plan.tools = tools.uses;
+    Ok(plan)
 }
 
 /// Checks a text completion request.
@@ -216,13 +222,12 @@ pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
             max_tokens,
         });
     }
-    let fields = &mut fields;
     build(
         app,
         asked.prefix,
         asked.model,
         prompts,
-        fields,
+        (&mut fields, None),
         logprobs,
         echo,
         "max_tokens",
@@ -234,13 +239,13 @@ fn build(
     prefix: &str,
     (model, adapter): (String, Option<Arc<Adapter>>),
     prompts: Vec<PromptPlan>,
-    fields: &mut SamplingFields,
+    (fields, tools): (&mut SamplingFields, Option<Given>),
     logprobs: Option<u32>,
     echo: bool,
     limit_field: &str,
 ) -> Result<Plan, ApiError> {
     let mut sampling = sampling(fields, app.engine.model().vocab_size)?;
-    let (guide_field, guide) = guide(app, fields)?.unzip();
+    let (guide_field, guide) = guide(app, fields, tools)?.unzip();
     sampling.guide = guide;
     let n = choices(app, fields.n.unwrap_or(1))?;
     admit_all(app, "n", prompts.len() * n as usize)?;
@@ -289,6 +294,7 @@ fn build(
         guide_field,
         outputs,
         intent: fields.store.unwrap_or(true).then_some(intent),
+        tools: None,
         cache_salt: fields.cache_salt.take(),
         priority: fields.priority.unwrap_or(0),
         request_id: request_id(fields.request_id.take())?,
@@ -324,23 +330,6 @@ pub(super) fn admit_all(app: &App, field: &str, sequences: usize) -> Result<(), 
     }
     let message = format!("{sequences} sequences; at most {most} may wait (engine.max_waiting)");
     Err(ApiError::value(field, message))
-}
-
-pub(super) fn messages(messages: Vec<Message>) -> Result<Vec<ChatMessage>, ApiError> {
-    if messages.is_empty() {
-        return Err(ApiError::value("messages", "at least one message is needed"));
-    }
-    let lower = |(index, message): (usize, Message)| {
-        if ROLES.contains(&message.role.as_str()) {
-            return Ok(ChatMessage {
-                role: message.role,
-                content: message.content.into_text(),
-            });
-        }
-        let message = format!("`{}` is not supported; allowed are {}", message.role, ROLES.join(", "));
-        Err(ApiError::value(&format!("messages[{index}].role"), message))
-    };
-    messages.into_iter().enumerate().map(lower).collect()
 }
 
 /// Tokens of a prompt, and its text where it came as text.
@@ -384,6 +373,9 @@ pub(super) fn token_prompts(
 
 pub(super) fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
     let most = app.config.max_prompts;
+    if count == 0 {
+        return Err(ApiError::value(field, "an empty list; at least one is needed"));
+    }
     if count <= most {
         return Ok(());
     }

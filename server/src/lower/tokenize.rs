@@ -3,7 +3,8 @@
 use svs_openapi::tokenize::{Counts, DetokenizeRequest, Detokenized, TokenTexts, TokenizeRequest, Tokenized};
 use svs_openapi::{TextOrList, TokenIds};
 
-use super::plan::{few, messages};
+use super::messages::{bytes, messages};
+use super::plan::few;
 use super::room::Room;
 use super::sampling::outside;
 use crate::app::App;
@@ -40,12 +41,11 @@ pub fn tokenize(app: &App, request: TokenizeRequest) -> Result<Tokenized, ApiErr
         }
         (None, Some(chat)) => {
             let chat = messages(chat)?;
-            let bytes = chat.iter().map(|message| message.content.len()).sum();
-            Room::of(app).admit(app, "messages", bytes)?;
+            Room::of(app).admit(app, "messages", bytes(&chat, &[]))?;
             let text = app
                 .engine
                 .tokenizer()
-                .render_chat(&chat, request.add_generation_prompt.unwrap_or(true))?;
+                .render_chat(&chat, &[], request.add_generation_prompt.unwrap_or(true))?;
             let opening = request.add_special_tokens.unwrap_or(false);
             TokenIds::One(app.engine.tokenizer().encode(&text, opening)?)
         }

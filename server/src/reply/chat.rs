@@ -3,8 +3,8 @@
 use svs_openapi::chat::{AssistantMessage, ChatChoice, ChunkChoice, Delta};
 use svs_openapi::{ChatCompletion, ChatCompletionChunk, PromptLogprobs};
 
-use super::{Vocabulary, spans, usage};
-use crate::metrics::finish_name;
+use super::reading::Said;
+use super::{Reading, Vocabulary, spans, usage};
 use crate::session::{Sampled, Session};
 
 fn prompt_logprobs(session: &Session, vocabulary: Vocabulary<'_>) -> Option<PromptLogprobs> {
@@ -18,18 +18,20 @@ pub fn response(session: &Session, vocabulary: Vocabulary<'_>) -> ChatCompletion
     let plan = &session.plan;
     let choice = |(index, sampled): (usize, &Sampled)| {
         let choice = &sampled.choice;
+        let said = Reading::of(session).finish(&choice.text);
         ChatChoice {
             index: u32::try_from(index).expect("n fits u32"),
+            finish_reason: said.finish_reason(choice.finish_reason),
             message: AssistantMessage {
                 role: "assistant".into(),
-                content: choice.text.clone(),
+                content: (said.calls.is_empty() || !said.text.is_empty()).then_some(said.text),
                 refusal: None,
+                tool_calls: (!said.calls.is_empty()).then_some(said.calls),
             },
             logprobs: plan
                 .outputs
                 .logprobs
                 .map(|_| vocabulary.chat(choice, 0..choice.tokens.len())),
-            finish_reason: finish_name(choice.finish_reason).into(),
             stop_reason: choice.stop.clone(),
             token_ids: plan.outputs.token_ids.then(|| choice.tokens.clone()),
             weight_versions: plan.outputs.weight_versions.then(|| spans(&choice.spans)),
@@ -77,6 +79,7 @@ pub fn opening(session: &Session, vocabulary: Vocabulary<'_>, index: usize, firs
     let delta = Delta {
         role: Some("assistant".into()),
         content: Some(String::new()),
+        tool_calls: None,
     };
     let mut chunk = chunk(
         session,
@@ -96,19 +99,16 @@ pub fn opening(session: &Session, vocabulary: Vocabulary<'_>, index: usize, firs
     chunk
 }
 
-/// The newest token of choice `index` with the `text` it made final; `None` if it would say nothing.
+/// The newest token of choice `index` with what it made final; `None` if it would say nothing.
 #[must_use]
-pub fn token(session: &Session, vocabulary: Vocabulary<'_>, index: usize, text: &str) -> Option<ChatCompletionChunk> {
+pub fn token(session: &Session, vocabulary: Vocabulary<'_>, index: usize, said: Said) -> Option<ChatCompletionChunk> {
     let (outputs, choice) = (session.plan.outputs, &session.choices[index].choice);
-    if text.is_empty() && outputs.logprobs.is_none() && !outputs.token_ids {
+    if said.text.is_empty() && said.calls.is_empty() && outputs.logprobs.is_none() && !outputs.token_ids {
         return None;
     }
     let newest = choice.tokens.len() - 1..choice.tokens.len();
     let choice = ChunkChoice {
-        delta: Delta {
-            role: None,
-            content: Some(text.to_string()),
-        },
+        delta: said.delta(),
         logprobs: outputs.logprobs.map(|_| vocabulary.chat(choice, newest.clone())),
         token_ids: outputs.token_ids.then(|| choice.tokens[newest].to_vec()),
         ..numbered(index)
@@ -116,16 +116,13 @@ pub fn token(session: &Session, vocabulary: Vocabulary<'_>, index: usize, text: 
     Some(chunk(session, vec![choice]))
 }
 
-/// Closes choice `index` with the `text` that had been held back.
+/// Closes choice `index` with what had been held back.
 #[must_use]
-pub fn closing(session: &Session, index: usize, text: &str) -> ChatCompletionChunk {
+pub fn closing(session: &Session, index: usize, said: Said) -> ChatCompletionChunk {
     let choice = &session.choices[index].choice;
     let closed = ChunkChoice {
-        delta: Delta {
-            role: None,
-            content: Some(text.to_string()).filter(|text| !text.is_empty()),
-        },
-        finish_reason: Some(finish_name(choice.finish_reason).into()),
+        finish_reason: Some(said.finish_reason(choice.finish_reason)),
+        delta: said.delta(),
         stop_reason: choice.stop.clone(),
         weight_versions: session.plan.outputs.weight_versions.then(|| spans(&choice.spans)),
         ..numbered(index)

@@ -1,10 +1,12 @@
 //! Finished or partial choices → wire responses. Pure: no engine calls besides texts of tokens and labels of weights.
 
+mod calls;
 pub mod chat;
 pub mod completion;
 mod logprobs;
 pub mod native;
 mod offsets;
+mod reading;
 pub mod token_generation;
 
 use serde_json::Value;
@@ -18,6 +20,7 @@ use crate::session::Session;
 
 pub use logprobs::Vocabulary;
 pub use offsets::Offsets;
+pub use reading::Reading;
 
 /// Token counts of what was sampled so far; a prompt counts once.
 #[must_use]

@@ -31,7 +31,7 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
         ),
         (
             CHAT,
-            json!({"messages": [{"role": "tool", "content": "x"}]}),
+            json!({"messages": [{"role": "function", "content": "x"}]}),
             400,
             "messages[0].role",
             "invalid_value",
@@ -61,8 +61,8 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
             CHAT,
             json!({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}),
             400,
-            "messages[0].tool_calls",
-            "unknown_parameter",
+            "messages[0].tool_calls[0].id",
+            "missing_parameter",
         ),
         (
             CHAT,
@@ -268,13 +268,6 @@ fn field_cases() -> Vec<(&'static str, Value, u16, &'static str, &'static str)> 
         (TEXT, json!({"prompt": vec!["a"; 257]}), 400, "prompt", "invalid_value"),
         (TEXT, json!({"best_of": 2}), 400, "best_of", "invalid_value"),
         (TEXT, json!({"suffix": "end"}), 400, "suffix", "unsupported_parameter"),
-        (
-            CHAT,
-            json!({"tools": [{"type": "function"}]}),
-            400,
-            "tools",
-            "unsupported_parameter",
-        ),
         (CHAT, json!({"audio": {}}), 400, "audio", "unsupported_parameter"),
         (CHAT, json!({"temprature": 1}), 400, "temprature", "unknown_parameter"),
         (CHAT, json!({"stream": "yes"}), 400, "stream", "invalid_type"),

@@ -43,7 +43,7 @@ fn control(server: &Server, path: &str, body: &Value) -> Answer {
 
 #[test]
 fn a_pause_in_sglangs_words_is_the_same_pause() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let whole = tokens(&server.stream(TEXT, &stream_of(json!({}))));
     for (body, reason) in [
         (json!({"mode": "in_place"}), "length"),
@@ -51,6 +51,7 @@ fn a_pause_in_sglangs_words_is_the_same_pause() {
         (json!({"mode": "abort"}), "abort"),
         (Value::Null, "abort"),
     ] {
+        server.wait_until_idle();
         let stream = server.open(TEXT, &stream_of(json!({})));
         server.wait_until("running request", |stats| stats.running == 1);
         let answer = control(&server, "/pause_generation", &body);
@@ -70,7 +71,7 @@ fn a_pause_in_sglangs_words_is_the_same_pause() {
 
 #[test]
 fn requests_end_by_either_id_with_what_they_have() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let whole = server.stream(TEXT, &stream_of(json!({})));
     let end = |route: &str, body: &Value, count: Option<usize>| {
         let answer = control(&server, route, body);
@@ -92,6 +93,7 @@ fn requests_end_by_either_id_with_what_they_have() {
         ("/abort_request", json!({"rid": "mine"}), None),
         ("/abort_request", json!({"rid": "", "abort_all": true}), None),
     ] {
+        server.wait_until_idle();
         let mine = server.open(TEXT, &stream_of(json!({"request_id": "mine"})));
         let other = server.open(TEXT, &stream_of(json!({"request_id": "other"})));
         server.wait_until("running requests", |stats| stats.running == 2);
@@ -108,14 +110,14 @@ fn requests_end_by_either_id_with_what_they_have() {
         let part = tokens(&mine);
         assert!(part.len() < MOST, "{} tokens", part.len());
         assert_eq!(part[..], tokens(&whole)[..part.len()]);
-        server.wait_until("free engine", |stats| stats.running == 0 && stats.waiting == 0);
+        server.wait_until_idle();
         assert_eq!(server.get("/is_paused").body, json!({"is_paused": false}));
     }
 }
 
 #[test]
 fn an_aborted_answer_has_the_text_of_its_tokens() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     // A stop string that every text may be the beginning of holds all of it back.
     let stop = "\u{1}".repeat(MOST - 1);
     let held = server.open(TEXT, &stream_of(json!({"stop": [stop], "logit_bias": {"1": 100.0}})));
@@ -146,7 +148,7 @@ fn an_aborted_answer_counts_before_its_stream() {
 
 #[test]
 fn the_cache_is_dropped_where_nothing_holds_it() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let hits = || server.stack.engine.stats().prefix_hits;
     let ask = || server.stream(TEXT, &stream_of(json!({"prompt": "x".repeat(100), "max_tokens": 4})));
     let (whole, _) = (ask(), ask());
@@ -168,6 +170,7 @@ fn the_cache_is_dropped_where_nothing_holds_it() {
     let page = server.get_with("/flush_cache", &[("sec-fetch-site", "cross-site")]);
     assert_eq!((page.status, page.error().1), (403, "foreign_origin"));
     let expected = tokens(&server.stream(TEXT, &stream_of(json!({}))));
+    server.wait_until_idle();
     let stream = server.open(TEXT, &stream_of(json!({})));
     server.wait_until("running request", |stats| stats.running == 1);
     assert_eq!(server.post_raw("/pause?mode=keep", &[], b"").status, 200);

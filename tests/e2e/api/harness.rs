@@ -22,15 +22,25 @@ pub(crate) const VOCAB: usize = 259;
 
 /// Two layers of random weights over the byte tokenizer.
 pub(crate) fn tiny_model() -> LoadedModel {
+    random_model(64, 2)
+}
+
+/// As [`tiny_model`], but a token takes it milliseconds: a stream of hundreds can be met while it runs, however busy the
+/// machine is.
+pub(crate) fn slow_model() -> LoadedModel {
+    random_model(512, 6)
+}
+
+fn random_model(hidden: usize, layers: usize) -> LoadedModel {
     let config = ModelConfig {
         family: Family::Llama,
         vocab_size: VOCAB,
-        hidden_size: 64,
-        intermediate_size: 96,
-        layers: 2,
+        hidden_size: hidden,
+        intermediate_size: hidden * 3 / 2,
+        layers,
         heads: 4,
         kv_heads: 2,
-        head_dim: 16,
+        head_dim: hidden / 4,
         max_position_embeddings: CONTEXT,
         rms_norm_eps: 1e-5,
         rope: Rope {
@@ -102,6 +112,11 @@ impl Answer {
 impl Server {
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
+    }
+
+    /// A server of [`slow_model`].
+    pub(crate) fn slow(change: impl FnOnce(&mut ServeConfig)) -> Self {
+        Self::with_model(slow_model(), change)
     }
 
     pub(crate) fn with(change: impl FnOnce(&mut ServeConfig)) -> Self {
@@ -207,6 +222,11 @@ impl Server {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }
+    }
+
+    /// Waits until nothing runs or waits: an answer comes before the numbers of its last step.
+    pub(crate) fn wait_until_idle(&self) {
+        self.wait_until("idle engine", |stats| stats.running == 0 && stats.waiting == 0);
     }
 
     /// Waits until `ready` of the engine's numbers holds.

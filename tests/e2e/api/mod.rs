@@ -17,6 +17,7 @@ mod stream;
 mod token_generation;
 mod token_refused;
 mod tokenize;
+mod tools;
 mod trajectories;
 mod updates;
 mod updates_refused;

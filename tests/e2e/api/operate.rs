@@ -184,5 +184,5 @@ fn stopping_is_bounded() {
     assert!(started.elapsed() < std::time::Duration::from_secs(10));
     drop(response);
     server.stack.engine.set_paused(false);
-    server.wait_until("aborted request", |stats| stats.running == 0 && stats.waiting == 0);
+    server.wait_until_idle();
 }

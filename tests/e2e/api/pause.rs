@@ -26,7 +26,7 @@ fn finish_reason(events: &[Value]) -> &Value {
 
 #[test]
 fn a_pause_keeps_waits_or_aborts() {
-    let server = Server::with(|config| config.engine.max_waiting = 2);
+    let server = Server::slow(|config| config.engine.max_waiting = 2);
     let whole = tokens(&server.stream(TEXT, &body(7)));
     assert_eq!(server.get("/is_paused").body, json!({"is_paused": false}));
     for (query, keeps) in [
@@ -36,6 +36,7 @@ fn a_pause_keeps_waits_or_aborts() {
         ("?mode=abort", false),
         ("", false),
     ] {
+        server.wait_until_idle();
         let stream = server.open(TEXT, &body(7));
         server.wait_until("running request", |stats| stats.running == 1);
         let answer = server.post_raw(&format!("/pause{query}"), &[], b"");
@@ -71,7 +72,7 @@ fn a_pause_keeps_waits_or_aborts() {
 
 #[test]
 fn an_aborted_answer_carries_its_part_and_is_not_logged() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let mut body = body(3);
     body["stream"] = json!(false);
     body["n"] = json!(2);
@@ -117,7 +118,7 @@ fn bad_pauses_are_refused() {
 
 #[test]
 fn a_pause_that_waits_is_bounded_and_can_be_ended() {
-    let server = Server::with(|config| {
+    let server = Server::slow(|config| {
         config.server.pause_timeout_seconds = 1;
         config.engine.max_num_seqs = 1;
     });
@@ -140,12 +141,12 @@ fn a_pause_that_waits_is_bounded_and_can_be_ended() {
         assert_eq!(waiting.join().unwrap().error().1, "resumed");
     });
     drop(stream);
-    server.wait_until("aborted request", |stats| stats.running == 0 && stats.waiting == 0);
+    server.wait_until_idle();
 }
 
 #[test]
 fn priority_decides_who_is_served_first() {
-    let server = Server::with(|config| config.engine.max_num_seqs = 1);
+    let server = Server::slow(|config| config.engine.max_num_seqs = 1);
     let ask = |priority: i64| completion(json!({"max_tokens": 2, "ignore_eos": true, "priority": priority}));
     for (priority, field) in [
         (json!("high"), "priority"),
@@ -158,6 +159,7 @@ fn priority_decides_who_is_served_first() {
         assert_eq!((answer.status, answer.error().0), (400, field), "{:?}", answer.body);
     }
     for (priority, gives_way) in [(10, false), (0, true)] {
+        server.wait_until_idle();
         let mut long = body(1);
         long["priority"] = json!(10);
         let stream = server.open(TEXT, &long);

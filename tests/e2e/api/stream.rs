@@ -123,9 +123,10 @@ fn without_options_a_stream_has_no_usage_and_no_extras() {
 
 #[test]
 fn leaving_frees_the_sequences() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let body = chat(json!({"n": 16, "max_tokens": 400, "ignore_eos": true}));
     for stream in [true, false] {
+        server.wait_until_idle();
         let mut body = body.clone();
         body["stream"] = json!(stream);
         let text = body.to_string();
@@ -141,7 +142,7 @@ fn leaving_frees_the_sequences() {
             socket.read_exact(&mut some).unwrap();
         }
         drop(socket);
-        server.wait_until("freed sequences", |stats| stats.running == 0 && stats.waiting == 0);
+        server.wait_until_idle();
         let sampled = server.stack.engine.stats().generation_tokens - before;
         assert!(
             sampled < 16 * 400,

@@ -293,7 +293,7 @@ fn what_ended_an_answer_is_told() {
 
 #[test]
 fn answers_are_logged_and_end_by_their_id() {
-    let server = Server::start();
+    let server = Server::slow(|_| {});
     let logged = |server: &Server| {
         let text = server.get("/metrics").body.as_str().unwrap().to_owned();
         let line = text
@@ -322,6 +322,7 @@ fn answers_are_logged_and_end_by_their_id() {
         answered(&server, route, &body);
         assert_eq!(logged(&server), before + count, "{route} {body}");
     }
+    server.wait_until_idle();
     let long = json!({"max_new_tokens": 480, "ignore_eos": true});
     let body = json!({"text": "a", "rid": "r1", "sampling_params": long});
     let answer = std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use svs_engine::load::{LoadedModel, save};
 
-use super::harness::{Server, completion, events, tiny_model};
+use super::harness::{Server, completion, events, slow_model, tiny_model};
 
 pub(super) const TEXT: &str = "/v1/completions";
 pub(super) const DISK: &str = "/update_weights_from_disk";
@@ -16,7 +16,10 @@ pub(super) const FINISH: &str = "/finish_weight_update";
 
 /// The tiny model after a step of somebody's training.
 pub(super) fn trained(step: usize) -> LoadedModel {
-    let mut model = tiny_model();
+    after_a_step(tiny_model(), step)
+}
+
+fn after_a_step(mut model: LoadedModel, step: usize) -> LoadedModel {
     for (at, value) in model.params.values.iter_mut().enumerate() {
         *value += ((at * 31 + step * 7) % 13) as f32 / 400.0;
     }
@@ -25,6 +28,11 @@ pub(super) fn trained(step: usize) -> LoadedModel {
 
 pub(super) fn write(folder: &Path, step: usize) {
     let model = trained(step);
+    save(folder, &model, &model.params).unwrap();
+}
+
+pub(super) fn write_slow(folder: &Path) {
+    let model = after_a_step(slow_model(), 1);
     save(folder, &model, &model.params).unwrap();
 }
 
@@ -113,8 +121,8 @@ fn spans(events: &[Value]) -> Vec<(u64, u64, u64)> {
 #[test]
 fn what_is_in_flight_keeps_recomputes_drains_or_ends() {
     let folder = tempfile::tempdir().unwrap();
-    write(&folder.path().join("next"), 1);
-    let server = serving(folder.path());
+    write_slow(&folder.path().join("next"));
+    let server = Server::slow(|config| config.server.weights_dir = Some(folder.path().to_path_buf()));
     let long = completion(json!({
         "seed": 1, "max_tokens": 480, "ignore_eos": true, "stream": true, "return_weight_versions": true,
     }));
@@ -134,6 +142,7 @@ fn what_is_in_flight_keeps_recomputes_drains_or_ends() {
             "abort",
         ),
     ] {
+        server.wait_until_idle();
         let before = label(&server)["version"].as_u64().unwrap();
         let stream = server.open(TEXT, &long);
         let start = server.stack.engine.stats().generation_tokens;

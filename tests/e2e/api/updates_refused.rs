@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use svs_engine::load::{LoadedModel, save};
 
 use super::harness::{Server, completion, events};
-use super::updates::{DISK, FINISH, START, TEXT, UPDATE, drawn, label, serving, trained, write};
+use super::updates::{DISK, FINISH, START, TEXT, UPDATE, drawn, label, serving, trained, write, write_slow};
 
 /// Folders that are refused, with a word of the reason.
 fn broken(root: &Path) -> Vec<(&'static str, &'static str)> {
@@ -240,8 +240,8 @@ fn a_training_run_owns_the_weights() {
 #[test]
 fn room_is_bounded() {
     let folder = tempfile::tempdir().unwrap();
-    write(&folder.path().join("next"), 1);
-    let server = Server::with(|config| {
+    write_slow(&folder.path().join("next"));
+    let server = Server::slow(|config| {
         config.server.weights_dir = Some(folder.path().to_path_buf());
         config.engine.max_weight_sets = 2;
     });

@@ -146,7 +146,7 @@ fn check_chats(model: &LoadedModel, golden: &Golden) -> anyhow::Result<()> {
             .map(|(role, content)| ChatMessage::new(role, content))
             .collect();
         for (opens, expected) in [(true, &case.opened), (false, &case.closed)] {
-            let text = model.tokenizer.render_chat(&messages, opens)?;
+            let text = model.tokenizer.render_chat(&messages, &[], opens)?;
             ensure!(
                 text == *expected,
                 "the chat {:?} renders as {text:?} instead of {expected:?}",

@@ -7,7 +7,7 @@ use super::*;
 /// Body, then param and code of the refusal; an empty code is an accepted body.
 #[test]
 fn shapes_are_refused_by_field() {
-    let chat = |body: Value| decode::<ChatCompletionRequest>(body, &["tools", "audio"]).map(drop);
+    let chat = |body: Value| decode::<ChatCompletionRequest>(body, &["functions", "audio"]).map(drop);
     let text = |body: Value| decode::<CompletionRequest>(body, &["suffix"]).map(drop);
     let message = json!([{"role": "user", "content": "hi"}]);
     let with = |key: &str, value: Value| {
@@ -18,7 +18,7 @@ fn shapes_are_refused_by_field() {
     let cases: Vec<(Result<(), ApiError>, &str, &str)> = vec![
         (chat(with("temperature", json!(0.5))), "", ""),
         (chat(with("temperature", Value::Null)), "", ""),
-        (chat(with("tools", json!([]))), "", ""),
+        (chat(with("functions", json!([]))), "", ""),
         (chat(with("seed", json!(-3))), "", ""),
         (chat(with("seed", json!(u64::MAX))), "", ""),
         (chat(with("seed", json!(1.5))), "seed", "invalid_type"),
@@ -27,8 +27,8 @@ fn shapes_are_refused_by_field() {
         (chat(json!({"messages": message})), "model", "missing_parameter"),
         (chat(json!({"model": "m"})), "messages", "missing_parameter"),
         (
-            chat(with("messages", json!([{"role": "user"}]))),
-            "messages[0].content",
+            chat(with("messages", json!([{"content": "x"}]))),
+            "messages[0].role",
             "missing_parameter",
         ),
         (
@@ -74,7 +74,11 @@ fn shapes_are_refused_by_field() {
             "unknown_parameter",
         ),
         (chat(with("temprature", json!(1))), "temprature", "unknown_parameter"),
-        (chat(with("tools", json!([{}]))), "tools", "unsupported_parameter"),
+        (
+            chat(with("functions", json!([{}]))),
+            "functions",
+            "unsupported_parameter",
+        ),
         (text(json!({"model": "m", "prompt": ["a", "b"]})), "", ""),
         (text(json!({"model": "m", "prompt": [[1, 2], [3]]})), "", ""),
         (text(json!({"model": "m", "prompt": []})), "prompt", "invalid_type"),

@@ -72,7 +72,7 @@ impl Prompts {
     /// The conversation that asks for a solution of `question`.
     #[must_use]
     pub fn solve_messages(&self, question: &str) -> Vec<ChatMessage> {
-        user(self.solve.replacen("{question}", question, 1))
+        user(&self.solve.replacen("{question}", question, 1))
     }
 
     /// The conversation that asks for a solution of `question` with the help of `hint`.
@@ -81,21 +81,18 @@ impl Prompts {
         // The slots are those of the template, not of what is put into them.
         let (before, after) = self.hint.split_once("{hint}").unwrap_or((&self.hint, ""));
         let put = |part: &str| part.replacen("{question}", question, 1);
-        user(format!("{}{hint}{}", put(before), put(after)))
+        user(&format!("{}{hint}{}", put(before), put(after)))
     }
 
     /// The conversation that asks for a problem to which `response` is a correct solution.
     #[must_use]
     pub fn synthesis_messages(&self, response: &str) -> Vec<ChatMessage> {
-        user(self.synthesize.replacen("{response}", response, 1))
+        user(&self.synthesize.replacen("{response}", response, 1))
     }
 }
 
-fn user(content: String) -> Vec<ChatMessage> {
-    vec![ChatMessage {
-        role: "user".into(),
-        content,
-    }]
+fn user(content: &str) -> Vec<ChatMessage> {
+    vec![ChatMessage::new("user", content)]
 }
 
 /// Longest template: it is encoded once per problem.
