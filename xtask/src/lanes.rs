@@ -43,6 +43,12 @@ pub(crate) struct Options {
     /// `train_share` of the run.
     #[arg(long, default_value_t = 0.5)]
     train_share: f64,
+    /// `engine.share_beside_training` of the server; its default if absent.
+    #[arg(long)]
+    share_beside_training: Option<f64>,
+    /// Storage of the weights, `f32` or `bf16`.
+    #[arg(long, default_value = "f32")]
+    weights: String,
     /// A built `svs`; without it one is built.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -54,7 +60,21 @@ pub(crate) struct Options {
 /// A bound that is not kept, after the table.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(options.steps >= 2, "--steps must be at least 2");
-    let start = || Server::start(options.binary.as_deref(), options.model.as_deref(), &[]);
+    let file = tempfile::NamedTempFile::with_suffix(".toml")?;
+    let ours = options.share_beside_training;
+    let ours = ours.map_or(String::new(), |share| format!("share_beside_training = {share}\n"));
+    std::fs::write(
+        file.path(),
+        format!("[engine]\nweights = \"{}\"\n{ours}", options.weights),
+    )?;
+    let config = file.path().to_str().context("a path that is text")?;
+    let start = || {
+        Server::start(
+            options.binary.as_deref(),
+            options.model.as_deref(),
+            &["--config", config],
+        )
+    };
     let (idle, alone, quiet) = {
         let server = start()?;
         stream(server.url(), 16)?;

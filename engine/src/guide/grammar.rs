@@ -50,7 +50,21 @@ fn literal(text: &str) -> String {
     expression
 }
 
-fn json_grammar(mut schema: Value) -> Result<TopLevelGrammar, String> {
+/// The right side of a rule of a [`Guide::Lark`] for JSON that `schema` accepts, with the white space of
+/// [`Guide::JsonSchema`].
+///
+/// # Errors
+/// What is wrong with the schema, as far as that shows without compiling it.
+pub fn json_rule(schema: Value) -> Result<String, String> {
+    Ok(format!("%json {}", spaced(schema)?))
+}
+
+fn json_grammar(schema: Value) -> Result<TopLevelGrammar, String> {
+    Ok(TopLevelGrammar::from_json_schema(spaced(schema)?))
+}
+
+/// The schema with bounded white space.
+fn spaced(mut schema: Value) -> Result<Value, String> {
     let Some(object) = schema.as_object_mut() else {
         return Err("a schema must be a JSON object".into());
     };
@@ -61,7 +75,7 @@ fn json_grammar(mut schema: Value) -> Result<TopLevelGrammar, String> {
         return Err("`x-guidance` is not supported".into());
     }
     object.insert("x-guidance".into(), json!({"whitespace_pattern": JSON_SPACE}));
-    Ok(TopLevelGrammar::from_json_schema(schema))
+    Ok(schema)
 }
 
 /// Whether `value` has more than `depth` levels of lists and objects.

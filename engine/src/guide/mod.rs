@@ -19,6 +19,7 @@ use serde_json::Value;
 
 pub use compiled::CompiledGuide;
 pub use compiler::GuideCompiler;
+pub use grammar::json_rule;
 pub use state::{Allowed, GuideState};
 
 /// What the sampled text must be.

@@ -37,6 +37,8 @@ struct Shared {
     active: AtomicUsize,
     /// What a piece panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
+    /// Helpers that keep out of calls, the last ones first.
+    lent: AtomicUsize,
     /// Helpers asleep or about to be.
     sleeping: AtomicUsize,
     bed: Mutex<()>,
@@ -118,11 +120,14 @@ impl Team {
     pub fn new(threads: Option<usize>) -> std::io::Result<Arc<Self>> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let mut team = Self::alone();
-        for helper in 1..threads.unwrap_or_else(cores) {
+        let threads = threads.unwrap_or_else(cores);
+        for helper in 1..threads {
             let shared = Arc::clone(&team.shared);
             let builder = std::thread::Builder::new().name(format!("svs-compute-{helper}"));
             // On an error the helpers started so far end as the team is dropped.
-            team.helpers.push(builder.spawn(move || help(&shared))?);
+            // Counted from the end, so that the last is the first to be lent.
+            let place = threads - helper;
+            team.helpers.push(builder.spawn(move || help(&shared, place))?);
         }
         Ok(Arc::new(team))
     }
@@ -140,6 +145,7 @@ impl Team {
                 next: AtomicUsize::new(0),
                 active: AtomicUsize::new(0),
                 panic: Mutex::new(None),
+                lent: AtomicUsize::new(0),
                 sleeping: AtomicUsize::new(0),
                 bed: Mutex::new(()),
                 wake: Condvar::new(),
@@ -169,6 +175,21 @@ impl Team {
         work()
     }
 
+    /// The team of this thread.
+    #[must_use]
+    pub fn current() -> Arc<Self> {
+        let own = CURRENT.with_borrow(Clone::clone);
+        own.unwrap_or_else(|| Arc::clone(common()))
+    }
+
+    /// Leaves a core to somebody else until the value is dropped: one helper less takes pieces, so that no call waits for
+    /// a thread without a core. It ends the piece that it is at.
+    #[must_use]
+    pub fn lend(self: &Arc<Self>) -> Lent {
+        self.shared.lent.fetch_add(1, SeqCst);
+        Lent { team: Arc::clone(self) }
+    }
+
     /// Runs a call to its end. The caller holds `lead`.
     fn run(&self, count: usize, piece: &(dyn Fn(usize) + Sync)) {
         let shared = &*self.shared;
@@ -179,11 +200,11 @@ impl Team {
         shared.next.store(0, SeqCst);
         let open = shared.epoch.load(SeqCst) + 1;
         shared.epoch.store(open, SeqCst);
-        if shared.sleeping.load(SeqCst) > 0 {
+        if shared.sleeping.load(SeqCst) > 0 && shared.lent.load(SeqCst) < self.helpers.len() {
             drop(shared.bed.lock().unwrap_or_else(PoisonError::into_inner));
             shared.wake.notify_all();
         }
-        shared.take_pieces();
+        shared.take_pieces(usize::MAX);
         // A helper first counts itself as active and then looks whether the call is open; we close it first and then look
         // for active helpers. So either it sees the call closed or we wait for it.
         shared.epoch.store(open + 1, SeqCst);
@@ -205,13 +226,13 @@ impl Team {
 }
 
 impl Shared {
-    /// Works on the open call until no piece is left.
-    fn take_pieces(&self) {
+    /// Works on the open call until no piece is left, or so many helpers are lent that this one, at `place`, is.
+    fn take_pieces(&self, place: usize) {
         // SAFETY: the caller of `Team::run`, or a helper that is active while the call is open: nobody writes it.
         let call = unsafe { *self.call.get() };
         let before = INSIDE.replace(true);
         let done = catch_unwind(AssertUnwindSafe(|| {
-            loop {
+            while self.lent.load(SeqCst) < place {
                 let at = self.next.fetch_add(1, SeqCst);
                 if at >= call.count {
                     break;
@@ -231,16 +252,17 @@ impl Shared {
         }
     }
 
-    /// Waits for an open call other than `seen`; `None` when the team ends.
-    fn next_call(&self, seen: u64) -> Option<u64> {
+    /// Waits for an open call other than `seen` while the helper at `place` is not lent; `None` when the team ends.
+    fn next_call(&self, seen: u64, place: usize) -> Option<u64> {
+        let ours = || self.lent.load(SeqCst) < place;
         let look = || {
             let epoch = self.epoch.load(SeqCst);
-            let open = (epoch % 2 == 1 && epoch != seen).then_some(epoch);
+            let open = (epoch % 2 == 1 && epoch != seen && ours()).then_some(epoch);
             let stop = self.stop.load(SeqCst);
             (stop || open.is_some()).then_some(if stop { None } else { open })
         };
         let began = Instant::now();
-        while began.elapsed() < SPIN {
+        while began.elapsed() < SPIN && ours() {
             for _ in 0..TURNS {
                 if let Some(found) = look() {
                     return found;
@@ -251,7 +273,8 @@ impl Shared {
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleeping.fetch_add(1, SeqCst);
         let found = loop {
-            // A caller opens its call first and then looks for sleepers, so one of us sees the other.
+            // A caller opens its call first and then looks for sleepers, so one of us sees the other. Whoever was lent
+            // comes back with the call after the one that is open.
             if let Some(found) = look() {
                 break found;
             }
@@ -263,15 +286,27 @@ impl Shared {
 }
 
 /// What a helper does all its life.
-fn help(shared: &Shared) {
+fn help(shared: &Shared, place: usize) {
     let mut seen = 0;
-    while let Some(epoch) = shared.next_call(seen) {
+    while let Some(epoch) = shared.next_call(seen, place) {
         seen = epoch;
         shared.active.fetch_add(1, SeqCst);
         if shared.epoch.load(SeqCst) == epoch {
-            shared.take_pieces();
+            shared.take_pieces(place);
         }
         shared.active.fetch_sub(1, SeqCst);
+    }
+}
+
+/// A core that a team has lent.
+#[derive(Debug)]
+pub struct Lent {
+    team: Arc<Team>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.team.shared.lent.fetch_sub(1, SeqCst);
     }
 }
 

@@ -23,6 +23,33 @@ fn every_piece_runs_once() {
 }
 
 #[test]
+fn lent_cores_take_no_pieces() {
+    let team = Team::new(Some(3)).expect("threads");
+    let caller = std::thread::current().id();
+    team.install(|| {
+        for lent in [2, 1, 0] {
+            let leases: Vec<_> = (0..lent).map(|_| team.lend()).collect();
+            let others = Mutex::new(std::collections::HashSet::new());
+            let sum = AtomicU32::new(0);
+            // Pieces long enough for every helper to come; how many do is not promised, who must not is.
+            for _ in 0..20 {
+                each(64, &|i| {
+                    sum.fetch_add(i as u32, Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_micros(20));
+                    others.lock().unwrap().insert(std::thread::current().id());
+                });
+            }
+            let mut others = others.into_inner().unwrap();
+            assert!(others.remove(&caller));
+            assert!(others.len() <= 2 - lent, "{lent} lent, {} helped", others.len());
+            assert!(lent > 0 || !others.is_empty(), "nobody helped");
+            assert_eq!(sum.into_inner(), 20 * 2016);
+            drop(leases);
+        }
+    });
+}
+
+#[test]
 fn sleeping_threads_come_back() {
     let team = Team::new(Some(3)).expect("threads");
     team.install(|| {

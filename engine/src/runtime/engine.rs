@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::lane::Lane;
 use super::live::{Live, Start};
 use super::memory::{MemoryPlan, plan};
 use super::steer::Steering;
@@ -23,9 +24,6 @@ use crate::tap::Tapped;
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
 
-/// Rows of a step that takes one thread while training computes.
-const FEW_ROWS: usize = 4;
-
 /// Engine without a thread. [`super::EngineHandle`] runs one on its own thread.
 #[derive(Debug)]
 pub struct Engine {
@@ -40,8 +38,8 @@ pub struct Engine {
     pub(super) team: Arc<Team>,
     /// The engine's thread alone.
     solo: Arc<Team>,
-    /// Training computes on the same cores now.
-    pub(super) beside_training: bool,
+    /// What is shared with training.
+    pub(super) lane: Lane,
     pub(super) next: SeqId,
     pub(super) stats: EngineStats,
 }
@@ -86,7 +84,7 @@ impl Engine {
             states: Vec::new(),
             team: team(config.threads)?,
             solo: team(Some(1))?,
-            beside_training: false,
+            lane: Lane::new(config.share_beside_training),
             next: 0,
         })
     }
@@ -300,9 +298,8 @@ impl Engine {
             .any(|live| live.tapped.is_some());
         let (executor, logits, states) = (&mut self.executor, &mut self.logits, &mut self.states);
         let began = Instant::now();
-        // A few rows wait for memory, which a second thread does not hasten much; training makes more of that core.
-        let few = self.beside_training && tokens.len() <= FEW_ROWS;
-        let team = if few { &self.solo } else { &self.team };
+        let lent = self.lane.enter(tokens.len());
+        let team = if lent.is_some() { &self.solo } else { &self.team };
         let computed = team.install(|| {
             executor.forward(&weights, &batch, logits)?;
             if tapped && !logit_rows.is_empty() {
@@ -311,6 +308,9 @@ impl Engine {
             Ok(())
         });
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
+        let ours = lent.is_some();
+        drop(lent);
+        self.lane.left(ours.then_some(began));
         computed
     }
 }

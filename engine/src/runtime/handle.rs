@@ -17,6 +17,7 @@ use super::{Engine, EngineStats, Generation, PublishReport, memory};
 use crate::config::{EngineConfig, InFlight, ModelConfig};
 use crate::error::EngineError;
 use crate::guide::{CompiledGuide, Guide, GuideCompiler};
+use crate::ops::Team;
 use crate::request::GenerateRequest;
 use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
@@ -54,11 +55,15 @@ pub struct EngineHandle {
 #[derive(Debug)]
 pub struct TrainingComputes {
     shared: Arc<Shared>,
+    team: Arc<Team>,
 }
 
 impl Drop for TrainingComputes {
     fn drop(&mut self) {
-        self.shared.trainings.fetch_sub(1, Ordering::Relaxed);
+        let mut trainings = self.shared.trainings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ours) = trainings.iter().position(|team| Arc::ptr_eq(team, &self.team)) {
+            trainings.swap_remove(ours);
+        }
     }
 }
 
@@ -101,14 +106,16 @@ impl EngineHandle {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Tells the engine that training computes on its cores, until the value is dropped. Small steps then take one thread:
-    /// the same bits, a little later, for half of the processor's time.
+    /// Tells the engine that training computes on its cores, on this thread's team, until the value is dropped. Small steps
+    /// then take one thread, for which the team lends a core, and no more than
+    /// [`EngineConfig::share_beside_training`] of its time: the same bits, a little later.
     #[must_use]
     pub fn training_computes(&self) -> TrainingComputes {
-        self.inner.shared.trainings.fetch_add(1, Ordering::Relaxed);
-        TrainingComputes {
-            shared: Arc::clone(&self.inner.shared),
-        }
+        let (shared, team) = (Arc::clone(&self.inner.shared), Team::current());
+        let mut trainings = shared.trainings.lock().unwrap_or_else(PoisonError::into_inner);
+        trainings.push(Arc::clone(&team));
+        drop(trainings);
+        TrainingComputes { shared, team }
     }
 
     /// Queues a request. Does not block, except to compile a guide that [`Self::compile_guide`] has not seen lately.

@@ -44,6 +44,13 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
     if let Some((field, _)) = bounds.into_iter().find(|(_, value)| *value == 0) {
         return Err(invalid(field, "must be at least 1".into()));
     }
+    let share = config.share_beside_training;
+    if !(share > 0.0 && share <= 1.0) {
+        return Err(invalid(
+            "share_beside_training",
+            format!("{share} is out of range; allowed is above 0 to 1"),
+        ));
+    }
     let block_bytes = KvCache::bytes_per_block(model, kv);
     let blocks = config.kv_blocks.unwrap_or(config.kv_cache_bytes / block_bytes);
     if blocks == 0 || u32::try_from(blocks).is_err() {

@@ -6,6 +6,7 @@ mod adapter;
 mod engine;
 mod generation;
 mod handle;
+mod lane;
 mod live;
 mod memory;
 mod pause;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 mod control;
 mod guided;
+mod lane;
 mod score;
 mod tap;
 

@@ -13,6 +13,7 @@ use super::sweep::Sweep;
 use super::{Engine, EngineStats, PublishReport};
 use crate::config::InFlight;
 use crate::error::EngineError;
+use crate::ops::Team;
 use crate::request::{Event, GenerateRequest};
 use crate::weights::WeightSet;
 
@@ -55,8 +56,8 @@ pub(super) struct Shared {
     /// Sequences in the scheduler's queue, as of the last step.
     pub(super) waiting: AtomicUsize,
     pub(super) stats: Mutex<EngineStats>,
-    /// Trainings that compute now.
-    pub(super) trainings: AtomicUsize,
+    /// The teams of trainings that compute now.
+    pub(super) trainings: Mutex<Vec<Arc<Team>>>,
 }
 
 /// Runs until shut down, or until the last handle is gone and nothing is left to do.
@@ -80,7 +81,8 @@ pub(super) fn run(mut engine: Engine, commands: &Receiver<Command>, shared: &Sha
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => true,
         };
-        engine.beside_training = shared.trainings.load(Ordering::Relaxed) > 0;
+        let trainings = shared.trainings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        engine.lane.beside(trainings);
         if state.ending() || !state.pause.blocks(&engine) {
             engine.step();
         } else {
@@ -121,6 +123,9 @@ impl State {
             return commands.recv_timeout(PAUSED_POLL);
         }
         if !blocked && !engine.is_idle() {
+            if let Some(rest) = engine.lane.rest() {
+                return commands.recv_timeout(rest);
+            }
             return commands.try_recv().map_err(|error| match error {
                 TryRecvError::Empty => RecvTimeoutError::Timeout,
                 TryRecvError::Disconnected => RecvTimeoutError::Disconnected,

@@ -1,6 +1,6 @@
 //! Functions that a chat may call: what the template shows, and what the text of the answer must be.
 
-use svs_engine::guide::Guide;
+use svs_engine::guide::{Guide, json_rule};
 use svs_engine::text::{CALL_CLOSES, CALL_OPENS, ToolFormat};
 use svs_openapi::tools::{Tool, ToolChoice};
 
@@ -79,8 +79,10 @@ impl Asked {
         let hold = Hold { text: !forced, several };
         let held = forced || strict || self.parallel == Some(false);
         let field = if forced { "tool_choice" } else { "tools" };
+        let grammar = held.then(|| grammar(format, &called, hold)).transpose();
+        let grammar = grammar.map_err(|reason| ApiError::value("tools", reason))?;
         Ok(Tools {
-            guide: held.then(|| (field.to_owned(), Guide::Lark(grammar(format, &called, hold)))),
+            guide: grammar.map(|text| (field.to_owned(), Guide::Lark(text))),
             uses: Some(ToolUse {
                 format,
                 named: named.is_some(),
@@ -157,7 +159,7 @@ fn named(tools: &[Tool], choice: Option<&ToolChoice>) -> Result<Option<usize>, A
 }
 
 /// A grammar of the answers that are allowed. Each schema has a rule of its own, so that its references keep their root.
-fn grammar(format: ToolFormat, tools: &[&Tool], hold: Hold) -> String {
+fn grammar(format: ToolFormat, tools: &[&Tool], hold: Hold) -> Result<String, String> {
     let (key, (opens, closes)) = match format {
         ToolFormat::Hermes => ("arguments", (format!("{CALL_OPENS}\n"), format!("\n{CALL_CLOSES}"))),
         ToolFormat::Llama => ("parameters", (String::new(), String::new())),
@@ -172,7 +174,7 @@ fn grammar(format: ToolFormat, tools: &[&Tool], hold: Hold) -> String {
             quoted(&before),
             quoted(&after)
         ));
-        rules.push(format!("arguments_{index}: %json {}", parameters(tool)));
+        rules.push(format!("arguments_{index}: {}", json_rule(parameters(tool))?));
     }
     let calls: Vec<String> = (0..tools.len()).map(|index| format!("call_{index}")).collect();
     rules.push(format!("call: {}", calls.join(" | ")));
@@ -195,5 +197,5 @@ fn grammar(format: ToolFormat, tools: &[&Tool], hold: Hold) -> String {
             rules.push(r"TEXT: /[^{](?s:.*)/".to_owned());
         }
     }
-    rules.join("\n")
+    Ok(rules.join("\n"))
 }

@@ -1,0 +1,71 @@
+//! Serving and training on the same cores: what a small step borrows from a training that computes, and how often.
+//!
+//! A step of a few rows waits for memory, which a second thread does not hasten much, so it takes one core, and the training's
+//! team lends that for so long: with both at work on it, each of its calls would wait for the thread that had lost its core.
+//! Between such steps the engine rests, so that training keeps most of the machine and the gaps of a stream are even.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ops::{Lent, Team};
+
+/// Steps of at most so many rows are small.
+const FEW_ROWS: usize = 4;
+/// Longest distance between two small steps.
+const MAX_DISTANCE: Duration = Duration::from_secs(1);
+/// By how much a step may take longer than the least of late before it counts as held up.
+const DRIFT: f64 = 1.02;
+
+/// What the engine knows of trainings on its cores.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// Of a core's time, what small steps may take.
+    share: f64,
+    trainings: Vec<Arc<Team>>,
+    /// What a small step takes that nothing delays: the least of late.
+    typical: Option<Duration>,
+    /// When the next small step is due.
+    due: Option<Instant>,
+}
+
+impl Lane {
+    pub(super) fn new(share: f64) -> Self {
+        Self {
+            share,
+            trainings: Vec::new(),
+            typical: None,
+            due: None,
+        }
+    }
+
+    /// The trainings that compute now.
+    pub(super) fn beside(&mut self, trainings: Vec<Arc<Team>>) {
+        self.trainings = trainings;
+        if self.trainings.is_empty() {
+            (self.typical, self.due) = (None, None);
+        }
+    }
+
+    /// The cores lent for a step of `rows`, if it is small and beside a training.
+    pub(super) fn enter(&self, rows: usize) -> Option<Vec<Lent>> {
+        let small = rows <= FEW_ROWS && !self.trainings.is_empty();
+        small.then(|| self.trainings.iter().map(Team::lend).collect())
+    }
+
+    /// A step has ended; if it was a small one, it began at `began`. Such steps begin at even distances, however long one of
+    /// them was held up.
+    pub(super) fn left(&mut self, began: Option<Instant>) {
+        self.due = began.map(|began| {
+            let took = began.elapsed();
+            let typical = self.typical.map_or(took, |typical| took.min(typical.mul_f64(DRIFT)));
+            self.typical = Some(typical);
+            began + typical.mul_f64(1.0 / self.share).min(MAX_DISTANCE)
+        });
+    }
+
+    /// How long the engine rests before its next step, if at all.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let left = self.due?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
