@@ -2,17 +2,20 @@
 //! reached what it must not reach says `ESCAPED` and what; one that tried in vain says `held`.
 #![allow(clippy::print_stdout)] // what it says is what is tested
 
+mod calls;
+
 use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitCode, exit};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use rustix::process::{Pid, Signal, getppid, kill_process, setsid};
 
 fn main() -> ExitCode {
@@ -25,14 +28,24 @@ fn main() -> ExitCode {
         Some("memory_bomb") => memory_bomb(64 << 20),
         Some("memory_tree") => memory_tree(),
         Some("memory_share") => memory_share(),
+        Some("memory_unseen") => memory_unseen(),
+        Some("memory_leaderless") => memory_leaderless(),
+        Some("memory_leaderless_share") => memory_leaderless_share(),
         Some("output_flood") => flood(io::stdout()),
         Some("error_flood") => flood(io::stderr()),
         Some("disk_flood") => disk_flood(),
         Some("endless_loop") => endless_loop(),
         Some("loop_tree") => loop_tree(),
-        Some("short_loop") => short_loop(),
+        Some("short_loop") => count_to(20_000_000),
+        Some("long_loop") => count_to(200_000_000),
+        Some("loop_unnoticed") => loop_unnoticed(),
+        Some("loop_orphans") => loop_orphans(),
+        Some("leave_loop") => drop(again("short_loop")),
         Some("endless_sleep") => thread::sleep(Duration::from_secs(3600)),
         Some("orphan") => orphan(),
+        Some("outlive") => outlive(&others),
+        Some("where") => println!("{}", env::current_dir().unwrap_or_default().display()),
+        Some("change_files") => change_files(&others),
         Some("network") => network(&others),
         Some("read_outside") => read_outside(&others),
         Some("write_outside") => write_outside(&others),
@@ -97,6 +110,31 @@ fn memory_share() {
     drop(share);
 }
 
+/// Far more memory than it may have, that is no part of what it has mapped.
+fn memory_unseen() {
+    for of_device in [false, true] {
+        let taken = (0..8)
+            .take_while(|_| calls::take_unseen(32 << 20, of_device).is_ok())
+            .count();
+        report(taken == 8, "memory that is in nobody's count");
+    }
+}
+
+/// As [`memory_tree`]; what is left of each process is a thread that is not its first.
+fn memory_leaderless() {
+    let children: Vec<_> = (0..6).map(|_| again("memory_leaderless_share")).collect();
+    thread::sleep(Duration::from_secs(3600));
+    drop(children);
+}
+
+fn memory_leaderless_share() {
+    thread::spawn(|| {
+        thread::sleep(Duration::from_millis(50));
+        memory_share();
+    });
+    calls::leave_threads();
+}
+
 fn flood(mut to: impl Write) {
     let block = vec![b'x'; 1 << 20];
     for _ in 0..1024 {
@@ -127,10 +165,52 @@ fn loop_tree() {
     while again("short_loop").and_then(|mut child| child.wait()).is_ok() {}
 }
 
-fn short_loop() {
+fn count_to(most: u64) {
     let mut count = 0u64;
-    for _ in 0..20_000_000 {
+    for _ in 0..most {
         count = black_box(count.wrapping_add(1));
+    }
+}
+
+/// As [`loop_tree`], by processes whose ends it does not want to know; waiting for one then fails when it has ended. Says
+/// how many there were.
+fn loop_unnoticed() {
+    calls::ignore_children();
+    while let Ok(mut child) = again("long_loop") {
+        let _ = child.wait();
+        println!("one more");
+    }
+}
+
+/// As [`loop_tree`], by children of children that have ended.
+fn loop_orphans() {
+    while again("leave_loop").and_then(|mut child| child.wait()).is_ok() {}
+}
+
+/// Stays, with children that stay, all of them by a name of their own.
+fn outlive(others: &[&str]) {
+    calls::outlive_parent();
+    if others.len() > 1 {
+        for _ in 0..3 {
+            let program = env::args().next().unwrap_or_default();
+            let _ = Command::new(program).args(["outlive", others[0]]).spawn();
+        }
+        println!("here");
+    }
+    thread::sleep(Duration::from_secs(3600));
+}
+
+/// The rights and times of files that it must not touch.
+fn change_files(places: &[&str]) {
+    for place in places {
+        let opened = fs::set_permissions(place, fs::Permissions::from_mode(0o777));
+        report(opened.is_ok(), "rights of a file");
+        let long_ago = Timestamps {
+            last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+            last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
+        };
+        let aged = utimensat(CWD, *place, &long_ago, AtFlags::empty());
+        report(aged.is_ok(), "times of a file");
     }
 }
 

@@ -2,7 +2,7 @@
 # Signals that could be ignored are.
 import signal
 
-for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
     signal.signal(number, signal.SIG_IGN)
 while True:
     pass

@@ -1,4 +1,4 @@
-# rule: memory_limit time_limit
+# rule: exit_status memory_limit time_limit
 # Memory that belongs to no process's private data.
 import mmap
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use svs_verifier::sandbox::{CodeMode, Ended, Program, Run, Sandbox, SandboxConfig, SandboxFault};
 
-const HOSTILE: &str = env!("CARGO_BIN_EXE_svs-hostile");
+pub(super) const HOSTILE: &str = env!("CARGO_BIN_EXE_svs-hostile");
 
-fn config(mode: CodeMode) -> SandboxConfig {
+pub(super) fn config(mode: CodeMode) -> SandboxConfig {
     SandboxConfig {
         mode,
         cpu_ms: 1_000,
@@ -25,7 +25,7 @@ fn config(mode: CodeMode) -> SandboxConfig {
     }
 }
 
-fn program(arguments: &[&str]) -> Program {
+pub(super) fn program(arguments: &[&str]) -> Program {
     let libraries = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"].map(PathBuf::from);
     Program {
         command: std::iter::once(HOSTILE)
@@ -61,7 +61,7 @@ fn strict() -> Option<Sandbox> {
     }
 }
 
-fn said(run: &Run) -> String {
+pub(super) fn said(run: &Run) -> String {
     String::from_utf8_lossy(&run.stdout).into_owned()
 }
 
@@ -97,7 +97,7 @@ fn a_program_answers() {
 #[test]
 fn programs_that_take_too_much_are_ended() {
     let Some(sandbox) = strict() else { return };
-    let cases: [(&str, &[Ended]); 9] = [
+    let cases: [(&str, &[Ended]); 10] = [
         ("fork_bomb", &[Ended::OverTime, Ended::OverCpu, Ended::OverMemory]),
         // Where others compute too, its time may be over first.
         ("endless_loop", &[Ended::OverCpu, Ended::OverTime]),
@@ -105,6 +105,7 @@ fn programs_that_take_too_much_are_ended() {
         // The kernel refuses it the memory, and it gives up; or the watch sees it first.
         ("memory_bomb", &[Ended::Signalled(6), Ended::OverMemory]),
         ("memory_tree", &[Ended::OverMemory]),
+        ("memory_leaderless", &[Ended::OverMemory]),
         ("output_flood", &[Ended::OverOutput]),
         ("error_flood", &[Ended::OverOutput]),
         ("die", &[Ended::Signalled(9)]),
@@ -136,8 +137,12 @@ fn processor_time_is_bounded_for_all_processes_together() {
         response_ms: 60_000,
         ..config(CodeMode::Strict)
     });
-    for name in ["endless_loop", "loop_tree"] {
-        assert_eq!(run_in(&sandbox, &[name]).unwrap().ended, Ended::OverCpu, "{name}");
+    for name in ["endless_loop", "loop_tree", "loop_unnoticed", "loop_orphans"] {
+        let run = run_in(&sandbox, &[name]).unwrap();
+        assert_eq!(run.ended, Ended::OverCpu, "{name}");
+        // Each takes a tenth of a second or so of the fifth that there is.
+        let children = said(&run).lines().count();
+        assert!(children < 20, "{name}: {children} children");
     }
 }
 
@@ -165,6 +170,7 @@ fn programs_reach_nothing_of_this_machine() {
         &["new_session"],
         &["thread_bomb"],
         &["disk_flood"],
+        &["memory_unseen"],
     ];
     for arguments in cases {
         let run = run_in(&sandbox, arguments).unwrap();

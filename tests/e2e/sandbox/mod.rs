@@ -1,3 +1,4 @@
 //! The sandbox against hostile programs: each contained, this machine unharmed.
 
 mod hostile;
+mod unnamespaced;

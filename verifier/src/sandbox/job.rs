@@ -56,6 +56,8 @@ pub enum Ended {
     OverMemory,
     /// At its limit of output.
     OverOutput,
+    /// At its limit of processes, where the kernel does not refuse them more.
+    OverProcesses,
 }
 
 /// A program that was run.

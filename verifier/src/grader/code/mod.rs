@@ -198,6 +198,7 @@ fn failure(run: &Run) -> Option<&'static str> {
         Ended::OverCpu => "cpu_limit",
         Ended::OverMemory => "memory_limit",
         Ended::OverOutput => "output_limit",
+        Ended::OverProcesses => "process_limit",
     })
 }
 

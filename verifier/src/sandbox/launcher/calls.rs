@@ -57,6 +57,14 @@ pub(super) fn close_inherited() {
     }
 }
 
+/// Lets the ends of children be noticed, whatever was inherited.
+pub(super) fn notice_children() {
+    // SAFETY: sets a signal to what every process starts with; no handler of ours is involved.
+    unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+    }
+}
+
 /// Makes `fd` descriptor 3 of the program that is started next.
 pub(super) fn pass_as_third(fd: BorrowedFd<'_>) -> io::Result<()> {
     const THIRD: RawFd = 3;

@@ -1,20 +1,19 @@
 //! What the program gives up before it is replaced by what is to be run.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
     path_beneath_rules,
 };
-use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set, set_capabilities,
     set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 
-use super::root::Root;
+use super::root::{DEVICES, Root};
 use super::users::Users;
 use crate::sandbox::job::{Job, Limits};
 use crate::sandbox::protections::Protections;
@@ -29,12 +28,12 @@ const LANDLOCK: ABI = ABI::V6;
 /// Gives up everything but the right to run; notes what holds from now on.
 pub(super) fn give_up(job: &Job, users: Users, root: &Root, holding: &mut Protections) -> io::Result<()> {
     if let Some(processes) = &root.processes {
-        die_first(processes);
+        // The kernel is to end this process before any other of the machine when memory runs out.
+        processes.write("self/oom_score_adj", "1000");
     }
     set_limits(&job.limits)?;
     holding.limits = true;
-    // The kernel bounds processes by user, and never those of the machine's root.
-    holding.process_limit = matches!(users, Users::Two | Users::One);
+    holding.process_limit = users.are_counted();
     drop_bounding_set();
     if let Some(user) = users.program() {
         let (uid, gid) = (
@@ -52,19 +51,6 @@ pub(super) fn give_up(job: &Job, users: Users, root: &Root, holding: &mut Protec
     holding.no_privileges = true;
     holding.landlock = keep_from_files(job, root);
     Ok(())
-}
-
-/// Asks the kernel to end this process before any other of the machine when memory runs out.
-fn die_first(processes: &OwnedFd) {
-    let file = openat(
-        processes,
-        "self/oom_score_adj",
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    );
-    if let Ok(file) = file {
-        let _ = rustix::io::write(file, b"1000");
-    }
 }
 
 fn set_limits(limits: &Limits) -> io::Result<()> {
@@ -120,7 +106,7 @@ pub(super) fn drop_capabilities() -> io::Result<()> {
 fn keep_from_files(job: &Job, root: &Root) -> bool {
     let all = AccessFs::from_all(LANDLOCK);
     let read = AccessFs::from_read(LANDLOCK);
-    let devices = ["/dev/null", "/dev/zero", "/dev/urandom"];
+    let devices = DEVICES.iter().map(|name| Path::new("/dev").join(name));
     let shown = job.visible.iter().filter(|path| path.exists());
     let ruled = || -> Result<RulesetStatus, landlock::RulesetError> {
         let status = Ruleset::default()

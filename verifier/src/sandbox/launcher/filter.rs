@@ -1,226 +1,97 @@
-//! The system calls that a program may make. Any other one fails as if the kernel did not have it, also those that
+//! The filter of system calls. Any call that it does not name fails as if the kernel did not have it, also those that
 //! kernels will have one day and those of other calling conventions.
 
 use std::collections::BTreeMap;
 use std::io;
 
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpOp::{self, Eq, MaskedEq, Ne};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter,
 };
 
-/// Files, memory, time, signals to oneself and one's children, threads, processes, polling.
-const ALLOWED: &[libc::c_long] = &[
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_readv,
-    libc::SYS_writev,
-    libc::SYS_pread64,
-    libc::SYS_pwrite64,
-    libc::SYS_preadv,
-    libc::SYS_pwritev,
-    libc::SYS_preadv2,
-    libc::SYS_pwritev2,
-    libc::SYS_close,
-    libc::SYS_close_range,
-    libc::SYS_fstat,
-    libc::SYS_newfstatat,
-    libc::SYS_statx,
-    libc::SYS_statfs,
-    libc::SYS_fstatfs,
-    libc::SYS_lseek,
-    libc::SYS_ioctl,
-    libc::SYS_fcntl,
-    libc::SYS_flock,
-    libc::SYS_fsync,
-    libc::SYS_fdatasync,
-    libc::SYS_truncate,
-    libc::SYS_ftruncate,
-    libc::SYS_fallocate,
-    libc::SYS_fadvise64,
-    libc::SYS_getdents64,
-    libc::SYS_getcwd,
-    libc::SYS_chdir,
-    libc::SYS_fchdir,
-    libc::SYS_faccessat,
-    libc::SYS_faccessat2,
-    libc::SYS_openat,
-    libc::SYS_renameat,
-    libc::SYS_renameat2,
-    libc::SYS_mkdirat,
-    libc::SYS_unlinkat,
-    libc::SYS_linkat,
-    libc::SYS_symlinkat,
-    libc::SYS_readlinkat,
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
-    libc::SYS_utimensat,
-    libc::SYS_umask,
-    libc::SYS_copy_file_range,
-    libc::SYS_sendfile,
-    libc::SYS_dup,
-    libc::SYS_dup3,
-    libc::SYS_pipe2,
-    libc::SYS_mmap,
-    libc::SYS_mprotect,
-    libc::SYS_munmap,
-    libc::SYS_mremap,
-    libc::SYS_madvise,
-    libc::SYS_mincore,
-    libc::SYS_msync,
-    libc::SYS_brk,
-    libc::SYS_membarrier,
-    libc::SYS_rt_sigaction,
-    libc::SYS_rt_sigprocmask,
-    libc::SYS_rt_sigreturn,
-    libc::SYS_rt_sigtimedwait,
-    libc::SYS_rt_sigpending,
-    libc::SYS_rt_sigsuspend,
-    libc::SYS_sigaltstack,
-    libc::SYS_restart_syscall,
-    libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_clock_gettime,
-    libc::SYS_clock_getres,
-    libc::SYS_gettimeofday,
-    libc::SYS_getitimer,
-    libc::SYS_setitimer,
-    libc::SYS_times,
-    libc::SYS_getrusage,
-    libc::SYS_getrlimit,
-    libc::SYS_setrlimit,
-    libc::SYS_sysinfo,
-    libc::SYS_uname,
-    libc::SYS_getrandom,
-    libc::SYS_getcpu,
-    libc::SYS_getpid,
-    libc::SYS_gettid,
-    libc::SYS_getppid,
-    libc::SYS_getpgid,
-    libc::SYS_getsid,
-    libc::SYS_getuid,
-    libc::SYS_geteuid,
-    libc::SYS_getgid,
-    libc::SYS_getegid,
-    libc::SYS_getresuid,
-    libc::SYS_getresgid,
-    libc::SYS_getgroups,
-    libc::SYS_getpriority,
-    libc::SYS_prctl,
-    libc::SYS_execve,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-    libc::SYS_wait4,
-    libc::SYS_waitid,
-    libc::SYS_set_tid_address,
-    libc::SYS_set_robust_list,
-    libc::SYS_rseq,
-    libc::SYS_futex,
-    libc::SYS_sched_yield,
-    libc::SYS_sched_getaffinity,
-    libc::SYS_sched_getparam,
-    libc::SYS_sched_getscheduler,
-    libc::SYS_sched_get_priority_max,
-    libc::SYS_sched_get_priority_min,
-    libc::SYS_epoll_create1,
-    libc::SYS_epoll_ctl,
-    libc::SYS_epoll_pwait,
-    libc::SYS_eventfd2,
-    libc::SYS_timerfd_create,
-    libc::SYS_timerfd_settime,
-    libc::SYS_timerfd_gettime,
-    libc::SYS_signalfd4,
-    libc::SYS_ppoll,
-    libc::SYS_pselect6,
-    // Of a pair of sockets, which is all that a program gets: event loops wake themselves through one.
-    libc::SYS_sendto,
-    libc::SYS_recvfrom,
-    libc::SYS_shutdown,
-    libc::SYS_getsockopt,
-    libc::SYS_setsockopt,
-    libc::SYS_getsockname,
-    libc::SYS_getpeername,
-];
+use super::allowed::{ALLOWED, CHANGES, OLDER, SIGNALS};
 
-/// Their older forms, which ARM64 does not have.
-#[cfg(target_arch = "x86_64")]
-const OLDER: &[libc::c_long] = &[
-    libc::SYS_open,
-    libc::SYS_creat,
-    libc::SYS_stat,
-    libc::SYS_lstat,
-    libc::SYS_access,
-    libc::SYS_readlink,
-    libc::SYS_rename,
-    libc::SYS_mkdir,
-    libc::SYS_rmdir,
-    libc::SYS_unlink,
-    libc::SYS_link,
-    libc::SYS_symlink,
-    libc::SYS_chmod,
-    libc::SYS_getdents,
-    libc::SYS_utime,
-    libc::SYS_utimes,
-    libc::SYS_pipe,
-    libc::SYS_dup2,
-    libc::SYS_fork,
-    libc::SYS_vfork,
-    libc::SYS_getpgrp,
-    libc::SYS_poll,
-    libc::SYS_select,
-    libc::SYS_epoll_create,
-    libc::SYS_epoll_wait,
-    libc::SYS_eventfd,
-    libc::SYS_alarm,
-    libc::SYS_pause,
-    libc::SYS_time,
-    libc::SYS_arch_prctl,
-];
-#[cfg(not(target_arch = "x86_64"))]
-const OLDER: &[libc::c_long] = &[];
-
-/// Signals to others: harmless where a program sees none but its own.
-const SIGNALS: &[libc::c_long] = &[libc::SYS_kill, libc::SYS_tkill, libc::SYS_tgkill];
+/// A call that is let if this argument compares so; calls that occur more than once are let by any of their lines.
+/// Arguments that the kernel cuts to 32 bits are compared as such, or what it cuts off would lead past the comparison.
+struct Only(libc::c_long, u8, SeccompCmpArgLen, SeccompCmpOp, u64);
 
 /// What a new process may not have: namespaces, in which it would be root.
-const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+const NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
-    | libc::CLONE_NEWCGROUP;
+    | libc::CLONE_NEWCGROUP) as u64;
+
+/// Kinds of memory maps.
+const MAP_TYPE: u64 = 0xf;
+/// Pages of no file, and pages that are counted for no process.
+const ANONYMOUS: u64 = (libc::MAP_ANONYMOUS | libc::MAP_HUGETLB) as u64;
+
+const CONDITIONS: &[Only] = &[
+    // No flag of a namespace. `clone3`, whose flags a filter cannot see, fails, and C libraries then use this one.
+    Only(libc::SYS_clone, 0, Qword, MaskedEq(NAMESPACES), 0),
+    Only(libc::SYS_socketpair, 0, Dword, Eq, libc::AF_UNIX as u64),
+    // Its own limits and placement, not those of init.
+    Only(libc::SYS_prlimit64, 0, Dword, Eq, 0),
+    Only(libc::SYS_sched_setaffinity, 0, Dword, Eq, 0),
+    // Files, and private memory. Shared memory of no file stays when nobody has it mapped, and is then in no process's count.
+    Only(libc::SYS_mmap, 3, Qword, MaskedEq(ANONYMOUS), 0),
+    Only(
+        libc::SYS_mmap,
+        3,
+        Qword,
+        MaskedEq(MAP_TYPE | libc::MAP_HUGETLB as u64),
+        libc::MAP_PRIVATE as u64,
+    ),
+    // Asking for any handler, and setting all but one: who ignores the ends of children hides their processor time.
+    Only(libc::SYS_rt_sigaction, 0, Dword, Ne, libc::SIGCHLD as u64),
+    Only(libc::SYS_rt_sigaction, 1, Qword, Eq, 0),
+    // Names of threads and of memory. Whom it dies with, and who adopts its children, is not its to choose.
+    Only(libc::SYS_prctl, 0, Dword, Eq, libc::PR_SET_NAME as u64),
+    Only(libc::SYS_prctl, 0, Dword, Eq, libc::PR_GET_NAME as u64),
+    Only(libc::SYS_prctl, 0, Dword, Eq, libc::PR_SET_VMA as u64),
+    // Copies, flags and locks of descriptors. Not their owners, to whom the kernel would send signals in its name.
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_DUPFD as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_DUPFD_CLOEXEC as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_GETFD as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETFD as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_GETFL as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETFL as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_GETLK as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETLK as u64),
+    Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETLKW as u64),
+    // Whether it is a terminal, how much there is to read, and flags. Not the attributes of files.
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TCGETS as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TIOCGWINSZ as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONREAD as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONBIO as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIOCLEX as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONCLEX as u64),
+];
 
 /// Whether this kernel filters calls.
 pub(super) fn is_supported() -> bool {
     rustix::thread::secure_computing_mode().is_ok()
 }
 
-/// Loads the filter, for good. `apart` says that the program is in a process namespace of its own.
+/// Loads the filter, for good. `apart` says that the program is in namespaces of its own.
 pub(super) fn apply(apart: bool) -> io::Result<()> {
     let program = compile(apart).map_err(io::Error::other)?;
     apply_filter(&program).map_err(io::Error::other)
 }
 
 /// The filter as the kernel reads it.
-pub(super) fn compile(apart: bool) -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
-    if apart {
-        rules.extend(SIGNALS.iter().map(|call| (*call, Vec::new())));
-    }
-    let namespaces = u64::try_from(NAMESPACES).unwrap_or(u64::MAX);
-    let conditions = [
-        // No flag of a namespace. `clone3`, whose flags a filter cannot see, fails, and C libraries then use this one.
-        (libc::SYS_clone, 0, SeccompCmpOp::MaskedEq(namespaces), 0),
-        (libc::SYS_socketpair, 0, SeccompCmpOp::Eq, libc::AF_UNIX as u64),
-        // Its own limits and placement, not those of init.
-        (libc::SYS_prlimit64, 0, SeccompCmpOp::Eq, 0),
-        (libc::SYS_sched_setaffinity, 0, SeccompCmpOp::Eq, 0),
-    ];
-    for (call, argument, operator, value) in conditions {
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)?;
-        rules.insert(call, vec![SeccompRule::new(vec![condition])?]);
+pub(super) fn compile(apart: bool) -> Result<BpfProgram, BackendError> {
+    let alone: &[&[libc::c_long]] = if apart { &[SIGNALS, CHANGES] } else { &[] };
+    let always = [ALLOWED, OLDER].into_iter().chain(alone.iter().copied()).flatten();
+    let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> = always.map(|call| (*call, Vec::new())).collect();
+    for Only(call, argument, length, operator, value) in CONDITIONS {
+        let condition = SeccompCondition::new(*argument, length.clone(), operator.clone(), *value)?;
+        rules.entry(*call).or_default().push(SeccompRule::new(vec![condition])?);
     }
     let missing = SeccompAction::Errno(u32::try_from(libc::ENOSYS).unwrap_or(38));
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;

@@ -4,18 +4,21 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
-    DumpableBehavior, Signal, set_child_subreaper, set_dumpable_behavior, set_parent_process_death_signal, setpgid,
+    DumpableBehavior, Signal, getpid, kill_process_group, set_child_subreaper, set_dumpable_behavior,
+    set_parent_process_death_signal, setpgid,
 };
 
 use super::calls::{self, Forked};
 use super::root::Root;
 use super::users::Users;
 use super::watch::Watch;
-use super::{Word, confine, filter};
+use super::{Word, confine, filter, home};
 use crate::sandbox::job::Job;
 use crate::sandbox::protections::Protections;
 
@@ -32,19 +35,30 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("OPENBLAS_NUM_THREADS", "1"),
 ];
 
-/// The whole work of init. `apart` says whether it is in namespaces of its own.
-pub(super) fn run(job: &Job, theirs: [OwnedFd; 3], speaker: &OwnedFd, go: OwnedFd, apart: bool) -> ! {
+/// The whole work of init: in namespaces of its own, or with this folder of the machine's.
+pub(super) fn run(job: &Job, theirs: [OwnedFd; 3], speaker: &OwnedFd, go: OwnedFd, home: Option<PathBuf>) -> ! {
     let speaker = speaker.as_fd();
-    if let Err(error) = work(job, theirs, speaker, go, apart) {
+    if let Err(error) = work(job, theirs, speaker, go, home) {
         say(speaker, &Word::Failed(error.to_string()));
     }
     calls::exit(0)
 }
 
-fn work(job: &Job, theirs: [OwnedFd; 3], speaker: BorrowedFd<'_>, go: OwnedFd, apart: bool) -> io::Result<()> {
+fn work(
+    job: &Job,
+    theirs: [OwnedFd; 3],
+    speaker: BorrowedFd<'_>,
+    go: OwnedFd,
+    home: Option<PathBuf>,
+) -> io::Result<()> {
+    let apart = home.is_none();
     // Nobody in it can leave the group: the calls for that fail. Where there are no namespaces, it is ended as one.
     setpgid(None, None)?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if apart {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+    } else {
+        set_child_subreaper(Some(getpid()))?;
+    }
     let mut told = [0];
     // If the launcher died before the line above, its end is closed.
     File::from(go).read_exact(&mut told)?;
@@ -52,10 +66,9 @@ fn work(job: &Job, theirs: [OwnedFd; 3], speaker: BorrowedFd<'_>, go: OwnedFd, a
         .get(usize::from(told[0]))
         .copied()
         .ok_or(io::ErrorKind::InvalidData)?;
-    let root = if apart {
-        Root::apart(job)?
-    } else {
-        Root::shared(job, users)?
+    let root = match &home {
+        None => Root::apart(job)?,
+        Some(home) => Root::shared(job, users, home.clone())?,
     };
     let mut holding = Protections {
         namespaces: apart,
@@ -81,12 +94,14 @@ fn work(job: &Job, theirs: [OwnedFd; 3], speaker: BorrowedFd<'_>, go: OwnedFd, a
         }
         Forked::Parent(program) => {
             drop(theirs);
-            if !apart {
-                set_child_subreaper(Some(rustix::process::getpid()))?;
-            }
             set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-            confine::drop_capabilities()?;
-            let found = Watch::new(&job.limits, root.processes.as_ref()).until_end(program)?;
+            if apart {
+                confine::drop_capabilities()?;
+            }
+            let watch = Watch::new(&job.limits, root.processes.as_ref(), users.are_counted());
+            let Some(found) = watch.until_end(program, speaker)? else {
+                return home.as_deref().map_or(Ok(()), alone);
+            };
             say(
                 speaker,
                 &Word::Ended {
@@ -95,10 +110,25 @@ fn work(job: &Job, theirs: [OwnedFd; 3], speaker: BorrowedFd<'_>, go: OwnedFd, a
                     peak_bytes: found.peak_bytes,
                 },
             );
-            // The end of this process ends what is left.
+            // The end of this process ends what is left; without namespaces the launcher does.
             Ok(())
         }
     }
+}
+
+/// The launcher is dead, and there are no namespaces that end with this process: a child outside of the group ends the
+/// group, this process with it, and removes its folder.
+fn alone(home: &Path) -> io::Result<()> {
+    let group = getpid();
+    if let Forked::Child = calls::fork()? {
+        setpgid(None, None)?;
+        kill_process_group(group, Signal::KILL)?;
+        home::remove(home);
+        return Ok(());
+    }
+    // Ended by the child, or if that fails after a while by itself.
+    std::thread::sleep(Duration::from_secs(60));
+    Ok(())
 }
 
 /// In strict mode, that nothing is missing.

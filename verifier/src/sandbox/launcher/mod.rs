@@ -3,12 +3,16 @@
 //! Three processes work together. The *launcher* stays outside, holds the pipes and the deadline. The *init* is the
 //! first process of the new namespaces: it builds the file system, starts the program, watches memory and processor
 //! time, and when it ends the kernel ends every process with it. The *program* gives up every right and is replaced
-//! by what is to be run. If the grading process dies, the launcher dies with it, and the others with the launcher.
+//! by what is to be run. If the grading process dies, the launcher dies with it, and the others with the launcher. Without
+//! namespaces there is no init that ends everybody: then it leads a group that nobody can leave, and ends that.
 
+mod allowed;
 mod calls;
 mod confine;
 mod filter;
+mod home;
 mod init;
+mod processes;
 mod root;
 mod supervise;
 #[cfg(test)]
@@ -60,6 +64,8 @@ impl Pipes {
 pub(super) fn run() -> io::Result<()> {
     // Before anything else: what was opened without care by the process that started this one.
     calls::close_inherited();
+    // Ignored ends of children would be inherited, and nobody could be waited for.
+    calls::notice_children();
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let job: Job = serde_json::from_reader(io::stdin().lock())?;
     let report = launch(&job).unwrap_or_else(|error| Report::Refused(error.to_string()));
@@ -82,23 +88,25 @@ fn launch_in(job: &Job, apart: bool) -> io::Result<Report> {
     let pipes = Pipes::new()?;
     let (words, speaker) = pipe_with(PipeFlags::CLOEXEC)?;
     let (go, starter) = pipe_with(PipeFlags::CLOEXEC)?;
-    let forked = if apart {
-        calls::fork_apart().map_err(|error| io::Error::other(format!("no namespaces: {error}")))?
+    let (forked, home) = if apart {
+        let forked = calls::fork_apart().map_err(|error| io::Error::other(format!("no namespaces: {error}")))?;
+        (forked, None)
     } else {
-        calls::fork()?
+        let home = home::make()?;
+        (calls::fork()?, Some(home))
     };
     match forked {
         Forked::Child => {
             // The launcher's ends: an input that stays open here would never end for the program.
             drop((pipes.ours, words, starter));
-            init::run(job, pipes.theirs, &speaker, go, apart)
+            init::run(job, pipes.theirs, &speaker, go, home)
         }
         Forked::Parent(init) => {
             drop((pipes.theirs, speaker, go));
             let users = if apart { users::map(init)? } else { users::plain() };
             let report = supervise::run(job, init, pipes.ours, words, starter, users);
-            if !apart {
-                let _ = std::fs::remove_dir_all(root::Root::shared_home(init));
+            if let Some(home) = &home {
+                home::remove(home);
             }
             report
         }

@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -12,17 +11,18 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive, mount_change, unmount,
 };
-use rustix::process::{Pid, chdir, pivot_root};
+use rustix::process::{chdir, pivot_root};
 
 use super::calls::mount_read_only;
+use super::processes::Processes;
 use super::users::{PROGRAM, Users};
 use crate::sandbox::HOME;
 use crate::sandbox::job::Job;
 
 /// Where a new root may be built: a folder that exists nearly everywhere and that nothing to be shown lies in.
 const PLACES: &[&str] = &["/mnt", "/media", "/srv", "/opt", "/home", "/var", "/tmp"];
-/// Devices that programs expect.
-const DEVICES: &[&str] = &["null", "zero", "urandom"];
+/// Devices that programs expect. Not `zero`: a shared map of it is memory that no process is counted for.
+pub(super) const DEVICES: &[&str] = &["null", "urandom"];
 /// Size of the root itself, which holds only names.
 const ROOT_OPTIONS: &str = "size=1m,nr_inodes=4096,mode=0755";
 /// Most files and folders that a program may make.
@@ -30,8 +30,8 @@ const MAX_INODES: u32 = 4096;
 
 /// What init keeps of it.
 pub(super) struct Root {
-    /// The folder of processes, that the program does not see.
-    pub(super) processes: Option<OwnedFd>,
+    /// The program's processes, which it does not see.
+    pub(super) processes: Option<Processes>,
     /// The program's folder, by the path that it has for init.
     pub(super) home: PathBuf,
 }
@@ -74,22 +74,15 @@ impl Root {
         })
     }
 
-    /// A folder in this machine's file system, where there is no mount namespace.
-    pub(super) fn shared(job: &Job, users: Users) -> io::Result<Self> {
-        let home = Self::shared_home(rustix::process::getpid());
-        fs::create_dir(&home)?;
-        fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
+    /// `home`, a new folder in this machine's file system, where there is no mount namespace.
+    pub(super) fn shared(job: &Job, users: Users, home: PathBuf) -> io::Result<Self> {
         write_files(job, &home)?;
         if let Some(user) = users.program() {
             chown(&home, Some(user), Some(user))?;
         }
         chdir(&home)?;
-        Ok(Self { processes: None, home })
-    }
-
-    /// The folder of [`Self::shared`] for the program of `init`, to be removed by the launcher.
-    pub(super) fn shared_home(init: Pid) -> PathBuf {
-        std::env::temp_dir().join(format!("svs-box-{init}"))
+        let processes = Processes::below_this();
+        Ok(Self { processes, home })
     }
 }
 
@@ -155,7 +148,7 @@ fn write_files(job: &Job, home: &Path) -> io::Result<()> {
 
 /// Opens the folder of this namespace's processes and takes it out of sight. `None` where the machine does not let a new
 /// one be mounted, as in some containers.
-fn processes(base: &Path) -> Option<OwnedFd> {
+fn processes(base: &Path) -> Option<Processes> {
     let folder = base.join("proc");
     fs::create_dir(&folder).ok()?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -167,7 +160,7 @@ fn processes(base: &Path) -> Option<OwnedFd> {
         Mode::empty(),
     );
     unmount(&folder, UnmountFlags::DETACH).ok()?;
-    opened.ok()
+    opened.ok().map(Processes::apart)
 }
 
 fn c_string(text: &str) -> io::Result<CString> {

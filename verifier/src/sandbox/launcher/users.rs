@@ -28,6 +28,12 @@ pub(super) enum Users {
 impl Users {
     pub(super) const ALL: [Self; 5] = [Self::Two, Self::One, Self::Root, Self::Dropped, Self::Same];
 
+    /// Whether the kernel bounds the program's processes and no others: it counts them by user in a namespace, and never
+    /// those of the machine's root.
+    pub(super) fn are_counted(self) -> bool {
+        matches!(self, Self::Two | Self::One)
+    }
+
     /// Who a program is to become; `None` leaves it who it is.
     pub(super) fn program(self) -> Option<u32> {
         match self {
