@@ -53,9 +53,10 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
         let scored = grade(&sandbox, &format!("{alone}{SOUND}"), asserts)?;
         anyhow::ensure!(scored.reward == Ok(1.0), "a sound program afterwards: {scored:?}");
     }
+    let asserts = asserts(&sandbox)?;
     let [one, many] = [1, config.places()].map(|threads| start_up_ms(&sandbox, threads));
     Ok(Outcome::Passed(format!(
-        "{} hostile programs, none rewarded; held by {held}; {:.1} ms a run, {:.1} with {} at once",
+        "{} hostile programs, none rewarded; {asserts} asserts decided as they must be; held by {held}; {:.1} ms a run, {:.1} with {} at once",
         programs.len(),
         one?,
         many?,
@@ -95,6 +96,36 @@ fn grade(sandbox: &Arc<Sandbox>, program: &str, asserts: bool) -> anyhow::Result
     let grader = serde_json::from_value::<GraderSpec>(checks)?.build_alone(sandbox)?;
     let response = format!("```python\n{program}\n```\n");
     Ok(grader.grade(&Case::new(&response, &Value::Null)))
+}
+
+/// Grades each line of `tests/conformance/asserts.jsonl`, by the rule that it names.
+fn asserts(sandbox: &Arc<Sandbox>) -> anyhow::Result<usize> {
+    let path = repo::root().join("tests/conformance/asserts.jsonl");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    for line in text.lines() {
+        let row: Row = serde_json::from_str(line)?;
+        let spec = json!({"type": "code", "name": "f", "entry": ["f"], "asserts": row.asserts});
+        let grader = serde_json::from_value::<GraderSpec>(spec)?.build_alone(sandbox)?;
+        let response = format!("```python\n{}\n```\n", row.program);
+        let scored = grader.grade(&Case::new(&response, &Value::Null));
+        let reward = f64::from(row.rule == "tests_passed");
+        let decided = match row.rule.as_str() {
+            "fault" => scored.reward.is_err(),
+            rule => scored.reward == Ok(reward) && scored.rule == rule,
+        };
+        anyhow::ensure!(decided, "{}: {scored:?}, not `{}`", row.name, row.rule);
+    }
+    Ok(text.lines().count())
+}
+
+/// A program and asserts about it.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    name: String,
+    rule: String,
+    program: String,
+    asserts: Vec<String>,
 }
 
 /// Milliseconds from one end of a run of an empty program to the next.

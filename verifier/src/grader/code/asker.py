@@ -1,5 +1,6 @@
 """Runs asserts about functions of a program in another process, and says which of them hold."""
 import builtins
+import collections
 import json
 import os
 import sys
@@ -14,31 +15,29 @@ class Lost(BaseException):
     """The other program does not answer any more, or not in the agreed way."""
 
 
+class Untold(BaseException):
+    """The other program's answer does not travel."""
+
+
+class Wrong(BaseException):
+    """No program could pass: what it is asked about does not travel."""
+
+
 class Other:
     """The functions of the other program."""
 
     def __init__(self):
-        self.stream, self.asked, self.lost = values.Stream(), False, False
+        # Whether it was asked anything, whether it answered in this statement, whether it is lost.
+        self.stream, self.asked, self.answered, self.lost = values.Stream(), False, False, False
 
     def call(self, name, arguments, names):
         if self.lost:
             raise Lost
-        self.asked = True
-        message = {"name": name, "arguments": values.pack(arguments), "names": values.pack(names)}
-        try:
-            self.stream.send(message)
-            answer = self.stream.receive()
-            if answer is None:
-                raise ValueError("no answer")
-            if "error" in answer:
-                error, value, after = str(answer["error"]), None, None
-            else:
-                error, value = None, values.unpack(answer["value"])
-                after = values.unpack(answer["arguments"])
-        except Exception:
-            self.lost = True
-            raise Lost from None
-        if error is not None:
+        answer = self.ask(name, arguments, names)
+        if "untold" in answer:
+            raise Untold
+        if "error" in answer:
+            error = str(answer["error"])
             kind = getattr(builtins, error, None)
             known = isinstance(kind, type) and issubclass(kind, Exception)
             try:
@@ -46,25 +45,54 @@ class Other:
             except Exception:
                 raised = RuntimeError(error)
             raise raised
-        write_back(arguments, after)
+        try:
+            value, after, named = (values.unpack(answer[key]) for key in ("value", "arguments", "names"))
+        except Exception:
+            self.lost = True
+            raise Lost from None
+        for ours, theirs in zip(arguments, after if type(after) is list else []):
+            write_back(ours, theirs)
+        for key, theirs in named.items() if type(named) is dict else []:
+            write_back(names.get(key), theirs)
         return value
+
+    def ask(self, name, arguments, names):
+        try:
+            packed = {"name": name, "arguments": values.pack(arguments), "names": values.pack(names)}
+            line = values.line_of(packed)
+        except values.Untold as error:
+            # An answer may be too large or too deep to be an argument, or decide in its statement which argument is given.
+            if self.answered if isinstance(error, values.OtherKind) else self.asked:
+                raise Untold from None
+            raise Wrong(f"{name} is called with {error}") from None
+        self.asked = True
+        try:
+            self.stream.send(line)
+            answer = self.stream.receive()
+            if type(answer) is not dict:
+                raise ValueError("no answer")
+        except Exception:
+            self.lost = True
+            raise Lost from None
+        self.answered = True
+        return answer
 
     def function(self, name):
         return lambda *arguments, **names: self.call(name, list(arguments), names)
 
 
-def write_back(arguments, after):
-    """What the function did to its arguments is done to ours."""
-    if type(after) is not list:
+def write_back(ours, theirs):
+    """What the function did to an argument is done to ours."""
+    if type(ours) is not type(theirs):
         return
-    for ours, theirs in zip(arguments, after):
-        if type(ours) is not type(theirs):
-            continue
-        if type(ours) in (list, bytearray):
-            ours[:] = theirs
-        elif type(ours) in (dict, set):
-            ours.clear()
-            ours.update(theirs)
+    if type(ours) in (list, bytearray):
+        ours[:] = theirs
+    elif type(ours) in (dict, set):
+        ours.clear()
+        ours.update(theirs)
+    elif type(ours) is collections.deque:
+        ours.clear()
+        ours.extend(theirs)
 
 
 def main():
@@ -72,30 +100,42 @@ def main():
     sys.stdout = open(os.devnull, "w")
     with open("asserts.json", encoding="utf-8") as file:
         told = json.load(file)
+    json.dump(found(told), said)
+    said.close()
+
+
+def found(told):
+    """What is found of each assert, or what is wrong with them whatever the program is."""
     other = Other()
     namespace = {"__name__": "asserts"}
     namespace.update((name, other.function(name)) for name in told["entry"])
-    passed = []
     try:
         setup = compile(told["setup"], "setup", "exec")
         asserts = [compile(text, "assert", "exec") for text in told["asserts"]]
         exec(setup, namespace)
-        # Names of the program win over those of the setup, which may hold the function's head.
-        namespace.update((name, other.function(name)) for name in told["entry"])
     except BaseException as error:
-        if not other.asked:
-            json.dump({"wrong": f"{type(error).__name__}: {error}"}, said)
-            said.close()
-            return
-        asserts, passed = [], [False] * len(told["asserts"])
+        if isinstance(error, Wrong) or not other.asked:
+            return wrong(error)
+        return {"found": ["wrong"] * len(told["asserts"])}
+    # Names of the program win over those of the setup, which may hold the function's head.
+    namespace.update((name, other.function(name)) for name in told["entry"])
+    results = []
     for code in asserts:
+        other.answered = False
         try:
             exec(code, namespace)
-            passed.append(True)
-        except BaseException:
-            passed.append(False)
-    json.dump({"passed": passed}, said)
-    said.close()
+            results.append("passed")
+        except Untold:
+            results.append("untold")
+        except BaseException as error:
+            if isinstance(error, Wrong) or not other.asked:
+                return wrong(error)
+            results.append("wrong")
+    return {"found": results}
+
+
+def wrong(error):
+    return {"wrong": f"{type(error).__name__}: {error}"}
 
 
 main()

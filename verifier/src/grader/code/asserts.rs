@@ -42,12 +42,22 @@ pub(super) struct Asked {
 /// What that program says.
 #[derive(Deserialize)]
 enum Said {
-    /// Whether each assert holds.
-    #[serde(rename = "passed")]
-    Passed(Vec<bool>),
+    /// What is found of each assert.
+    #[serde(rename = "found")]
+    Found(Vec<Of>),
     /// What is wrong with them, found before the response's program was asked anything.
     #[serde(rename = "wrong")]
     Wrong(String),
+}
+
+/// What is found of an assert.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Of {
+    Passed,
+    Wrong,
+    /// A function returned what cannot be told to the assert.
+    Untold,
 }
 
 impl Asserts {
@@ -116,10 +126,15 @@ impl Asked {
         };
         match said {
             Some(Said::Wrong(why)) => Err(Fault::Tests(why)),
-            Some(Said::Passed(passed)) if passed.len() == count => {
+            Some(Said::Found(found)) if found.len() == count => {
                 // If the program ended early, that is why it did not answer.
-                let why = failure(&answered).unwrap_or("wrong_value");
-                Ok(passed.iter().map(|passed| (!passed).then_some(why)).collect())
+                let why = failure(&answered);
+                let rule = |of: &Of| match of {
+                    Of::Passed => None,
+                    Of::Wrong => Some(why.unwrap_or("wrong_value")),
+                    Of::Untold => Some("untold_value"),
+                };
+                Ok(found.iter().map(rule).collect())
             }
             // Asserts that the program's answers led to a limit: not a fault, or it could choose one.
             _ => Ok(vec![failure(&asked).or(Some("wrong_value")); count]),
