@@ -49,6 +49,29 @@ fn the_demo_serves_trains_and_leaves_what_it_promises() {
     assert!(after > before + 0.04, "held-out pass@1 {before} -> {after}");
 }
 
+#[test]
+fn an_evaluation_without_a_graded_sample_fails_and_says_so() {
+    let grader = r#"{"type": "math", "name": "g", "reference": "{{ item.nothing }}"}"#;
+    let output = Command::new(env!("CARGO_BIN_EXE_svs-under-test"))
+        .args([
+            "eval",
+            "--procedural",
+            "2",
+            "--samples",
+            "2",
+            "--max-tokens",
+            "4",
+            "--grader",
+            grader,
+        ])
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+    assert_eq!(output.status.code(), Some(1), "{said:?}");
+    assert!(said[0].contains("not graded       4 of 4 samples"), "{said:?}");
+    assert!(said[1].contains("no sample could be graded"), "{said:?}");
+}
+
 fn eval(model: &Path, demo: &DemoConfig) -> serde_json::Value {
     let (problems, seed) = (demo.problems.to_string(), demo.seed.to_string());
     let output = Command::new(env!("CARGO_BIN_EXE_svs-under-test"))

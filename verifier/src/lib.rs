@@ -10,6 +10,7 @@ mod formula;
 mod grade;
 mod grader;
 pub mod inquiry;
+mod objects;
 mod options;
 mod parity;
 pub mod quality;

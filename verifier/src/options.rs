@@ -6,7 +6,7 @@ use crate::text::extract::ExtractRules;
 
 /// Options of the mathematics grader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct MathOptions {
     /// Only a boxed answer counts, and exactly one distinct candidate.
     pub strict: bool,
@@ -48,6 +48,8 @@ pub enum Units {
     /// As `Compare`, and a gold with a unit wants one.
     Require,
 }
+
+crate::objects_only! { MathOptions: "`options`" }
 
 /// A number of steps that is not 0: with none, every gold would be an infrastructure fault.
 fn positive<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {

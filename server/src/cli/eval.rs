@@ -32,7 +32,8 @@ Examples:
 pass@k is the chance that one of k samples is right, avg@k their mean accuracy, maj@k the chance that their most frequent
 answer is right; all are averages over every draw of k of the samples. Answer entropy says how much the samples disagree,
 in nats. Each figure has a 95 % interval from resampling problems; problems of several sources have a table each. The
-same model, problems and seed give the same figures.")]
+same model, problems and seed give the same figures. Samples that the grader itself could not grade are in no figure and counted
+apart; the exit code is 1 if there are no others.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -155,6 +156,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         report.tokens as f64 / seconds
     );
     args.show(&report)?;
+    if report.is_empty() {
+        tracing::error!("no sample could be graded; the figures say nothing (--json has the counts)");
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

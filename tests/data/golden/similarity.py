@@ -1,13 +1,18 @@
 """Makes similarity.json: the measures of text_similarity by their reference implementations.
 
-Run: python similarity.py > similarity.json   (nltk 3.10, rapidfuzz 3.14, rouge-score 0.1.2)
+Run: python similarity.py > similarity.json   (nltk 3.9, rapidfuzz 3.14, rouge-score 0.1.2)
 """
 
 import json
+import math
+import re
 import warnings
+from collections import Counter
 
+from nltk.stem.porter import PorterStemmer
 from nltk.translate.bleu_score import sentence_bleu
 from nltk.translate.gleu_score import sentence_gleu
+from nltk.translate.meteor_score import single_meteor_score
 from rapidfuzz import fuzz
 from rouge_score import rouge_scorer
 
@@ -34,8 +39,32 @@ PAIRS = [
     ("x" * 130 + "y", "y" + "x" * 129),
     ("first line\nsecond line\r\nthird", "first line second line third"),
     ("repeat repeat repeat once", "repeat once repeat once repeat once"),
+    ("he was running and hopping between the related troubles", "He runs and hops between relational trouble happily"),
+    ("generalizations oscillators differently formalities of ponies", "general oscillator differs formal pony or ponies of"),
 ]
+WORDS = """caresses ponies ties caress cats feed agreed plastered bled motoring sing conflated troubled sized hopping tanned
+falling hissing fizzed failing filing happy sky relational conditional rational valenci hesitanci digitizer conformabli
+radicalli differentli vileli analogousli vietnamization predication operator feudalism decisiveness hopefulness callousness
+formaliti sensitiviti sensibiliti triplicate formative formalize electriciti electrical hopeful goodness revival allowance
+inference airliner gyroscopic adjustable defensible irritant replacement adjustment dependent adoption homologou communism
+activate angulariti homologous effective bowdlerize probate rate cease controll roll generalizations oscillators yes y ay
+by boxing dying say says eed ing ed sses agreeing running skies abbey toys naïve café's 3.14 being x-ing""".split()
+PORTER = PorterStemmer(mode="ORIGINAL_ALGORITHM")
 ROUGE = ["rouge1", "rouge2", "rouge3", "rouge4", "rouge5", "rougeL"]
+
+
+class NoSynonyms:
+    """In the place of WordNet."""
+
+    @staticmethod
+    def synsets(word):
+        return []
+
+
+def cosine(text, reference):
+    ours, theirs = (Counter(re.findall(r"[^\W_]+", side.lower())) for side in (text, reference))
+    lengths = math.sqrt(sum(n * n for n in ours.values()) * sum(n * n for n in theirs.values()))
+    return sum(n * theirs[word] for word, n in ours.items()) / lengths if lengths else 0.0
 
 
 def measures(text, reference):
@@ -43,6 +72,8 @@ def measures(text, reference):
         "fuzzy_match": fuzz.ratio(text, reference) / 100,
         "bleu": float(sentence_bleu([reference.split()], text.split())),
         "gleu": float(sentence_gleu([reference.split()], text.split())),
+        "meteor": single_meteor_score(reference.split(), text.split(), stemmer=PORTER, wordnet=NoSynonyms),
+        "cosine_words": cosine(text, reference),
     }
     scores = rouge_scorer.RougeScorer(ROUGE, use_stemmer=False).score(reference, text)
     found |= {f"rouge_{name[5:].lower()}": scores[name].fmeasure for name in ROUGE}
@@ -51,4 +82,5 @@ def measures(text, reference):
 
 warnings.simplefilter("ignore")
 cases = [{"input": text, "reference": reference, "measures": measures(text, reference)} for text, reference in PAIRS]
-print(json.dumps({"cases": cases}, indent=1))
+stems = {word: PORTER.stem(word) for word in WORDS}
+print(json.dumps({"cases": cases, "stems": stems}, indent=1))

@@ -151,6 +151,20 @@ impl EvalReport {
         self.overall.pass_at.get(&k).copied()
     }
 
+    /// Samples without a reward, through no fault of the model: a gold that cannot be read, a machine or a judge that fails.
+    /// They are part of no accuracy.
+    #[must_use]
+    pub fn ungraded(&self) -> u64 {
+        let faults = self.verdicts.get(verdict_name(Verdict::Infrastructure));
+        faults.copied().unwrap_or(0)
+    }
+
+    /// Whether there is no sample that was graded, so that no figure says anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.verdicts.values().sum::<u64>() == self.ungraded()
+    }
+
     /// Accuracies over all problems: name and estimate.
     #[must_use]
     pub fn rows(&self) -> Vec<(String, Estimate)> {

@@ -58,6 +58,14 @@ impl fmt::Display for EvalReport {
         for (name, shown) in lines(&self.overall) {
             writeln!(f, "{name:<16} {shown}")?;
         }
+        if self.ungraded() > 0 {
+            let all: u64 = self.verdicts.values().sum();
+            let ungraded = self.ungraded();
+            writeln!(
+                f,
+                "not graded       {ungraded} of {all} samples: faults of graders, golds or machines"
+            )?;
+        }
         if let Some(entropy) = self.entropy {
             writeln!(f, "{:<16} {entropy:7.3} nats per token", "entropy")?;
         }

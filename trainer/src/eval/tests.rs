@@ -207,6 +207,28 @@ fn figures_by_hand() {
 }
 
 #[test]
+fn samples_that_could_not_be_graded_are_told() {
+    let report = |verdicts: &[(&str, u64)]| {
+        let verdicts = verdicts.iter().map(|(name, count)| ((*name).to_owned(), *count));
+        EvalReport::new(&EvalConfig::default(), 0, Vec::new(), verdicts.collect(), 0)
+    };
+    let cases = [
+        (vec![("infrastructure", 6)], 6, true),
+        (vec![("infrastructure", 6), ("wrong", 1)], 6, false),
+        (vec![("correct", 7)], 0, false),
+    ];
+    for (verdicts, ungraded, empty) in cases {
+        let report = report(&verdicts);
+        assert_eq!(
+            (report.ungraded(), report.is_empty()),
+            (ungraded, empty),
+            "{verdicts:?}"
+        );
+        assert_eq!(report.to_string().contains("not graded"), ungraded > 0, "{report}");
+    }
+}
+
+#[test]
 fn the_table_reads_like_one() {
     let estimate = |mean: f64| Estimate {
         mean,

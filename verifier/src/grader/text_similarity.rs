@@ -2,8 +2,12 @@
 
 use super::{Case, Fault, Grader, Scored, Sides, Stopped, within};
 use crate::budget::Budget;
+use crate::similarity::cosine::cosine;
+use crate::similarity::meteor::meteor;
 use crate::similarity::ngrams::{LONGEST, bleu, gleu, rouge_n};
-use crate::similarity::tokens::{Vocabulary, characters, words_between_spaces, words_of_ascii};
+use crate::similarity::tokens::{
+    Vocabulary, characters, lower_words, words_between_spaces, words_of_ascii, words_of_letters,
+};
 use crate::similarity::{harmonic, subsequence};
 use crate::spec::{Metric, SpecError, TextSimilaritySpec};
 
@@ -18,8 +22,10 @@ enum Measure {
     Fuzzy,
     Bleu,
     Gleu,
+    Meteor,
     Rouge(usize),
     RougeL,
+    Cosine,
 }
 
 impl Measure {
@@ -35,8 +41,12 @@ impl Measure {
             Metric::Rouge4 => Ok(Self::Rouge(4)),
             Metric::Rouge5 => Ok(Self::Rouge(5)),
             Metric::RougeL => Ok(Self::RougeL),
-            Metric::Meteor => refuse("meteor", "its synonyms need WordNet, which is not part of this program"),
-            Metric::Cosine => refuse("cosine", "it needs a model that embeds texts; pure graders have none"),
+            Metric::Meteor => Ok(Self::Meteor),
+            Metric::CosineWords => Ok(Self::Cosine),
+            Metric::Cosine => refuse(
+                "cosine",
+                "it compares embeddings, and pure graders have no model; `cosine_words` compares counts of words",
+            ),
         }
     }
 
@@ -45,8 +55,10 @@ impl Measure {
             Self::Fuzzy => "fuzzy_match",
             Self::Bleu => "bleu",
             Self::Gleu => "gleu",
+            Self::Meteor => "meteor",
             Self::Rouge(_) => "rouge_n",
             Self::RougeL => "rouge_l",
+            Self::Cosine => "cosine_words",
         }
     }
 
@@ -55,14 +67,16 @@ impl Measure {
         match self {
             Self::Fuzzy => characters(text),
             Self::Bleu | Self::Gleu => words_between_spaces(text, vocabulary),
+            Self::Meteor => lower_words(text, vocabulary),
             Self::Rouge(_) | Self::RougeL => words_of_ascii(text, vocabulary),
+            Self::Cosine => words_of_letters(text, vocabulary),
         }
     }
 
     /// Fewest tokens of a reference that any text can be like. A shorter one would give 0 to every response.
     fn least(self) -> usize {
         match self {
-            Self::Fuzzy | Self::Gleu | Self::RougeL => 1,
+            Self::Fuzzy | Self::Gleu | Self::Meteor | Self::RougeL | Self::Cosine => 1,
             Self::Bleu => LONGEST,
             Self::Rouge(n) => n,
         }
@@ -73,11 +87,12 @@ impl Measure {
         match self {
             Self::Fuzzy | Self::RougeL => subsequence::cost(reference, input),
             Self::Bleu | Self::Gleu => 4 * (reference.len() + input) as u64,
-            Self::Rouge(_) => (reference.len() + input) as u64,
+            Self::Meteor => 4 * (reference.len() + input) as u64,
+            Self::Rouge(_) | Self::Cosine => (reference.len() + input) as u64,
         }
     }
 
-    fn value(self, reference: &[u32], input: &[u32]) -> f64 {
+    fn value(self, reference: &[u32], input: &[u32], vocabulary: &mut Vocabulary) -> f64 {
         match self {
             Self::Fuzzy => {
                 let common = subsequence::common_length(reference, input);
@@ -85,6 +100,8 @@ impl Measure {
             }
             Self::Bleu => bleu(reference, input),
             Self::Gleu => gleu(reference, input),
+            Self::Meteor => meteor(reference, input, &vocabulary.stems()),
+            Self::Cosine => cosine(reference, input),
             Self::Rouge(n) => rouge_n(reference, input, n),
             Self::RougeL => harmonic(
                 subsequence::common_length(reference, input) as u64,
@@ -120,7 +137,10 @@ impl Grader for TextSimilarity {
             let input = self.measure.tokens(&input, &mut vocabulary);
             let steps = self.measure.cost(&reference, input.len());
             budget.charge(steps).map_err(|_| Stopped::OVER_BUDGET)?;
-            Ok((self.measure.value(&reference, &input), self.measure.name()))
+            Ok((
+                self.measure.value(&reference, &input, &mut vocabulary),
+                self.measure.name(),
+            ))
         })
     }
 }

@@ -223,13 +223,30 @@ pub fn problem(task: &str, size: usize, seed: u64) -> Option<serde_json::Value> 
     }))
 }
 
-/// The last JSON list of whole numbers in a text, at most [`MAX_SIZE`] + 1 of them. The `\\]` that ends a formula in LaTeX
-/// is none of its brackets.
+/// The last JSON list of whole numbers in a text, at most [`MAX_SIZE`] + 1 of them, if the last brackets are one that stands
+/// alone: no index (`a[3]`), no part of another list, no link. The `\\[` and `\\]` around a formula in LaTeX are no brackets.
 #[must_use]
 pub fn last_list(text: &str) -> Option<Vec<u32>> {
-    let closing = text.rmatch_indices(']').map(|(at, _)| at);
-    let end = closing.into_iter().find(|&at| !text[..at].ends_with('\\'))?;
-    let start = text[..end].rfind('[')?;
+    let bracket = |(at, found): (usize, &str)| (!text[..at].ends_with('\\')).then(|| (at, found == "["));
+    let mut backwards = text.rmatch_indices(['[', ']']).filter_map(bracket);
+    let ((end, false), (start, true)) = (backwards.next()?, backwards.next()?) else {
+        return None;
+    };
+    // Brackets before it in its line that are still open hold it.
+    let line = text[..start].rfind('\n').unwrap_or(0);
+    let mut closed = 0usize;
+    for (_, opens) in backwards.take_while(|(at, _)| *at >= line) {
+        match (opens, closed) {
+            (true, 0) => return None,
+            (true, _) => closed -= 1,
+            (false, _) => closed += 1,
+        }
+    }
+    let (before, after) = (&text[..start], &text[end + 1..]);
+    let joined = |c: char| c.is_alphanumeric() || matches!(c, '_' | '[' | ']');
+    if before.ends_with(|c| joined(c) || c == ')') || after.starts_with(|c| joined(c) || c == '(') {
+        return None;
+    }
     let list: Vec<u32> = serde_json::from_str(&text[start..=end]).ok()?;
     (list.len() <= MAX_SIZE + 1).then_some(list)
 }

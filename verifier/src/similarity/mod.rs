@@ -1,6 +1,9 @@
 //! Measures of how alike two texts are, on numbers that stand for their characters or words.
 
+pub(crate) mod cosine;
+pub(crate) mod meteor;
 pub(crate) mod ngrams;
+pub(crate) mod stem;
 pub(crate) mod subsequence;
 pub(crate) mod tokens;
 

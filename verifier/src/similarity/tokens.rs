@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::stem::stem;
+
 /// Numbers of the words seen so far.
 #[derive(Debug, Default)]
 pub(crate) struct Vocabulary {
@@ -16,6 +18,17 @@ impl Vocabulary {
             Some(number) => *number,
             None => *self.numbers.entry(word.to_owned()).or_insert(next),
         }
+    }
+
+    /// For the number of each word so far the number of its stem.
+    pub(crate) fn stems(&mut self) -> Vec<u32> {
+        let mut words: Vec<(u32, String)> = self
+            .numbers
+            .iter()
+            .map(|(word, number)| (*number, stem(word)))
+            .collect();
+        words.sort_unstable();
+        words.iter().map(|(_, stem)| self.number(stem)).collect()
     }
 }
 
@@ -36,6 +49,20 @@ pub(crate) fn words_between_spaces(text: &str, vocabulary: &mut Vocabulary) -> V
 pub(crate) fn words_of_ascii(text: &str, vocabulary: &mut Vocabulary) -> Vec<u32> {
     text.to_lowercase()
         .split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit())
+        .filter(|word| !word.is_empty())
+        .map(|word| vocabulary.number(word))
+        .collect()
+}
+
+/// Words between whitespace, in lower case.
+pub(crate) fn lower_words(text: &str, vocabulary: &mut Vocabulary) -> Vec<u32> {
+    words_between_spaces(&text.to_lowercase(), vocabulary)
+}
+
+/// Runs of letters and digits of any script, in lower case.
+pub(crate) fn words_of_letters(text: &str, vocabulary: &mut Vocabulary) -> Vec<u32> {
+    text.to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(|word| vocabulary.number(word))
         .collect()

@@ -82,7 +82,10 @@ pub enum Compare {
 
 /// A list, or a template of one: a variable of the problem, or JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a list (of objects for `tests`, of texts for `asserts`) or a template of one"
+)]
 pub enum Listed<T> {
     /// The list.
     These(Vec<T>),
@@ -106,7 +109,7 @@ impl<T> Listed<T> {
 
 /// An input and what must be written for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct IoTest {
     /// What the program reads.
     #[serde(default, alias = "input")]
@@ -115,3 +118,5 @@ pub struct IoTest {
     #[serde(alias = "output")]
     pub stdout: String,
 }
+
+crate::objects_only! { IoTest: "a test" }

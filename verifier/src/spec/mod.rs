@@ -20,7 +20,7 @@ pub use remote::{
 
 /// A grader's specification, told apart by its `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "type", rename_all = "snake_case")]
 pub enum GraderSpec {
     /// Compares two texts.
     StringCheck(StringCheckSpec),
@@ -49,6 +49,8 @@ pub enum GraderSpec {
     /// Combines the rewards of other graders by a formula.
     Multi(MultiSpec),
 }
+
+crate::objects_only! { GraderSpec: "a grader", ScriptSpec: "`script`" }
 
 /// `string_check`: 1 if the operation holds between two texts, else 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,12 +94,13 @@ pub struct TextSimilaritySpec {
     pub evaluation_metric: Metric,
 }
 
-/// Measures of similarity, by OpenAI's names.
+/// Measures of similarity, by OpenAI's names but for `cosine_words`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the measures")]
 pub enum Metric {
     Cosine,
+    CosineWords,
     FuzzyMatch,
     Bleu,
     Gleu,
@@ -210,7 +213,7 @@ pub struct FormatSpec {
 
 /// Which scripts the letters of a text are of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct ScriptSpec {
     /// Unicode names of the scripts, such as `Latin` or `Han`.
     pub allowed: Vec<String>,

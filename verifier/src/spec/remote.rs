@@ -37,7 +37,7 @@ pub struct ScoreModelSpec {
 
 /// A message that a judging model reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct InputMessage {
     /// Who says it.
     pub role: InputRole,
@@ -68,7 +68,7 @@ pub enum InputContent {
 
 /// A part of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum InputPart {
     /// A text.
     InputText {
@@ -79,7 +79,7 @@ pub enum InputPart {
 
 /// How a judging model is sampled; what is absent is left to its server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct JudgeSampling {
     /// Temperature in [0, 2].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,7 +133,7 @@ pub struct RubricSpec {
 
 /// A criterion of a rubric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct RubricItem {
     /// Its name: letters, digits and `_`.
     pub name: String,
@@ -145,6 +145,13 @@ pub struct RubricItem {
     /// Fewer than half of its points make the reward 0, whatever the others give.
     #[serde(default)]
     pub veto: bool,
+}
+
+crate::objects_only! {
+    InputMessage: "a message of `input`",
+    InputPart: "`content`",
+    JudgeSampling: "`sampling_params`",
+    RubricItem: "a member of `items`",
 }
 
 fn default_endpoint() -> String {

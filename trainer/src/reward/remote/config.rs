@@ -12,7 +12,7 @@ const MAX_URL: usize = 2048;
 
 /// An endpoint that graders name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct EndpointConfig {
     /// `http://` or `https://`. Of `external` all of it; of models what stands before `/chat/completions`, such as
     /// `http://127.0.0.1:8000/v1`.
@@ -45,6 +45,8 @@ pub struct EndpointConfig {
     #[serde(default)]
     pub for_requests: bool,
 }
+
+svs_verifier::objects_only! { EndpointConfig: "an endpoint" }
 
 fn timeout() -> f64 {
     30.0

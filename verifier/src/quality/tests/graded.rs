@@ -66,6 +66,7 @@ fn hostile_answers_are_worth_0_and_never_a_fault() {
         ("[-1]".to_owned(), "no_answer"),
         ("[]".to_owned(), "infeasible"),
         ("]".repeat(1 << 20), "no_answer"),
+        (format!("{}[1]", "[]".repeat(500_000)), "no_answer"),
         ("[".repeat(1 << 20), "no_answer"),
         ("\\]".repeat(400_000), "no_answer"),
         (format!("[{}0]", "0,".repeat(257)), "no_answer"),

@@ -142,6 +142,18 @@ fn the_last_list_of_whole_numbers_is_the_answer() {
         ("[1e3]", None),
         ("[0x1]", None),
         ("[1,]", None),
+        ("[0, 1, 2]]", None),
+        ("[0, 1, 2] [see above]", None),
+        ("[0, 1, 2][0]", None),
+        ("[3, [0, 1, 2]", None),
+        ("so take d[3]", None),
+        ("w(2)[3]", None),
+        ("[1](http://x)", None),
+        ("[0, 1]_5", None),
+        ("[not yet\n[0, 1]", Some(vec![0, 1])),
+        ("([0, 1]), as it is [shorter].", None),
+        ("([0, 1]), as it is shorter.", Some(vec![0, 1])),
+        ("Then [5], then:\n\n**[0, 1]**\n", Some(vec![0, 1])),
         (&long, None),
     ] {
         assert_eq!(last_list(text), list, "{text:.40}");

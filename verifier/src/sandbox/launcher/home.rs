@@ -1,8 +1,10 @@
 //! The folder of a program where there is no file system of its own: made here and nowhere else, and wholly removed.
 
 use std::ffi::CString;
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, chmodat, openat, renameat, statat, unlinkat};
@@ -13,7 +15,11 @@ const TRIES: u32 = 3;
 
 /// A new folder that nobody else can enter, by a name that nobody can tell before.
 pub(super) fn make() -> io::Result<PathBuf> {
-    let folder = tempfile::Builder::new().prefix("svs-box-").tempdir()?;
+    let ours = Permissions::from_mode(0o700);
+    let folder = tempfile::Builder::new()
+        .prefix("svs-box-")
+        .permissions(ours)
+        .tempdir()?;
     Ok(folder.keep())
 }
 

@@ -30,9 +30,38 @@ fn what_cannot_be_graded_is_refused_by_name() {
         spec
     };
     let cases = [
+        (json!(["string_check", "g", "a", "b", "eq"]), "a grader as an object"),
         (
-            sides(json!({"type": "text_similarity", "evaluation_metric": "meteor"})),
-            "`meteor`",
+            json!({"type": "multi", "name": "m", "calculate_output": "a", "graders": {"a": ["regex", "g", "x"]}}),
+            "a grader as an object",
+        ),
+        (
+            sides(json!({"type": "math", "options": [true]})),
+            "`options` as an object",
+        ),
+        (
+            sides(json!({"type": "math", "options": {"extract": [true]}})),
+            "`extract` as an object",
+        ),
+        (
+            json!({"type": "format", "name": "g", "script": [["Latin"], 1.0]}),
+            "`script` as an object",
+        ),
+        (
+            json!({"type": "rubric", "name": "g", "model": "m", "items": [["a", "b"]]}),
+            "a member of `items` as an object",
+        ),
+        (
+            json!({"type": "score_model", "name": "g", "model": "m", "input": [["user", "x"]]}),
+            "a message of `input` as an object",
+        ),
+        (
+            json!({"type": "score_model", "name": "g", "model": "m", "input": [], "sampling_params": [0.5]}),
+            "`sampling_params` as an object",
+        ),
+        (
+            json!({"type": "code", "name": "g", "tests": [["1", "2"]]}),
+            "a list (of objects for `tests`",
         ),
         (
             sides(json!({"type": "text_similarity", "evaluation_metric": "cosine"})),

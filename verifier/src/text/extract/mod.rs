@@ -22,7 +22,7 @@ pub struct Extracted {
 
 /// Which rules may find an answer, tried in this order. All are on by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct ExtractRules {
     /// "The final answer is" after the last box.
     pub final_answer: bool,
@@ -39,6 +39,8 @@ pub struct ExtractRules {
     /// The last formula or number.
     pub expression: bool,
 }
+
+crate::objects_only! { ExtractRules: "`extract`" }
 
 impl Default for ExtractRules {
     fn default() -> Self {
