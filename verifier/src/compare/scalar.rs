@@ -16,6 +16,8 @@ use crate::text::units::Unit;
 const MIN_DIGITS: u32 = 6;
 /// Significant digits from which a decimal may be a floating-point number as programs print it.
 const FLOAT_DIGITS: u32 = 16;
+/// Most significant digits that are printed of a floating-point number.
+const MAX_FLOAT_DIGITS: u32 = 17;
 /// Digits, after the point and significant, from which a decimal with dots may stand for a value that it starts.
 const MIN_UNFINISHED: u32 = 3;
 
@@ -155,7 +157,8 @@ fn approximates(decimal: &Scalar, exact: &Scalar, budget: &mut Budget) -> Result
     let Some((left_out, error)) = left_out(&shown, decimals, &exact.value, budget)? else {
         return Ok(false);
     };
-    let error = if digits >= Pow::pow(rational::integer(10), FLOAT_DIGITS - 1) {
+    let digits_of_a_float = Pow::pow(rational::integer(10), FLOAT_DIGITS - 1)..Pow::pow(rational::integer(10), MAX_FLOAT_DIGITS);
+    let error = if digits_of_a_float.contains(&digits) {
         // What programs print of a floating-point number is off by up to its last bit.
         let last_bit = rational::div(&digits, &Pow::pow(rational::integer(2), 52u32), budget)?;
         rational::add(&error, &last_bit, budget)?

@@ -7,7 +7,7 @@ use super::parser::Parser;
 use super::syntax::{Expr, Relate, Sign};
 use crate::budget::Stop;
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// An operand with its exponent, factorial or degree sign.
     pub(super) fn factor(&mut self) -> Result<Expr, Stop> {
         let mut value = self.nested(Self::primary)?;
@@ -111,7 +111,10 @@ impl Parser<'_> {
                 self.expect('|')?;
                 Ok(Expr::Call("abs".into(), vec![inner?]))
             }
-            Token::Symbol(open @ ('(' | '[')) => self.bracket(*open),
+            Token::Symbol(open @ ('(' | '[')) => match self.digits_with_base(*open) {
+                Some(digits) => self.based(digits),
+                None => self.bracket(*open),
+            },
             Token::SetBrace('{') => {
                 if let Some(condition) = self.set_builder()? {
                     return Ok(condition);
@@ -217,6 +220,24 @@ impl Parser<'_> {
             };
         }
         Ok(Expr::Bracket { open, close, items })
+    }
+
+    /// The digits of `(40)_9`, read up to the stroke.
+    fn digits_with_base(&mut self, open: char) -> Option<&'a str> {
+        let tokens: &'a [Token] = self.tokens;
+        match tokens.get(self.at..self.at + 3)? {
+            [
+                Token::Number {
+                    digits, decimals: None, ..
+                },
+                Token::Symbol(')'),
+                Token::Symbol('_'),
+            ] if open == '(' => {
+                self.at += 2;
+                Some(digits)
+            }
+            _ => None,
+        }
     }
 
     /// `40_9`: digits with their base.

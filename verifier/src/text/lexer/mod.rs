@@ -97,6 +97,11 @@ impl Lexer {
             '+' => Token::Sign(Sign::Plus),
             '-' | '−' | '–' | '‐' | '‑' => Token::Sign(Sign::Minus),
             '±' => Token::Sign(Sign::Both),
+            // As programs write powers.
+            '*' if self.peek(0) == Some('*') => {
+                self.at += 1;
+                Token::Symbol('^')
+            }
             '*' | '×' | '·' | '⋅' => Token::Symbol('*'),
             '÷' => Token::Symbol('/'),
             '=' => Token::Relate(Relate::Equal),

@@ -82,7 +82,9 @@ impl Lexer {
             .take_while(|&i| self.peek(i).is_some_and(|c| c.is_ascii_digit()))
             .take(4)
             .count();
-        let groups = (1..=3).contains(&first_group) && self.peek(0) != Some('0');
+        // What follows a subscript is another number: `\log_7 216`.
+        let below = self.out.last() == Some(&Token::Symbol('_'));
+        let groups = (1..=3).contains(&first_group) && self.peek(0) != Some('0') && !below;
         loop {
             match self.peek(0) {
                 Some(c) if c.is_ascii_digit() => {
