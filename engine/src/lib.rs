@@ -4,6 +4,7 @@
 //! `runtime` (step loop, handle) → `scheduler`, `kv`, `sampler` (no tensors, no clocks) and `model` → `ops` (kernels).
 //! `train` is the explicit backward over the same ops. `load` reads and writes model files, `text` tokenizes.
 
+mod buckets;
 pub mod config;
 pub mod control;
 #[cfg(feature = "cuda")]
@@ -26,6 +27,7 @@ pub mod text;
 pub mod train;
 pub mod weights;
 
+pub use buckets::Buckets;
 pub use config::{EngineConfig, InFlight, ModelConfig, Precision, Storage};
 pub use device::{CudaMode, Device, DeviceError};
 pub use error::EngineError;

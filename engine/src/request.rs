@@ -218,6 +218,8 @@ pub enum Event {
         aborted: Option<String>,
         /// What its tap made of the hidden states.
         tapped: Vec<f32>,
+        /// From its arrival to the first step that computed something for it, seconds; 0 if none did.
+        queued_s: f64,
     },
     /// The request failed; nothing follows.
     Failed(EngineError),

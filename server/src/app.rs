@@ -73,7 +73,7 @@ impl App {
             updates,
             bodies: Bodies::new(&config.server),
             running: Arc::default(),
-            metrics: Metrics::new(&model_name),
+            metrics: Metrics::new(&model_name, &config.server.metrics_prefix),
             started: unix_seconds(),
             model_name,
         })

@@ -63,6 +63,8 @@ pub struct HttpConfig {
     pub pause_timeout_seconds: u64,
     /// Time in which `/health_generate` must see its token.
     pub health_timeout_seconds: u64,
+    /// What goes before vLLM's names in `/metrics`.
+    pub metrics_prefix: String,
     /// LoRA adapters to load at start: folders by name.
     pub lora: BTreeMap<String, PathBuf>,
 }
@@ -88,6 +90,7 @@ impl Default for HttpConfig {
             shutdown_grace_seconds: 30,
             pause_timeout_seconds: 600,
             health_timeout_seconds: 20,
+            metrics_prefix: "vllm:".into(),
         }
     }
 }
@@ -197,6 +200,14 @@ impl HttpConfig {
                 let reason = "is not a folder".into();
                 return Err(ConfigError::Value { field, reason });
             }
+        }
+        let first = |c: char| c.is_ascii_alphabetic() || "_:".contains(c);
+        let plain = self.metrics_prefix.chars().all(|c| first(c) || c.is_ascii_digit());
+        if !plain || self.metrics_prefix.starts_with(|c: char| c.is_ascii_digit()) {
+            return Err(ConfigError::Value {
+                field: "server.metrics_prefix",
+                reason: "may have letters, digits, `_` and `:`, and no digit first".into(),
+            });
         }
         if self.served_model_names.iter().any(String::is_empty) {
             let field = "server.served_model_names";

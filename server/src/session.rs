@@ -190,7 +190,8 @@ impl Session {
         sampled.choice.text.push_str(&text);
         sampled.choice.finish_reason = FinishReason::Abort;
         sampled.finished = true;
-        self.watch.finished(FinishReason::Abort, sampled.choice.tokens.len());
+        self.watch
+            .finished(index, FinishReason::Abort, sampled.choice.tokens.len(), None);
         Some(Update::Finished { index, text })
     }
 
@@ -214,6 +215,7 @@ impl Session {
                 text,
                 aborted,
                 tapped: _,
+                queued_s,
             } => {
                 let index = first + choice as usize;
                 let sampled = &mut self.choices[index];
@@ -222,7 +224,8 @@ impl Session {
                 sampled.choice.stop = stop;
                 sampled.choice.aborted = aborted;
                 sampled.finished = true;
-                self.watch.finished(reason, sampled.choice.tokens.len());
+                self.watch
+                    .finished(index, reason, sampled.choice.tokens.len(), Some(queued_s));
                 Ok(Some(Update::Finished { index, text }))
             }
             // Requests over HTTP have no controller that could fork them.

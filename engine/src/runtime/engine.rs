@@ -71,11 +71,7 @@ impl Engine {
         };
         Ok(Self {
             executor: Executor::new(config.device, config.cuda_mode, &weights, blocks)?,
-            stats: EngineStats {
-                version: weights.version,
-                kv_blocks_total: blocks,
-                ..EngineStats::default()
-            },
+            stats: EngineStats::new(weights.version, blocks),
             store: WeightStore::new(weights, config.max_weight_sets),
             tokenizer,
             scheduler: Scheduler::new(limits, KvBlocks::new(blocks, config.prefix_cache)),
@@ -168,10 +164,12 @@ impl Engine {
         }
         self.stats.publishes += 1;
         self.stats.version = version;
+        let pause_s = started.elapsed().as_secs_f64();
+        self.stats.swap_pauses.add(pause_s);
         Ok(PublishReport {
             version,
             in_flight: crossed,
-            pause_ms: started.elapsed().as_secs_f64() * 1e3,
+            pause_ms: pause_s * 1e3,
         })
     }
 
@@ -183,6 +181,18 @@ impl Engine {
             return false;
         };
         self.stats.steps += 1;
+        self.stats
+            .step_rows
+            .add(plan.rows.iter().map(|rows| rows.len).sum::<usize>() as f64);
+        for id in plan
+            .rows
+            .iter()
+            .flat_map(|rows| std::iter::once(&rows.id).chain(&rows.draw))
+        {
+            if let Some(live) = self.live.get_mut(id) {
+                live.began.get_or_insert(began);
+            }
+        }
         // A defect in a kernel fails the requests of this step, not the server.
         let wanted = self.wanted(&plan);
         let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan, &wanted)));

@@ -131,6 +131,7 @@ impl Collected {
                 text,
                 aborted,
                 tapped,
+                queued_s: _,
             } => {
                 let choice = self.choice(choice);
                 choice.text.push_str(&text);

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::mpsc::Sender;
 
@@ -44,6 +45,9 @@ pub(super) struct Live {
     pub(super) tapped: Option<Tapped>,
     /// Text of the tokens it was resumed with, as far as it is final.
     pub(super) resumed_text: String,
+    arrived: Instant,
+    /// The first step that computed something for it.
+    pub(super) began: Option<Instant>,
     decoder: DecodeStream,
     stop: StopWatch,
 }
@@ -85,6 +89,8 @@ impl Live {
             steering: start.steering,
             tapped: start.tapped,
             resumed_text: String::new(),
+            arrived: Instant::now(),
+            began: None,
             guide: None,
             // A guided text is what the grammar read, a first space included.
             decoder: if start.guide.is_some() {
@@ -227,6 +233,7 @@ impl Live {
                 text,
                 aborted,
                 tapped,
+                queued_s: self.began.map_or(0.0, |began| (began - self.arrived).as_secs_f64()),
             },
             Err(error) => Event::Failed(error),
         });

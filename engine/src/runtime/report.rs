@@ -217,7 +217,7 @@ impl Engine {
                 if let Err(error) = live.follow(draw.token) {
                     return self.fail(id, &error);
                 }
-                self.stats.generation_tokens += 1;
+                self.stats.sampled(version);
                 self.scheduler.push(id, draw.token);
                 observed = seen;
                 live.accept(draw, version, mixed)

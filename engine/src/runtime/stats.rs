@@ -1,5 +1,9 @@
 //! What the engine tells about itself.
 
+use std::collections::BTreeMap;
+
+use crate::Buckets;
+
 /// Counters and gauges of the engine, a consistent snapshot.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EngineStats {
@@ -39,6 +43,61 @@ pub struct EngineStats {
     pub integrity_failures: u64,
     /// Generation is paused, or pausing.
     pub paused: bool,
+    /// Swaps by the time for which no step ran, seconds.
+    pub swap_pauses: Buckets,
+    /// Steps by their rows: tokens of prompts computed and tokens decoded.
+    pub step_rows: Buckets,
+    /// Tokens sampled by weight version, the newest [`VERSIONS`] of them.
+    pub tokens_by_version: BTreeMap<u64, u64>,
+    /// Tokens sampled under versions that `tokens_by_version` no longer holds.
+    pub tokens_of_older: u64,
+}
+
+/// Versions whose tokens are counted apart.
+pub const VERSIONS: usize = 16;
+/// Bounds of a swap's pause, seconds.
+const PAUSE_SECONDS: &[f64] = &[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
+/// vLLM's bounds of a step's tokens.
+const STEP_ROWS: &[f64] = &[
+    1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16_384.0,
+];
+
+impl EngineStats {
+    /// Nothing has happened yet.
+    pub(super) fn new(version: u64, blocks: usize) -> Self {
+        Self {
+            version,
+            kv_blocks_total: blocks,
+            swap_pauses: Buckets::new(PAUSE_SECONDS),
+            step_rows: Buckets::new(STEP_ROWS),
+            ..Self::default()
+        }
+    }
+
+    /// Counts a token drawn under `version`.
+    pub(super) fn sampled(&mut self, version: u64) {
+        self.generation_tokens += 1;
+        *self.tokens_by_version.entry(version).or_default() += 1;
+        while self.tokens_by_version.len() > VERSIONS {
+            let oldest = self.tokens_by_version.pop_first();
+            self.tokens_of_older += oldest.map_or(0, |(_, tokens)| tokens);
+        }
+    }
+}
+
+#[test]
+fn tokens_of_old_versions_are_counted_together() {
+    let mut stats = EngineStats::new(0, 1);
+    for version in 0..20 {
+        (0..=version).for_each(|_| stats.sampled(version));
+    }
+    assert_eq!(stats.tokens_by_version.len(), VERSIONS);
+    assert_eq!(stats.tokens_by_version[&19], 20);
+    assert_eq!(stats.tokens_of_older, 1 + 2 + 3 + 4);
+    assert_eq!(
+        stats.generation_tokens,
+        stats.tokens_of_older + stats.tokens_by_version.values().sum::<u64>()
+    );
 }
 
 /// Outcome of a publish.

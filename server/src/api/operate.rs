@@ -90,8 +90,9 @@ pub async fn health_generate(State(app): State<Arc<App>>) -> Result<Json<Health>
     responses((status = 200, description = "Prometheus text format.", body = String, content_type = "text/plain"))
 )]
 pub async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let trainer = app.trainer.as_ref().map(svs_trainer::TrainerHandle::status);
-    let text = app.metrics.render(&app.engine.stats(), trainer.as_ref());
+    let trainer = app.trainer.as_ref().map(|trainer| (trainer.status(), trainer.totals()));
+    let trainer = trainer.as_ref().map(|(status, totals)| (status, totals));
+    let text = app.metrics.render(&app.engine.stats(), trainer);
     ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response()
 }
 

@@ -14,7 +14,7 @@ use svs_trainer::{TrainConfig, TrainerHandle, run};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, read_json};
-use crate::metrics::snapshot::state_name;
+use crate::metrics::state_name;
 
 type Answer = Result<Json<TrainStatus>, ApiError>;
 

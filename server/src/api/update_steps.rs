@@ -50,6 +50,7 @@ fn step(message: &str) -> Json<UpdateStep> {
     (status = 429, description = "Other weights are being updated; see Retry-After.", body = ErrorResponse),
 ))]
 pub async fn start(State(app): State<Arc<App>>, request: Request) -> Result<Json<UpdateStep>, ApiError> {
+    let _timed = app.metrics.operation("start");
     let Nothing {} = optional_body(&app, request).await?;
     app.updates.start()?;
     Ok(step("Weight update started"))
@@ -78,6 +79,7 @@ struct Nothing {}
     )
 )]
 pub async fn update(State(app): State<Arc<App>>, request: Request) -> Result<Json<UpdateStep>, ApiError> {
+    let _timed = app.metrics.operation("update");
     app.updates.root()?;
     let body = read_json(&app.config, request).await?;
     refuse_transfer(&body)?;
@@ -146,6 +148,7 @@ fn refuse_transfer(body: &Value) -> Result<(), ApiError> {
     )
 )]
 pub async fn finish(State(app): State<Arc<App>>, request: Request) -> Result<Json<UpdateStep>, ApiError> {
+    let _timed = app.metrics.operation("finish");
     app.updates.root()?;
     let asked: FinishUpdate = optional_body(&app, request).await?;
     if let Some(label) = &asked.weight_version {

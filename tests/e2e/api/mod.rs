@@ -9,6 +9,7 @@ mod guided;
 mod harness;
 mod judge;
 mod keys;
+mod metrics;
 mod multibyte;
 mod operate;
 mod pause;

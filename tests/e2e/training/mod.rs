@@ -7,4 +7,4 @@ mod modes;
 pub(crate) mod process;
 mod resume;
 mod swap;
-mod toy;
+pub(crate) mod toy;

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{RunState, Stalled, TrainError, TrainStatus};
+use super::{RunState, Stalled, Totals, TrainError, TrainStatus};
 
 /// Snapshots a slow listener may fall behind by; further ones are dropped for it.
 const LISTENER_BACKLOG: usize = 256;
@@ -25,6 +25,7 @@ struct Inner {
     listeners: Vec<SyncSender<TrainStatus>>,
     /// When the status last changed.
     progressed: Option<Instant>,
+    totals: Totals,
 }
 
 /// Shared state of one trainer.
@@ -89,7 +90,18 @@ impl Control {
         self.update(|status| (status.phase_done, status.phase_total) = (done as u64, all as u64));
     }
 
+    pub(super) fn totals(&self) -> Totals {
+        self.lock().totals.clone()
+    }
+
+    /// Notes by how many versions the rows of an update were behind.
+    pub(super) fn trained_on(&self, versions_behind: &[u64]) {
+        let staleness = &mut self.lock().totals.staleness;
+        versions_behind.iter().for_each(|behind| staleness.add(*behind as f64));
+    }
+
     pub(super) fn step_done(&self, step: u64, version: u64, metrics: BTreeMap<String, f64>) {
+        self.lock().totals.step(&metrics);
         self.update(|status| {
             (status.step, status.version, status.metrics) = (step, version, metrics);
         });

@@ -15,7 +15,7 @@ use super::claim::claim;
 use super::control::Control;
 use super::runner::{Runner, Surroundings};
 use super::watchdog::watch;
-use super::{TrainConfig, TrainError, TrainStatus};
+use super::{Totals, TrainConfig, TrainError, TrainStatus};
 use crate::log::TrajectoryLog;
 
 /// Handle on the in-process trainer. Cheap to clone; at most one run at a time.
@@ -107,6 +107,12 @@ impl TrainerHandle {
     #[must_use]
     pub fn status(&self) -> TrainStatus {
         self.control.status()
+    }
+
+    /// What all runs of this process have counted so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.control.totals()
     }
 
     /// A snapshot at every change from now on. A listener that falls far behind misses some.

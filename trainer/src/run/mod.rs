@@ -20,6 +20,7 @@ mod skipped;
 pub mod source;
 mod tally;
 mod tensorboard;
+mod totals;
 mod watchdog;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{Fault, FaultKind, TrainConfig};
 pub use handle::TrainerHandle;
+pub use totals::Totals;
 
 /// Errors of starting or running a training.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -17,7 +17,7 @@ use super::lock::RunLock;
 use super::memory::Memory;
 use super::sampling::{Ahead, Sampling, Wanted};
 use super::tensorboard::EventFile;
-use super::{shaped, skipped};
+use super::{shaped, skipped, tally};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::unix_s;
 use crate::crash;
@@ -177,10 +177,9 @@ impl Runner {
             .flat_map(|group| &group.members)
             .filter_map(|member| member.spans.first());
         let behind = versions.map(|span| self.policy.version().saturating_sub(span.version));
-        metrics.insert(
-            "training/off_policy/max_versions_behind".into(),
-            behind.max().unwrap_or(0) as f64,
-        );
+        let behind: Vec<u64> = behind.collect();
+        self.control.trained_on(&behind);
+        tally::staleness(&behind, metrics);
         if groups.is_empty() {
             return Ok(());
         }

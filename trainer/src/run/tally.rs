@@ -33,6 +33,14 @@ impl Spread {
     }
 }
 
+/// By how many versions the rows of an update are behind, under verl's names and our own.
+pub(super) fn staleness(versions_behind: &[u64], metrics: &mut BTreeMap<String, f64>) {
+    let mut spread = Spread::default();
+    versions_behind.iter().for_each(|behind| spread.add(*behind as f64));
+    spread.put(metrics, "training/off_policy/trajectory_staleness");
+    metrics.insert("training/off_policy/max_versions_behind".into(), spread.max);
+}
+
 /// Counts of a step.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
@@ -40,7 +48,7 @@ pub(super) struct Tally {
     prompts: Spread,
     scores: Spread,
     truncated: u64,
-    verdicts: BTreeMap<&'static str, u64>,
+    verdicts: BTreeMap<(Kind, &'static str), u64>,
 }
 
 impl Tally {
@@ -51,7 +59,8 @@ impl Tally {
         self.prompts.add((row.tokens().len() - sampled) as f64);
         self.truncated += u64::from(row.finish_reason == FinishReason::Length);
         let Some(finding) = row.verdicts.last() else { return };
-        *self.verdicts.entry(verdict_name(finding.verdict)).or_default() += 1;
+        let verdict = (row.kind, verdict_name(finding.verdict));
+        *self.verdicts.entry(verdict).or_default() += 1;
         if let (Kind::Solve | Kind::Client, Some(reward)) = (row.kind, finding.reward) {
             self.scores.add(reward);
         }
@@ -79,8 +88,12 @@ impl Tally {
             "over_budget",
             "infrastructure",
         ] {
-            let count = self.verdicts.get(name).copied().unwrap_or(0);
+            let of_name = self.verdicts.iter().filter(|((_, verdict), _)| *verdict == name);
+            let count: u64 = of_name.map(|(_, count)| count).sum();
             metrics.insert(format!("verifier/{name}"), count as f64);
+        }
+        for ((kind, verdict), count) in &self.verdicts {
+            metrics.insert(format!("verifier/{}/{verdict}", kind.name()), *count as f64);
         }
     }
 }
