@@ -17,6 +17,7 @@ pub mod http;
 pub mod labels;
 pub mod lower;
 pub mod metrics;
+pub mod page;
 pub mod record;
 pub mod reply;
 pub mod running;

@@ -8,6 +8,7 @@ mod cuda;
 mod experiment;
 mod fetch_smollm2;
 mod fuzz;
+mod http;
 mod lanes;
 mod openapi;
 mod peers;

@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::app::App;
 use crate::error::ApiError;
+use crate::page;
 
 pub mod bodies;
 pub mod body;
@@ -53,6 +54,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/version", get(describe::version))
         .route("/metrics", get(operate::metrics))
         .route("/openapi.json", get(operate::openapi))
+        .route("/", get(page::index))
+        .route("/page/{file}", get(page::file))
         .fallback(no_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(guard::on_panic))

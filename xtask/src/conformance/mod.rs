@@ -1,10 +1,15 @@
-//! `cargo xtask conformance`: compares svs with independent implementations that come from PyPI.
+//! `cargo xtask conformance`: compares svs with independent implementations that come from PyPI, and tries it with programs that
+//! Debian packages.
 //!
 //! A step passes, fails, or says what it could not reach; only a failed step makes the task fail, so that it can run
-//! where PyPI is out of reach.
+//! where neither is within reach.
 
+mod dashboards;
+mod debian;
 mod forward;
+mod image;
 mod openai;
+mod page;
 mod precision;
 mod python;
 mod sandbox;
@@ -36,6 +41,12 @@ pub(crate) struct Options {
 enum Step {
     /// The official `openai` client against `svs serve`.
     Openai,
+    /// The built-in page in headless Chromium, which is installed where that can be.
+    Page,
+    /// The queries of the Grafana dashboards over a Prometheus, which is installed where that can be.
+    Dashboards,
+    /// The steps that make the container images, without Docker.
+    Image,
     /// Hostile Python programs against the sandbox, and what a run costs; needs a Python but no package.
     Sandbox,
     /// SmolLM2-135M-Instruct against transformers: token ids, chat template, weights, logits, greedy
@@ -61,6 +72,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for step in steps {
         let outcome = match step {
             Step::Openai => openai::run(options),
+            Step::Page => page::run(),
+            Step::Dashboards => dashboards::run(),
+            Step::Image => image::run(),
             Step::Sandbox => sandbox::run(options),
             Step::Smollm2 => smollm2::run(options),
         };
