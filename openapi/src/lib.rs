@@ -11,15 +11,18 @@ pub mod control;
 pub mod describe;
 pub mod error;
 mod flexible;
+pub mod graders;
 pub mod guide;
 pub mod models;
 pub mod native;
 mod sampling;
 pub mod score;
+pub mod sessions;
 pub mod token_generation;
 pub mod tokenize;
 pub mod tools;
 pub mod train;
+pub mod trajectories;
 pub mod updates;
 
 pub use chat::{ChatCompletion, ChatCompletionChunk, ChatCompletionRequest};

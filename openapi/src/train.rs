@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Body of `POST /v1/train/start`. An empty body starts a run with the server's defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -48,4 +48,109 @@ pub struct TrainStalled {
     pub since_s: f64,
     /// What it waits for, in words.
     pub waits_for: String,
+}
+
+/// Query of `GET /v1/train/metrics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct MetricsQuery {
+    /// Id of a run; the current or last one by default.
+    pub run: Option<String>,
+    /// Names of metrics, separated by commas; all by default.
+    pub keys: Option<String>,
+    /// Only steps after this one.
+    pub since_step: Option<u64>,
+    /// Steps at most, 1 to 10000. Default 1000.
+    pub limit: Option<usize>,
+}
+
+/// Metrics of a run, step by step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainMetrics {
+    /// Always `list`.
+    pub object: String,
+    /// The run.
+    pub run_id: String,
+    /// Steps, oldest first.
+    pub data: Vec<StepMetrics>,
+    /// There are more: ask again with `since_step` of the last.
+    pub has_more: bool,
+}
+
+/// Metrics of one step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StepMetrics {
+    /// Step, counted from 1.
+    pub step: u64,
+    /// Metrics by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// Query of `GET /v1/train/config`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ConfigQuery {
+    /// Id of a run; the current or last one by default.
+    pub run: Option<String>,
+}
+
+/// The configuration of a run with everything resolved.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainConfiguration {
+    /// The run; null: none has begun, and these are the server's defaults.
+    pub run_id: Option<String>,
+    /// Every key, as in the TOML of `svs train`.
+    #[schema(value_type = Object)]
+    pub config: serde_json::Value,
+    /// Keys that `PATCH /v1/train/config` may change while the run goes on.
+    pub changeable: Vec<String>,
+    /// What was changed in the run while it went on, oldest first: `at`, `event` (`config` or `rollback`) and what.
+    #[schema(value_type = Vec<Object>)]
+    pub changes: Vec<serde_json::Value>,
+}
+
+/// Body of `PATCH /v1/train/config`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainPatch {
+    /// Keys laid over the configuration of the run, for its steps to come.
+    #[schema(value_type = Object)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Body of `POST /v1/train/rollback`: one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// The weight version of a checkpoint of the run.
+    pub version: Option<u64>,
+    /// The step after which it was taken.
+    pub step: Option<u64>,
+}
+
+/// Body of `POST /v1/train/eval`; may be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalRequest {
+    /// Samples per problem; those of the run's `eval.samples` by default.
+    pub samples: Option<u32>,
+    /// Problems at most; the run's `eval.limit` by default.
+    pub limit: Option<usize>,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evaluated {
+    /// Always `train.evaluation`.
+    pub object: String,
+    /// The weights that were evaluated.
+    pub weight_version: u64,
+    /// Problems.
+    pub problems: usize,
+    /// Samples per problem.
+    pub samples: u32,
+    /// Figures by name, as in the metrics of a run.
+    pub metrics: BTreeMap<String, f64>,
 }

@@ -1,18 +1,21 @@
 //! What every request handler shares: engine, trainer, trajectory log, names, bounds, metrics.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use svs_engine::EngineHandle;
 use svs_trainer::{TrainConfig, TrainerHandle, TrajectoryLog};
+use tokio::sync::Semaphore;
 
 use crate::adapters::{Adapter, Adapters};
 use crate::config::{HttpConfig, ServeConfig};
 use crate::error::ApiError;
 use crate::http::bodies::Bodies;
 use crate::labels::Labels;
+use crate::log_access::LogAccess;
 use crate::metrics::Metrics;
 use crate::running::Running;
+use crate::sessions::Sessions;
 use crate::stack::Stack;
 use crate::updates::Updates;
 
@@ -27,6 +30,8 @@ pub struct App {
     pub trainer: Option<TrainerHandle>,
     /// Where finished requests go.
     pub log: TrajectoryLog,
+    /// The same log, to be read.
+    pub browse: LogAccess,
     /// Bounds and names.
     pub config: HttpConfig,
     /// Defaults of training runs.
@@ -41,6 +46,12 @@ pub struct App {
     pub updates: Arc<Updates>,
     /// Room for long request bodies.
     pub bodies: Bodies,
+    /// Sessions of outside agents.
+    pub sessions: Arc<Sessions>,
+    /// Graders that run on request.
+    pub grading: Arc<Semaphore>,
+    /// One evaluation on request at a time.
+    pub evaluating: Arc<Semaphore>,
     /// Requests of clients under way.
     pub running: Arc<Running>,
     /// Counters and histograms.
@@ -61,17 +72,24 @@ impl App {
             Arc::clone(&labels),
             config.server.weights_dir.clone(),
         );
+        let idle = Duration::from_secs(config.server.session_idle_seconds);
         Arc::new(Self {
             engine: stack.engine.clone(),
             adapters: Arc::clone(&stack.adapters),
             trainer: Some(stack.trainer.clone()),
             log: stack.log.clone(),
+            browse: LogAccess::new(stack.log.clone(), &config.server),
             config: config.server.clone(),
             train_defaults: config.train.clone(),
             model_path: config.model.clone().unwrap_or_else(|| model_name.clone()),
             labels,
             updates,
             bodies: Bodies::new(&config.server),
+            sessions: Sessions::new(stack.log.clone(), config.server.max_sessions, idle),
+            grading: Arc::new(Semaphore::new(
+                config.server.max_grader_runs.min(Semaphore::MAX_PERMITS),
+            )),
+            evaluating: Arc::new(Semaphore::new(1)),
             running: Arc::default(),
             metrics: Metrics::new(&model_name, &config.server.metrics_prefix),
             started: unix_seconds(),

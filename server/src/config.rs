@@ -39,6 +39,8 @@ pub struct HttpConfig {
     pub lora_dir: Option<PathBuf>,
     /// Folder inside of which requests may have weights read; without it they update none.
     pub weights_dir: Option<PathBuf>,
+    /// Folder inside of which requests may name files of problems; without it they name none.
+    pub problems_dir: Option<PathBuf>,
     /// Bearer token that routes of the API ask for, if any.
     pub api_key: Option<Secret>,
     /// Bearer token that routes ask for which change weights, training or memory; without it `api_key` is.
@@ -51,6 +53,20 @@ pub struct HttpConfig {
     pub max_bodies_bytes: usize,
     /// Prompts of one completion request.
     pub max_prompts: usize,
+    /// Queries of the trajectory log that run at once; further ones wait.
+    pub max_log_queries: usize,
+    /// Exports of the trajectory log at once; one more gets a 429.
+    pub max_exports: usize,
+    /// Graders at work on request at once; one more gets a 429.
+    pub max_grader_runs: usize,
+    /// Sessions of outside agents at once; one more gets a 429.
+    pub max_sessions: usize,
+    /// Trajectories of one session; a request beyond gets a 429.
+    pub max_session_trajectories: usize,
+    /// Time after which a session that nobody uses ends.
+    pub session_idle_seconds: u64,
+    /// Whether `/rl/start_session` asks for the admin key, where there is one, or for the API key.
+    pub sessions_need_admin_key: bool,
     /// Time to send a request's head, and an idle connection's life.
     pub header_timeout_seconds: u64,
     /// Time to send a request's body.
@@ -65,6 +81,8 @@ pub struct HttpConfig {
     pub health_timeout_seconds: u64,
     /// What goes before vLLM's names in `/metrics`.
     pub metrics_prefix: String,
+    /// Time that a request waits for the step of a run to end that it wants something of.
+    pub train_task_timeout_seconds: u64,
     /// LoRA adapters to load at start: folders by name.
     pub lora: BTreeMap<String, PathBuf>,
 }
@@ -78,12 +96,20 @@ impl Default for HttpConfig {
             lora_dir: None,
             lora: BTreeMap::new(),
             weights_dir: None,
+            problems_dir: None,
             api_key: None,
             admin_api_key: None,
             max_connections: 1024,
             max_body_bytes: 16 << 20,
             max_bodies_bytes: 256 << 20,
             max_prompts: 256,
+            max_log_queries: 4,
+            max_exports: 2,
+            max_grader_runs: 4,
+            max_sessions: 1024,
+            max_session_trajectories: 4096,
+            session_idle_seconds: 600,
+            sessions_need_admin_key: true,
             header_timeout_seconds: 60,
             body_timeout_seconds: 30,
             write_timeout_seconds: 60,
@@ -91,6 +117,7 @@ impl Default for HttpConfig {
             pause_timeout_seconds: 600,
             health_timeout_seconds: 20,
             metrics_prefix: "vllm:".into(),
+            train_task_timeout_seconds: 600,
         }
     }
 }
@@ -159,11 +186,18 @@ impl HttpConfig {
             ("server.max_connections", self.max_connections as u64),
             ("server.max_body_bytes", self.max_body_bytes as u64),
             ("server.max_prompts", self.max_prompts as u64),
+            ("server.max_log_queries", self.max_log_queries as u64),
+            ("server.max_exports", self.max_exports as u64),
+            ("server.max_grader_runs", self.max_grader_runs as u64),
+            ("server.max_sessions", self.max_sessions as u64),
+            ("server.max_session_trajectories", self.max_session_trajectories as u64),
+            ("server.session_idle_seconds", self.session_idle_seconds),
             ("server.header_timeout_seconds", self.header_timeout_seconds),
             ("server.body_timeout_seconds", self.body_timeout_seconds),
             ("server.write_timeout_seconds", self.write_timeout_seconds),
             ("server.pause_timeout_seconds", self.pause_timeout_seconds),
             ("server.health_timeout_seconds", self.health_timeout_seconds),
+            ("server.train_task_timeout_seconds", self.train_task_timeout_seconds),
         ];
         if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value {
@@ -195,6 +229,7 @@ impl HttpConfig {
         for (field, folder) in [
             ("server.lora_dir", &self.lora_dir),
             ("server.weights_dir", &self.weights_dir),
+            ("server.problems_dir", &self.problems_dir),
         ] {
             if folder.as_ref().is_some_and(|folder| !folder.is_dir()) {
                 let reason = "is not a folder".into();

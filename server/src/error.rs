@@ -163,6 +163,12 @@ impl From<LogError> for ApiError {
         let message = error.to_string();
         match error {
             LogError::Full => Self::overloaded("trajectory_log_full", message),
+            LogError::Unknown(_) => Self::refused(StatusCode::NOT_FOUND, "trajectory_not_found", message),
+            LogError::Trained(_) => Self::refused(StatusCode::CONFLICT, "already_trained", message),
+            LogError::Own(_) => Self::refused(StatusCode::CONFLICT, "own_rollout", message),
+            LogError::Unreadable { .. } => {
+                Self::server(StatusCode::INTERNAL_SERVER_ERROR, "trajectory_unreadable", message)
+            }
             _ => {
                 let message = format!("the answer was made but could not be logged: {message}");
                 Self::server(StatusCode::INTERNAL_SERVER_ERROR, "trajectory_log_failed", message)

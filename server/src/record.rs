@@ -21,7 +21,18 @@ pub async fn record(app: &App, session: &Session, indices: impl IntoIterator<Ite
         return Ok(());
     }
     let count = trajectories.len();
+    let agent = session.lease.as_ref().map(|lease| lease.session());
+    // Its client hears of them after this.
+    let of_session: Vec<_> = trajectories
+        .iter()
+        .map(|row| (row.id.clone(), row.versions()))
+        .collect();
     app.log.append(trajectories).await?;
+    if let Some(agent) = agent {
+        for (id, versions) in of_session {
+            agent.logged(&session.plan.id, &id, versions.map(|(first, _)| first));
+        }
+    }
     app.metrics.count_trajectories(count);
     Ok(())
 }
@@ -39,12 +50,22 @@ fn trajectory(app: &App, session: &Session, index: usize) -> Option<Trajectory> 
     sampling.seed = Some(session.seeds[prompt]);
     sampling.max_tokens = session.plan.prompts[prompt].max_tokens;
     let approximate = app.engine.config().is_approximate();
+    let agent = session.lease.as_ref().map(|lease| lease.session());
     let sampled = Trajectory::of_choice(&session.plan.prompts[prompt].tokens, choice, sampling, approximate);
     Some(Trajectory {
         id: format!("{own_group}-{sample}"),
-        group_id: intent.group.clone().unwrap_or(own_group),
-        group_size: intent.group_size,
-        problem_id: intent.problem_id.clone(),
+        // What a session samples is of its group, which closes when it ends.
+        group_id: agent.map_or_else(
+            || intent.group.clone().unwrap_or(own_group),
+            |agent| agent.group.clone(),
+        ),
+        group_size: if agent.is_some() { 1 } else { intent.group_size },
+        session: agent.map(|agent| agent.id.clone()),
+        awaits_reward: intent.awaits_reward && agent.is_none(),
+        problem_id: intent
+            .problem_id
+            .clone()
+            .or_else(|| agent.and_then(|agent| agent.task_id.clone())),
         adapter: session.plan.adapter.as_ref().map(|adapter| adapter.name.clone()),
         choice: u32::try_from(sample).expect("n fits u32"),
         reference: intent.reference.clone(),

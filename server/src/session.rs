@@ -2,6 +2,7 @@
 //!
 //! Dropping a session aborts what has not finished. It knows nothing of wire shapes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use svs_engine::request::{Choice, PromptLogprob};
@@ -15,6 +16,7 @@ use crate::error::ApiError;
 use crate::lower::Plan;
 use crate::metrics::Stopwatch;
 use crate::running::Ticket;
+use crate::sessions::{self, Lease};
 
 /// Events that may wait between a generation and its reader; beyond that they stay in the engine's channel.
 const BUFFERED_EVENTS: usize = 64;
@@ -67,6 +69,8 @@ pub struct Session {
     watch: Stopwatch,
     tokenizer: Tokenizer,
     ticket: Ticket,
+    /// The agent's session that the request belongs to; it does not end before this does.
+    pub lease: Option<Arc<Lease>>,
     /// Somebody made the request end; only what has arrived counts.
     cut: bool,
 }
@@ -120,6 +124,7 @@ impl Session {
             watch,
             tokenizer: app.engine.tokenizer().clone(),
             ticket,
+            lease: sessions::current(),
             cut: false,
         })
     }

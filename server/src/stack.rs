@@ -94,6 +94,8 @@ impl Stack {
         let engine = EngineHandle::start(weights, model.tokenizer.clone(), config.engine.clone())?;
         let adapters = Adapters::open(engine.clone(), Arc::clone(&model), &config.server)?;
         let log = TrajectoryLog::open(&runs.join(LOG_FILE))?;
+        // Sessions do not outlive the process that held their groups open.
+        log.release_held()?;
         let trainer = TrainerHandle::new(engine.clone(), Arc::clone(&model), log.clone(), runs);
         Ok(Self {
             model,

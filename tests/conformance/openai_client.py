@@ -5,6 +5,7 @@ Starts `svs serve` on a free port, talks to it, and exits non-zero at the first 
 """
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -142,6 +143,56 @@ def errors(client, url):
     sys.exit("a wrong API key was accepted")
 
 
+def post(url, path, key, body):
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode(), headers, method="POST")
+    with urllib.request.urlopen(request, timeout=120) as response:
+        return json.load(response)
+
+
+def sessions(client, url, key):
+    """A client that knows nothing of sessions is attributed by its key alone."""
+    started = post(url, "/rl/start_session", key, {"task_id": "apples"})
+    agent = openai.OpenAI(base_url=f"{url}/v1", api_key=started["api_key"], max_retries=0, timeout=120)
+    first = agent.chat.completions.create(model=NAME, messages=MESSAGES, max_completion_tokens=8)
+    stream = agent.chat.completions.create(model=NAME, messages=MESSAGES, max_completion_tokens=8, stream=True)
+    second = [chunk.id for chunk in stream][0]
+    assert NAME in [model.id for model in agent.models.list()]
+    post(url, "/rl/set_reward", started["api_key"], {"reward": 0.5, "interaction_id": first.id})
+    post(url, "/rl/set_reward", started["api_key"], {"reward": 1.0})
+    ended = post(url, "/rl/end_session", started["api_key"], {})
+    assert (ended["trajectories"], ended["rewarded"]) == (2, 2), ended
+    found = client.get(f"/trajectories?session={started['session_id']}&order=asc", cast_to=dict[str, typing.Any])
+    rewards = {row["id"].rsplit("-", 2)[0]: row["reward"] for row in found["data"]}
+    assert rewards == {first.id: 0.5, second: 1.0}, found
+    try:
+        agent.models.list()
+    except openai.AuthenticationError:
+        return
+    sys.exit("the key of a session that has ended was accepted")
+
+
+def graders(client):
+    grader = {
+        "type": "string_check",
+        "name": "exact",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+        "operation": "eq",
+    }
+    client.fine_tuning.alpha.graders.validate(grader=grader)
+    for sample, reward in [("7", 1.0), ("8", 0.0)]:
+        run = client.fine_tuning.alpha.graders.run(grader=grader, model_sample=sample, item={"answer": "7"})
+        assert run.reward == reward and run.metadata.name == "exact", run
+        assert not run.metadata.errors.other_error, run
+    try:
+        client.fine_tuning.alpha.graders.validate(grader={**grader, "operation": "about"})
+    except openai.BadRequestError as error:
+        assert error.param == "grader", error
+        return
+    sys.exit("a wrong grader was accepted")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--svs", required=True)
@@ -161,11 +212,13 @@ def main():
             completions(client)
             models(client)
             errors(client, url)
+            sessions(client, url, key)
+            graders(client)
         finally:
             process.terminate()
             code = process.wait(timeout=60)
         assert code == 0, f"svs serve ended with exit code {code}"
-    print(f"openai {openai.__version__}: chat, tools, completions, streams, logprobs, models, errors")
+    print(f"openai {openai.__version__}: chat, tools, completions, streams, logprobs, models, errors, sessions, graders")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ impl Trajectory {
             id: String::new(),
             group_id: String::new(),
             group_size: 1,
+            session: None,
+            awaits_reward: false,
             problem_id: None,
             parent: None,
             kind: Kind::Client,

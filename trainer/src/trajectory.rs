@@ -79,6 +79,9 @@ pub struct GraderVerdict {
     pub verdict: Verdict,
     /// Reward; `None` masks the trajectory out of its group.
     pub reward: Option<f64>,
+    /// Why, in words, where the grader says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
 }
 
 /// One rollout with everything that training on it needs.
@@ -90,6 +93,12 @@ pub struct Trajectory {
     pub group_id: String,
     /// Declared size of the group; it closes when so many have arrived.
     pub group_size: u32,
+    /// The session of an outside agent that it belongs to. Its group stays open until it is told to close.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Its reward comes later: its group stays open until then, or expires.
+    #[serde(default)]
+    pub awaits_reward: bool,
     /// Problem solved, if known.
     pub problem_id: Option<String>,
     /// Id of the trajectory (synthesis ← solution) or problem this one descends from.
@@ -148,6 +157,22 @@ impl Trajectory {
             .iter()
             .flat_map(|segment| segment.tokens.iter().copied())
             .collect()
+    }
+
+    /// The run that sampled it and the step that it was sampled for; a client's has neither.
+    #[must_use]
+    pub fn run_and_step(&self) -> Option<(&str, Option<u64>)> {
+        let (run, rest) = self.group_id.split_once('/').filter(|_| self.kind != Kind::Client)?;
+        // An attempt under other ids has a suffix: `12v1`.
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        Some((run, rest[..digits].parse().ok()))
+    }
+
+    /// Oldest and newest weight version that a token was sampled from, if any was.
+    #[must_use]
+    pub fn versions(&self) -> Option<(u64, u64)> {
+        let versions = || self.spans.iter().map(|span| span.version);
+        versions().min().zip(versions().max())
     }
 
     /// Tokens of the segments given before anything was sampled.

@@ -15,16 +15,22 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, read_json};
 use crate::metrics::state_name;
+use crate::problem_files::confine;
 
 type Answer = Result<Json<TrainStatus>, ApiError>;
 
-fn trainer(app: &App) -> Result<TrainerHandle, ApiError> {
+/// The trainer of the server.
+///
+/// # Errors
+/// 404 `no_trainer`.
+pub(super) fn trainer(app: &App) -> Result<TrainerHandle, ApiError> {
     let message = "this server only serves; it has no trainer";
     let absent = || ApiError::refused(StatusCode::NOT_FOUND, "no_trainer", message);
     app.trainer.clone().ok_or_else(absent)
 }
 
-fn wire(status: run::TrainStatus) -> Json<TrainStatus> {
+/// The status on the wire.
+pub(super) fn wire(status: run::TrainStatus) -> Json<TrainStatus> {
     Json(TrainStatus {
         state: state_name(status.state).into(),
         run_id: status.run_id,
@@ -47,19 +53,27 @@ fn wire(status: run::TrainStatus) -> Json<TrainStatus> {
     })
 }
 
-/// Runs a control that may touch the disk, away from the threads that answer requests.
+/// Runs what may touch the disk or wait, away from the threads that answer requests.
+///
+/// # Errors
+/// Those of `action`; 404 `no_trainer`, 500 `train_failed`.
+pub(super) async fn blocking<T: Send + 'static>(
+    app: &App,
+    action: impl FnOnce(&TrainerHandle) -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let trainer = trainer(app)?;
+    let task = tokio::task::spawn_blocking(move || action(&trainer));
+    task.await.map_err(|error| {
+        let message = format!("the trainer's control failed: {error}");
+        ApiError::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message)
+    })?
+}
+
 async fn control(
     app: &App,
     action: impl FnOnce(&TrainerHandle) -> Result<run::TrainStatus, TrainError> + Send + 'static,
 ) -> Answer {
-    let trainer = trainer(app)?;
-    let status = tokio::task::spawn_blocking(move || action(&trainer))
-        .await
-        .map_err(|error| {
-            let message = format!("the trainer's control failed: {error}");
-            ApiError::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message)
-        })?;
-    Ok(wire(status?))
+    blocking(app, move |trainer| Ok(wire(action(trainer)?))).await
 }
 
 /// The server's defaults with the keys of `wanted` laid over them.
@@ -123,6 +137,7 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
     };
     let mut config = overlay(&app.train_defaults, &body.config)?;
     only_declared(&app.train_defaults, &config)?;
+    confine(&mut config, &app.train_defaults, app.config.problems_dir.as_deref())?;
     let ours = &app.train_defaults.reward.code;
     config.reward.code.launcher.clone_from(&ours.launcher);
     if config.reward.code != *ours {

@@ -67,8 +67,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let tokenizer = |model: &String| load(&ModelSource::parse(model)).map(|model| model.tokenizer);
     let export = Export {
         filter: Filter {
-            kind: args.kind,
+            kinds: args.kind.into_iter().collect(),
             run: args.run,
+            ..Filter::default()
         },
         tokenizer: args
             .model

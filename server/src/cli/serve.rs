@@ -55,6 +55,10 @@ pub struct Args {
     /// routes refuse].
     #[arg(long, value_name = "FOLDER")]
     pub weights_dir: Option<PathBuf>,
+    /// Folder inside of which requests that start a training may name files of problems [default: none, and they may name
+    /// none].
+    #[arg(long, value_name = "FOLDER")]
+    pub problems_dir: Option<PathBuf>,
     /// A LoRA adapter to load at start, served as model NAME; may be given several times.
     #[arg(long, value_name = "NAME=FOLDER", value_parser = parse_lora)]
     pub lora: Vec<(String, PathBuf)>,
@@ -122,6 +126,7 @@ impl Args {
         config.runs = self.runs.or(config.runs);
         config.server.lora_dir = self.lora_dir.or(config.server.lora_dir);
         config.server.weights_dir = self.weights_dir.or(config.server.weights_dir);
+        config.server.problems_dir = self.problems_dir.or(config.server.problems_dir);
         let mut lora = BTreeMap::new();
         for (name, folder) in self.lora {
             anyhow::ensure!(

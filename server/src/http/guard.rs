@@ -8,11 +8,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use svs_trainer::TrainerHandle;
 
 use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::secret::Secret;
+use crate::sessions::{self, KEY_PREFIX, unknown_key};
 
 /// Header with the weight version that the server answers under when it sends the head of a response.
 pub const WEIGHT_VERSION_HEADER: &str = "x-svs-weight-version";
@@ -42,6 +44,32 @@ pub async fn check_admin(State(app): State<Arc<App>>, request: Request, next: Ne
     unauthenticated(message).into_response()
 }
 
+/// As [`check_key`], and the key of a session opens it too: the request is then one of the session, for all that happens in
+/// its task.
+pub async fn check_key_or_session(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let Some(key) = bearer(request.headers()).filter(|key| key.starts_with(KEY_PREFIX.as_bytes())) else {
+        return check_key(State(app), request, next).await;
+    };
+    let Some(lease) = app.sessions.enter(key) else {
+        return unknown_key().into_response();
+    };
+    let max_staleness = app.trainer.as_ref().and_then(TrainerHandle::client_staleness);
+    let most = app.config.max_session_trajectories;
+    match lease.session().admits(most, app.weight_version(), max_staleness) {
+        Ok(()) => sessions::within(Some(lease), next.run(request)).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Lets a request that begins a session pass: by the admin key, or the API key, as configured.
+pub async fn check_starter(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if app.config.sessions_need_admin_key {
+        check_admin(State(app), request, next).await
+    } else {
+        check_key(State(app), request, next).await
+    }
+}
+
 fn unauthenticated(message: &str) -> ApiError {
     ApiError {
         kind: "authentication_error",
@@ -50,13 +78,16 @@ fn unauthenticated(message: &str) -> ApiError {
 }
 
 fn carries(headers: &HeaderMap, key: Option<&Secret>) -> bool {
-    let value = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-    let (Some(value), Some(key)) = (value, key) else {
-        return false;
-    };
+    bearer(headers).zip(key).is_some_and(|(given, key)| key.is(given))
+}
+
+/// The token that a request carries.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)?;
     match value.split_at_checked(7) {
-        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.is(given.trim_ascii()),
-        _ => false,
+        Some((scheme, given)) if scheme.eq_ignore_ascii_case(b"bearer ") => Some(given.trim_ascii()),
+        _ => None,
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{
-    adapters, chat, completions, control, describe, models, native, operate, pause, score, token_generation, tokenize,
-    train, update_steps, updates,
+    adapters, chat, completions, control, describe, graders, models, native, operate, pause, rl, score, steer,
+    token_generation, tokenize, train, trajectories, update_steps, updates,
 };
 use crate::app::App;
 use crate::error::ApiError;
@@ -24,18 +24,10 @@ pub mod query;
 /// All routes over shared state.
 pub fn router(app: Arc<App>) -> Router {
     let serving = Router::new()
-        .route("/v1/chat/completions", post(chat::create))
-        .route("/v1/completions", post(completions::create))
         .route("/v1/score", post(score::create))
-        .route("/generate", post(native::create))
-        .route("/inference/v1/generate", post(token_generation::create))
-        .route("/tokenize", post(tokenize::tokenize))
-        .route("/v1/tokenize", post(tokenize::tokenize))
-        .route("/detokenize", post(tokenize::detokenize))
-        .route("/v1/detokenize", post(tokenize::detokenize))
+        .route("/v1/fine_tuning/alpha/graders/run", post(graders::run))
+        .route("/v1/fine_tuning/alpha/graders/validate", post(graders::validate))
         .route("/tokenizer_info", get(tokenize::tokenizer_config))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::retrieve))
         .route("/is_paused", get(pause::is_paused))
         .route("/load", get(describe::load))
         .route("/weight_info", get(describe::weights))
@@ -44,10 +36,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/server_info", get(describe::server))
         .route("/health_generate", get(operate::health_generate))
         .route("/v1/train/status", get(train::status))
+        .route("/v1/train/metrics", get(steer::metrics))
+        .route("/v1/train/config", get(steer::config))
+        .route("/v1/trajectories", get(trajectories::list))
+        .route("/v1/trajectories/export", get(trajectories::export))
+        .route("/v1/trajectories/{id}", get(trajectories::retrieve))
+        .route("/v1/trajectories/{id}/reward", post(trajectories::reward))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_key))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), guard::check_origin));
     Router::new()
         .merge(serving)
+        .merge(generation(&app))
+        .merge(sessions(&app))
         .merge(administration(&app))
         .route("/health", get(operate::health))
         .route("/ping", get(operate::health).post(operate::health))
@@ -61,6 +61,36 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(guard::on_panic))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::mark))
         .with_state(app)
+}
+
+/// Routes that a session of an outside agent may use with its own key.
+fn generation(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/chat/completions", post(chat::create))
+        .route("/v1/completions", post(completions::create))
+        .route("/generate", post(native::create))
+        .route("/inference/v1/generate", post(token_generation::create))
+        .route("/tokenize", post(tokenize::tokenize))
+        .route("/v1/tokenize", post(tokenize::tokenize))
+        .route("/detokenize", post(tokenize::detokenize))
+        .route("/v1/detokenize", post(tokenize::detokenize))
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{*id}", get(models::retrieve))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(app),
+            guard::check_key_or_session,
+        ))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
+}
+
+/// Sessions: the handlers check their keys themselves, but for who may begin one.
+fn sessions(app: &Arc<App>) -> Router<Arc<App>> {
+    let starter = middleware::from_fn_with_state(Arc::clone(app), guard::check_starter);
+    Router::new()
+        .route("/rl/start_session", post(rl::start).route_layer(starter))
+        .route("/rl/set_reward", post(rl::reward))
+        .route("/rl/end_session", post(rl::end))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
 }
 
 /// Routes that change weights, training or memory.
@@ -87,6 +117,11 @@ fn administration(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/v1/train/pause", post(train::pause))
         .route("/v1/train/resume", post(train::resume))
         .route("/v1/train/stop", post(train::stop))
+        .route("/v1/train/step", post(steer::step))
+        .route("/v1/train/checkpoint", post(steer::checkpoint))
+        .route("/v1/train/eval", post(steer::eval))
+        .route("/v1/train/rollback", post(steer::rollback))
+        .route("/v1/train/config", patch(steer::configure))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_admin))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
 }

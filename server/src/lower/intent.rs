@@ -26,6 +26,8 @@ pub struct Intent {
     pub problem_id: Option<String>,
     /// Reference answer.
     pub reference: Option<String>,
+    /// The reward comes later, by `POST /v1/trajectories/{id}/reward`.
+    pub awaits_reward: bool,
     /// Metadata as given.
     pub metadata: Value,
 }
@@ -42,6 +44,7 @@ impl Intent {
                 group_size: n,
                 problem_id: None,
                 reference: None,
+                awaits_reward: false,
                 metadata: Value::Null,
             });
         };
@@ -71,9 +74,20 @@ impl Intent {
         if metadata.get("group").is_some_and(String::is_empty) {
             return Err(ApiError::value("metadata.group", "must not be empty"));
         }
+        let awaits_reward = match metadata.get("await_reward").map(String::as_str) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                return Err(ApiError::value(
+                    "metadata.await_reward",
+                    "must be \"true\" or \"false\"",
+                ));
+            }
+        };
         Ok(Self {
             group: metadata.get("group").cloned(),
             group_size,
+            awaits_reward,
             problem_id: metadata.get("problem_id").cloned(),
             reference: metadata.get("reference").or_else(|| metadata.get("answer")).cloned(),
             metadata: metadata

@@ -199,7 +199,27 @@ impl Server {
         )
     }
 
-    fn open_with(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> ureq::http::Response<ureq::Body> {
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {
+        let request = self.agent.patch(format!("{}{path}", self.url));
+        answer(
+            request
+                .header("content-type", "application/json")
+                .send(body.to_string())
+                .unwrap(),
+        )
+    }
+
+    /// As [`Self::open`], for a GET.
+    pub(crate) fn open_get(&self, path: &str) -> ureq::http::Response<ureq::Body> {
+        self.agent.get(format!("{}{path}", self.url)).call().unwrap()
+    }
+
+    pub(crate) fn open_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> ureq::http::Response<ureq::Body> {
         let mut request = self.agent.post(format!("{}{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::harness::Server;
 
 /// Routes that change weights, training or memory, with a body that changes nothing.
-const ADMIN: [(&str, &str); 19] = [
+const ADMIN: [(&str, &str); 22] = [
     ("/v1/load_lora_adapter", "{}"),
     ("/v1/unload_lora_adapter", "{}"),
     ("/pause?mode=nothing", ""),
@@ -25,8 +25,11 @@ const ADMIN: [(&str, &str); 19] = [
     ("/v1/train/start", r#"{"config": {"steps": "many"}}"#),
     ("/v1/train/stop", ""),
     ("/v1/train/pause", ""),
+    ("/v1/train/step", ""),
+    ("/v1/train/checkpoint", ""),
+    ("/v1/train/rollback", "{}"),
 ];
-const ORDINARY: [&str; 8] = [
+const ORDINARY: [&str; 11] = [
     "/v1/models",
     "/is_paused",
     "/load",
@@ -35,6 +38,9 @@ const ORDINARY: [&str; 8] = [
     "/server_info",
     "/tokenizer_info",
     "/v1/train/status",
+    "/v1/train/config",
+    "/v1/trajectories",
+    "/v1/trajectories/export",
 ];
 const OPEN: [&str; 5] = ["/health", "/ping", "/version", "/metrics", "/openapi.json"];
 

@@ -2,11 +2,13 @@
 
 mod adapters;
 mod bad_input;
+mod browse;
 mod controls;
 mod describe;
 mod generate;
+mod graders;
 mod guided;
-mod harness;
+pub(crate) mod harness;
 mod judge;
 mod keys;
 mod metrics;
@@ -14,6 +16,7 @@ mod multibyte;
 mod operate;
 mod pause;
 mod score;
+mod sessions;
 mod stream;
 mod token_generation;
 mod token_refused;

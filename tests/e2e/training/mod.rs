@@ -6,5 +6,6 @@ mod learn;
 mod modes;
 pub(crate) mod process;
 mod resume;
+mod steer;
 mod swap;
 pub(crate) mod toy;

@@ -118,6 +118,34 @@ impl CheckpointStore {
         Ok(self.checkpoints()?.into_iter().map(|(step, _)| step).collect())
     }
 
+    /// Step and weight version of each checkpoint whose state can be read, oldest first.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`].
+    pub fn versions(&self) -> Result<Vec<(u64, u64)>, CheckpointError> {
+        let read = |(step, copy)| read::read_state(&self.folder.join(folder_name(step, copy))).ok();
+        let states = self.checkpoints()?.into_iter().filter_map(read);
+        Ok(states.map(|(_, state)| (state.step, state.version)).collect())
+    }
+
+    /// Removes the checkpoints of later steps than `step`: the run goes on from there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`].
+    pub fn discard_after(&self, step: u64) -> Result<(), CheckpointError> {
+        for (found, copy) in self.checkpoints()?.into_iter().filter(|(found, _)| *found > step) {
+            let name = folder_name(found, copy);
+            let doomed = self.folder.join(format!("{TEMPORARY}{name}.old"));
+            self.disk
+                .rename(&self.folder.join(&name), &doomed)
+                .map_err(|error| write::failed(&doomed, &error))?;
+            self.discard(&doomed);
+        }
+        self.disk
+            .sync_folder(&self.folder)
+            .map_err(|error| write::failed(&self.folder, &error))
+    }
+
     /// Writes a checkpoint after `step`; returns its folder. It exists completely or not at all.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use svs_verifier::spec::GraderSpec;
 use crate::fanout;
 use crate::problems::Problem;
 use crate::reward::{Reward, RewardConfig, Task, grade_all};
+use crate::run::TrainConfig;
 use crate::seeds::derive;
 use crate::surprisal::Surprisal;
 use crate::svs::Prompts;
@@ -107,6 +108,21 @@ impl Default for EvalConfig {
 }
 
 impl EvalConfig {
+    /// As a run of this configuration evaluates, with responses of at most `max_tokens`.
+    #[must_use]
+    pub fn of_run(config: &TrainConfig, max_tokens: u32) -> Self {
+        Self {
+            samples: config.eval.samples,
+            k: config.eval.k.clone(),
+            max_tokens,
+            seed: config.seed,
+            in_flight: config.rollout.max_groups_in_flight,
+            strict: config.rollout.strict_grading,
+            reward: config.reward.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The k reported, ascending.
     #[must_use]
     pub fn ks(&self) -> Vec<u32> {

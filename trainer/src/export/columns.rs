@@ -1,6 +1,6 @@
 //! The columns: name, type and content of each, in one table.
 
-use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
@@ -55,6 +55,7 @@ const COLUMNS: &[(&str, Shape, &str, Content)] = &[
     ("seq", Required, "", Long(|e| one(e.row.seq))),
     ("id", Required, TEXT, Text(|e| text(&e.row.trajectory.id))),
     ("group_id", Required, TEXT, Text(|e| text(&e.row.trajectory.group_id))),
+    ("session", Optional, TEXT, Text(|e| maybe(e.row.trajectory.session.as_deref()))),
     ("kind", Required, TEXT, Text(|e| text(e.row.trajectory.kind.name()))),
     ("problem_id", Optional, TEXT, Text(|e| maybe(e.row.trajectory.problem_id.as_deref()))),
     ("parent", Optional, TEXT, Text(|e| maybe(e.row.trajectory.parent.as_deref()))),
@@ -152,7 +153,10 @@ pub(super) fn schema() -> Result<Arc<Type>, ParquetError> {
 }
 
 /// Writes `rows` as one row group.
-pub(super) fn write(writer: &mut SerializedFileWriter<File>, rows: &[Exported]) -> Result<(), ParquetError> {
+pub(super) fn write<W: Write + Send>(
+    writer: &mut SerializedFileWriter<W>,
+    rows: &[Exported],
+) -> Result<(), ParquetError> {
     let mut group = writer.next_row_group()?;
     for (.., content) in COLUMNS {
         let Some(mut column) = group.next_column()? else {

@@ -2,8 +2,7 @@
 
 mod columns;
 
-use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,7 +89,8 @@ impl Export {
             .tempfile_in(folder.unwrap_or(Path::new(".")))
             .map_err(|error| unwritten(output, &error))?;
         let file = part.as_file().try_clone().map_err(|error| unwritten(output, &error))?;
-        let rows = self.fill(log, file, output, |done| progress(done, all))?;
+        let (rows, file) = self.fill(log, file, (output, false), |done| progress(done, all))?;
+        file.sync_all().map_err(|error| unwritten(output, &error))?;
         let named = if self.force {
             part.persist(output)
         } else {
@@ -101,6 +101,17 @@ impl Export {
             Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Err(ExportError::Exists(output.to_owned())),
             Err(error) => Err(unwritten(output, &error.error)),
         }
+    }
+
+    /// Writes the trajectories of `log` to `sink` as they are read; the file is complete when this returns. There may be
+    /// none, and a prompt that is no text of the tokenizer's model is null. Returns how many.
+    ///
+    /// # Errors
+    /// [`ExportError::Log`]; [`ExportError::Write`] if `sink` takes no more.
+    pub fn stream<W: Write + Send>(&self, log: &LogReader, sink: W) -> Result<u64, ExportError> {
+        let lenient = true;
+        let output = Path::new("the stream");
+        Ok(self.fill(log, sink, (output, lenient), |_| {})?.0)
     }
 
     /// Refuses the files of the log, whatever is forced, and any other that is there, unless that is forced.
@@ -122,44 +133,46 @@ impl Export {
         }
     }
 
-    fn fill(
+    fn fill<W: Write + Send>(
         &self,
         log: &LogReader,
-        file: File,
-        output: &Path,
+        sink: W,
+        (output, lenient): (&Path, bool),
         mut progress: impl FnMut(u64),
-    ) -> Result<u64, ExportError> {
+    ) -> Result<(u64, W), ExportError> {
         let fail = |error: ParquetError| unwritten(output, &error);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by(concat!("svs ", env!("CARGO_PKG_VERSION")).into())
             .build();
         let schema = columns::schema().map_err(fail)?;
-        let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties)).map_err(fail)?;
+        let mut writer = SerializedFileWriter::new(sink, schema, Arc::new(properties)).map_err(fail)?;
         let (mut after, mut rows) = (0, 0);
         loop {
-            let page = log.page(&self.filter, after, GROUP_ROWS, GROUP_BYTES)?;
-            let Some(last) = page.last() else { break };
-            (after, rows) = (last.seq, rows + page.len() as u64);
+            let (page, last) = log.page(&self.filter, after, GROUP_ROWS, GROUP_BYTES)?;
+            let Some(last) = last else { break };
+            (after, rows) = (last, rows + page.rows.len() as u64);
             let page = page
+                .rows
                 .into_iter()
-                .map(|row| self.row(row))
+                .map(|row| self.row(row, lenient))
                 .collect::<Result<Vec<_>, _>>()?;
             columns::write(&mut writer, &page).map_err(fail)?;
             progress(rows);
         }
-        let file = writer.into_inner().map_err(fail)?;
-        file.sync_all().map_err(|error| unwritten(output, &error))?;
-        Ok(rows)
+        Ok((rows, writer.into_inner().map_err(fail)?))
     }
 
-    fn row(&self, row: LoggedTrajectory) -> Result<Exported, ExportError> {
+    fn row(&self, row: LoggedTrajectory, lenient: bool) -> Result<Exported, ExportError> {
         let decode = |tokenizer: &Tokenizer| tokenizer.decode(&columns::prompt(&row.trajectory), false);
-        let prompt = self.tokenizer.as_ref().map(decode).transpose();
-        let prompt = prompt.map_err(|error| ExportError::Text {
-            id: row.trajectory.id.clone(),
-            error,
-        })?;
+        let prompt = match self.tokenizer.as_ref().map(decode).transpose() {
+            Ok(prompt) => prompt,
+            Err(_) if lenient => None,
+            Err(error) => {
+                let id = row.trajectory.id.clone();
+                return Err(ExportError::Text { id, error });
+            }
+        };
         Ok(Exported { row, prompt })
     }
 }

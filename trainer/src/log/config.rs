@@ -57,6 +57,23 @@ pub enum LogError {
     /// The id is taken by a trajectory with other tokens; nothing of the batch was written.
     #[error("trajectory id `{0}` is already in the log with other content")]
     Conflict(String),
+    /// There is no trajectory of this id.
+    #[error("there is no trajectory `{0}`")]
+    Unknown(String),
+    /// It was trained on already, so its reward cannot change any more.
+    #[error("trajectory `{0}` was trained on already; its reward cannot change any more")]
+    Trained(String),
+    /// A run sampled it and grades it itself.
+    #[error("trajectory `{0}` was sampled by a run, which grades it itself")]
+    Own(String),
+    /// A row of the log cannot be read; the others can.
+    #[error("trajectory `{id}` cannot be read: {reason}")]
+    Unreadable {
+        /// Its id, if that can be read.
+        id: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file is not a log that this version can use; says what to do.
     #[error("{0}")]
     Unusable(String),

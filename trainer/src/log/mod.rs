@@ -3,6 +3,7 @@
 //! Every group that is trained on is read from here. It knows trajectories and groups, not what a recipe does with them.
 
 mod config;
+mod filter;
 mod query;
 mod read;
 mod reader;
@@ -19,13 +20,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use config::{LogConfig, LogError};
+pub use filter::Filter;
 pub use query::{ClosedGroup, GroupQuery, ListQuery, LogStats, LoggedTrajectory, OpenGroups};
-pub use reader::{Filter, LogReader};
+pub use reader::{LogReader, Order, Page};
 
 use rusqlite::Connection;
 use writer::{Applied, Request, Writer};
 
-use crate::trajectory::{Group, Kind, Trajectory};
+use crate::trajectory::{GraderVerdict, Group, Kind, Trajectory};
 
 /// Handle on the log. Cheap to clone; the last one to go writes what waits and ends the writer thread.
 #[derive(Clone)]
@@ -90,11 +92,54 @@ impl TrajectoryLog {
     /// # Errors
     /// Any [`LogError`].
     pub async fn append(&self, trajectories: Vec<Trajectory>) -> Result<Vec<i64>, LogError> {
+        Ok(self.ask(Request::Append(trajectories)).await?.seqs)
+    }
+
+    /// Notes rewards that came later, by id, all or none: over earlier ones, which stay in the record. A group that waited for
+    /// nothing else closes.
+    ///
+    /// # Errors
+    /// [`LogError::Unknown`], [`LogError::Trained`], [`LogError::Unreadable`], any other [`LogError`].
+    pub async fn set_rewards(&self, findings: Vec<(String, GraderVerdict)>) -> Result<(), LogError> {
+        for (id, finding) in &findings {
+            if finding.reward.is_some_and(|reward| !reward.is_finite()) {
+                let (id, reason) = (id.clone(), "a reward is not finite".into());
+                return Err(LogError::Invalid { id, reason });
+            }
+        }
+        self.ask(Request::SetRewards(findings)).await.map(drop)
+    }
+
+    /// Closes the open group of that id with what it has, also one that is held; returns whether there was one.
+    ///
+    /// # Errors
+    /// Any [`LogError`].
+    pub async fn close_group(&self, group_id: &str) -> Result<bool, LogError> {
+        Ok(self.ask(Request::CloseGroup(group_id.into())).await?.changed > 0)
+    }
+
+    /// Lets the groups of sessions that nobody knows any more expire as others do; returns how many.
+    ///
+    /// # Errors
+    /// Any [`LogError`].
+    pub fn release_held(&self) -> Result<u64, LogError> {
+        Ok(self.apply(Request::ReleaseHeld)?.changed)
+    }
+
+    /// A connection of its own to read with, beside everything else.
+    ///
+    /// # Errors
+    /// [`LogError::Unusable`], [`LogError::Database`].
+    pub fn reader(&self) -> Result<LogReader, LogError> {
+        LogReader::open(&self.inner.path)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Applied, LogError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        // A caller that went away does not undo its append; nobody is left to tell.
+        // A caller that went away does not undo its change; nobody is left to tell.
         let answer = Box::new(move |result| drop(sender.send(result)));
-        self.inner.writer.submit(Request::Append(trajectories), answer)?;
-        Ok(receiver.await.map_err(|_| writer::stopped())??.seqs)
+        self.inner.writer.submit(request, answer)?;
+        receiver.await.map_err(|_| writer::stopped())?
     }
 
     fn apply(&self, request: Request) -> Result<Applied, LogError> {
@@ -179,6 +224,14 @@ impl TrajectoryLog {
     /// [`LogError::Database`].
     pub fn list(&self, query: &ListQuery) -> Result<Vec<LoggedTrajectory>, LogError> {
         self.read(|connection| read::list(connection, query))
+    }
+
+    /// How many groups of a kind closed after this number.
+    ///
+    /// # Errors
+    /// [`LogError::Database`].
+    pub fn closed_after(&self, kind: Kind, seq: i64) -> Result<u64, LogError> {
+        self.read(|connection| read::closed_after(connection, kind, seq))
     }
 
     /// Groups of a kind that have not closed.

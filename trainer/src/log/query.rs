@@ -43,6 +43,8 @@ pub struct ClosedGroup {
     pub closed_seq: i64,
     /// It closed at the timeout with fewer members than declared.
     pub expired: bool,
+    /// Members whose rows cannot be read; they are not among the group's.
+    pub unreadable: usize,
 }
 
 /// Which trajectories to list, newest first.
@@ -67,6 +69,8 @@ pub struct LoggedTrajectory {
     pub trajectory: Trajectory,
     /// Seconds since the epoch of the update that used it, if one did (derived; the checkpoint is the truth).
     pub trained_at: Option<f64>,
+    /// The run that used it.
+    pub trained_by: Option<String>,
 }
 
 /// Groups that have not closed.

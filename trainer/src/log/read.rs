@@ -54,13 +54,12 @@ pub(super) fn closed_groups(connection: &Connection, query: &GroupQuery) -> Resu
     found
         .into_iter()
         .map(|(key, id, closed_seq, expired)| {
+            let (members, unreadable) = readable_members(connection, key)?;
             Ok(ClosedGroup {
-                group: Group {
-                    id,
-                    members: members(connection, key)?,
-                },
+                group: Group { id, members },
                 closed_seq,
                 expired,
+                unreadable,
             })
         })
         .collect()
@@ -106,6 +105,16 @@ pub(super) fn open_groups(connection: &Connection, kind: Kind) -> Result<OpenGro
     })
 }
 
+/// How many groups of a kind closed after this number.
+pub(super) fn closed_after(connection: &Connection, kind: Kind, seq: i64) -> Result<u64, LogError> {
+    let sql = "SELECT count(*) FROM groups WHERE closed_seq > ?1 AND kind = ?2";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.query_row((seq, kind.name()), |row| row.get::<_, i64>(0)))
+        .map(i64::unsigned_abs)
+        .map_err(database)
+}
+
 /// Open groups and the last sequence number.
 pub(super) fn counts(connection: &Connection) -> Result<(u64, i64), LogError> {
     connection
@@ -123,6 +132,24 @@ fn members(connection: &Connection, key: i64) -> Result<Vec<Trajectory>, LogErro
         .into_iter()
         .map(|row| row.trajectory)
         .collect())
+}
+
+/// The members that can be read, and how many cannot.
+fn readable_members(connection: &Connection, key: i64) -> Result<(Vec<Trajectory>, usize), LogError> {
+    let sql = format!("SELECT {COLUMNS} FROM trajectories WHERE group_key = ?1 ORDER BY seq");
+    let mut statement = connection.prepare_cached(&sql).map_err(database)?;
+    let mut rows = statement.query([key]).map_err(database)?;
+    let (mut members, mut unreadable) = (Vec::new(), 0);
+    while let Some(row) = rows.next().map_err(database)? {
+        match record::readable(row)?.0 {
+            Ok(row) => members.push(row.trajectory),
+            Err(error) => {
+                tracing::warn!(%error, "left out of its group");
+                unreadable += 1;
+            }
+        }
+    }
+    Ok((members, unreadable))
 }
 
 fn rows(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<LoggedTrajectory>, LogError> {

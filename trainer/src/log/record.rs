@@ -6,12 +6,13 @@ use svs_engine::{FinishReason, SamplingParams, VersionSpan};
 
 use super::config::LogError;
 use super::query::LoggedTrajectory;
+use super::schema::database;
 use crate::hidden::Dynamics;
 use crate::trajectory::{GraderVerdict, Kind, Segment, SegmentRole, Trajectory};
 
 /// Columns that [`read`] needs, in its order.
-pub(super) const COLUMNS: &str =
-    "seq, id, group_id, kind, problem_id, tokens, logprobs, raw_logprobs, thresholds, record, created_at, trained_at";
+pub(super) const COLUMNS: &str = "seq, id, group_id, kind, problem_id, tokens, logprobs, raw_logprobs, thresholds, record, created_at, trained_at, \
+     trained_by, session, awaits_reward";
 
 /// Per-token arrays and the JSON record of one trajectory.
 pub(super) struct Encoded {
@@ -187,18 +188,13 @@ fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn words(blob: &[u8]) -> Result<Vec<[u8; 4]>, LogError> {
+fn words(blob: &[u8]) -> Option<Vec<[u8; 4]>> {
     let (words, rest) = blob.as_chunks::<4>();
-    if rest.is_empty() {
-        Ok(words.to_vec())
-    } else {
-        Err(damaged("a token array is cut short"))
-    }
+    rest.is_empty().then(|| words.to_vec())
 }
 
-fn damaged(reason: &str) -> LogError {
-    LogError::Database(format!("{reason}; the file is damaged: stop, move it away and restart"))
-}
+/// A trajectory, or why its row cannot be read, and its bytes.
+pub(super) type Readable = (Result<LoggedTrajectory, LogError>, usize);
 
 /// A row of [`COLUMNS`] with its blobs, not yet decoded.
 pub(super) struct RawRow {
@@ -211,6 +207,9 @@ pub(super) struct RawRow {
     record: String,
     created_at: f64,
     trained_at: Option<f64>,
+    trained_by: Option<String>,
+    session: Option<String>,
+    awaits_reward: bool,
 }
 
 /// Reads a row of [`COLUMNS`].
@@ -225,7 +224,47 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<RawRow> {
         record: row.get(9)?,
         created_at: row.get(10)?,
         trained_at: row.get(11)?,
+        trained_by: row.get(12)?,
+        session: row.get(13)?,
+        awaits_reward: row.get(14)?,
     })
+}
+
+/// A trajectory, or why its row cannot be read, and the bytes held for it. Only a failure of the database is an error: one bad row must not take the
+/// others with it.
+///
+/// # Errors
+/// [`LogError::Database`].
+pub(super) fn readable(row: &Row<'_>) -> Result<Readable, LogError> {
+    use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, Utf8Error};
+    match read(row) {
+        Ok(raw) => {
+            let bytes = raw.bytes();
+            Ok((raw.logged(), bytes))
+        }
+        Err(error @ (FromSqlConversionFailure(..) | InvalidColumnType(..) | Utf8Error(..))) => {
+            let id: String = row.get(1).unwrap_or_default();
+            Ok((Err(unreadable(&id, &error.to_string())), 0))
+        }
+        Err(error) => Err(database(error)),
+    }
+}
+
+/// `record` with one more finding.
+///
+/// # Errors
+/// [`LogError::Unreadable`].
+pub(super) fn with_finding(id: &str, record: &str, finding: &GraderVerdict) -> Result<String, LogError> {
+    let mut record: Record = serde_json::from_str(record).map_err(|error| unreadable(id, &error.to_string()))?;
+    record.verdicts.push(finding.clone());
+    serde_json::to_string(&record).map_err(|error| unreadable(id, &error.to_string()))
+}
+
+fn unreadable(id: &str, reason: &str) -> LogError {
+    LogError::Unreadable {
+        id: id.into(),
+        reason: reason.into(),
+    }
 }
 
 impl RawRow {
@@ -236,22 +275,21 @@ impl RawRow {
 
     /// Decodes the row, with its place in the log.
     pub(super) fn logged(self) -> Result<LoggedTrajectory, LogError> {
-        let (seq, trained_at) = (self.seq, self.trained_at);
+        let (seq, trained_at, trained_by) = (self.seq, self.trained_at, self.trained_by.clone());
         Ok(LoggedTrajectory {
             seq,
             trained_at,
+            trained_by,
             trajectory: self.decode()?,
         })
     }
 
     /// Decodes the row.
     fn decode(self) -> Result<Trajectory, LogError> {
-        let record: Record = serde_json::from_str(&self.record).map_err(|error| {
-            damaged(&format!(
-                "the record of trajectory `{}` cannot be read: {error}",
-                self.id
-            ))
-        })?;
+        let id = self.id.clone();
+        let damaged = |reason: &str| unreadable(&id, reason);
+        let words = |blob: &[u8]| words(blob).ok_or_else(|| damaged("a token array is cut short"));
+        let record: Record = serde_json::from_str(&self.record).map_err(|error| damaged(&error.to_string()))?;
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == self.kind);
         let kind = kind.ok_or_else(|| damaged(&format!("unknown kind `{}`", self.kind)))?;
         let [tokens, logprobs, raw_logprobs, thresholds] = self.blobs;
@@ -276,6 +314,8 @@ impl RawRow {
             id: self.id,
             group_id: self.group_id,
             group_size: record.group_size,
+            session: self.session,
+            awaits_reward: self.awaits_reward,
             problem_id: self.problem_id,
             parent: record.parent,
             kind,

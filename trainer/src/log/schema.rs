@@ -8,13 +8,14 @@ use rusqlite::{Connection, ErrorCode};
 use super::config::{LogConfig, LogError};
 
 /// Layout of the tables; grows with each change of them.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Bytes of a database page, fixed so that `max_file_bytes` can be counted in pages.
 const PAGE_BYTES: u64 = 4096;
 
 /// `seq` is given by the writer and shared by trajectories and closings of groups, so that one cursor orders both. A group
-/// id may be used again after its group has closed, hence the key.
+/// id may be used again after its group has closed, hence the key. A `held` group closes only when it is told to.
+/// `trajectories_listed` has all that listings filter by: a search reads it alone, not the rows with their long columns.
 const TABLES: &str = "
 CREATE TABLE counter (only INTEGER PRIMARY KEY CHECK (only = 0), last_seq INTEGER NOT NULL);
 INSERT INTO counter VALUES (0, 0);
@@ -26,7 +27,8 @@ CREATE TABLE groups (
     members INTEGER NOT NULL,
     opened_at REAL NOT NULL,
     closed_seq INTEGER UNIQUE,
-    expired INTEGER NOT NULL DEFAULT 0
+    expired INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX groups_open ON groups (group_id) WHERE closed_seq IS NULL;
 CREATE INDEX groups_by_id ON groups (group_id, key);
@@ -45,15 +47,45 @@ CREATE TABLE trajectories (
     bytes INTEGER NOT NULL,
     created_at REAL NOT NULL,
     trained_at REAL,
-    trained_by TEXT
+    trained_by TEXT,
+    run TEXT,
+    session TEXT,
+    version_min INTEGER,
+    version_max INTEGER,
+    reward REAL,
+    awaits_reward INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX trajectories_by_group ON trajectories (group_key, seq);
 CREATE INDEX trajectories_by_problem ON trajectories (problem_id, seq);
 CREATE INDEX trajectories_trained ON trajectories (trained_at) WHERE trained_at IS NOT NULL;
+CREATE INDEX trajectories_by_session ON trajectories (session, seq) WHERE session IS NOT NULL;
+CREATE INDEX trajectories_listed
+    ON trajectories (seq, kind, run, version_min, version_max, reward, created_at);
 ";
 
 /// From layout 1, which did not say which run trained on a trajectory: those marks belong to no run and stay.
 const FROM_1: &str = "ALTER TABLE trajectories ADD COLUMN trained_by TEXT";
+
+/// From layout 2, whose rows had what listings filter by inside their records only. A record that cannot be read says
+/// nothing. The id of an own group begins with its run.
+const FROM_2: &str = "
+ALTER TABLE groups ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE trajectories ADD COLUMN run TEXT;
+ALTER TABLE trajectories ADD COLUMN session TEXT;
+ALTER TABLE trajectories ADD COLUMN version_min INTEGER;
+ALTER TABLE trajectories ADD COLUMN version_max INTEGER;
+ALTER TABLE trajectories ADD COLUMN reward REAL;
+ALTER TABLE trajectories ADD COLUMN awaits_reward INTEGER NOT NULL DEFAULT 0;
+UPDATE trajectories SET run = CASE WHEN kind = 'client' THEN trained_by ELSE substr(group_id, 1, instr(group_id, '/') - 1) END;
+UPDATE trajectories SET
+    version_min = (SELECT min(value ->> 'version') FROM json_each(record, '$.spans')),
+    version_max = (SELECT max(value ->> 'version') FROM json_each(record, '$.spans')),
+    reward = record ->> '$.verdicts[#-1].reward'
+    WHERE json_valid(record);
+CREATE INDEX trajectories_by_session ON trajectories (session, seq) WHERE session IS NOT NULL;
+CREATE INDEX trajectories_listed
+    ON trajectories (seq, kind, run, version_min, version_max, reward, created_at);
+";
 
 /// Opens the writer's connection, creating or checking the file.
 pub(super) fn open_writer(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
@@ -101,8 +133,9 @@ pub(super) fn check_layout(path: &Path, connection: &Connection) -> Result<(), L
         .map_err(|error| unusable(path, &error))?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 => Err(LogError::Unusable(format!(
-            "{}: the trajectory log has layout version 1; serving or training with it once brings it to {SCHEMA_VERSION}",
+        1 | 2 => Err(LogError::Unusable(format!(
+            "{}: the trajectory log has layout version {version}; serving or training with it once brings it to \
+             {SCHEMA_VERSION}",
             path.display()
         ))),
         other => Err(other_layout(path, other)),
@@ -139,7 +172,11 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
     match (version, tables) {
         (SCHEMA_VERSION, _) => return Ok(()),
         (0, 0) => transaction.execute_batch(TABLES).map_err(unusable)?,
-        (1, _) => transaction.execute_batch(FROM_1).map_err(unusable)?,
+        (1, _) => transaction
+            .execute_batch(FROM_1)
+            .and_then(|()| transaction.execute_batch(FROM_2))
+            .map_err(unusable)?,
+        (2, _) => transaction.execute_batch(FROM_2).map_err(unusable)?,
         (0, _) => {
             let reason = "it is an SQLite database of something else; give the log a path of its own";
             return Err(LogError::Unusable(format!("{}: {reason}", path.display())));

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::config::LogError;
 use super::record::{self, Encoded};
 use super::schema::database;
-use crate::trajectory::Trajectory;
+use crate::trajectory::{GraderVerdict, Kind, Trajectory};
 
 /// Appends a batch; returns one sequence number per trajectory and the rows and bytes added.
 pub(super) fn append(connection: &Connection, batch: &[Trajectory]) -> Result<(Vec<i64>, u64, u64), LogError> {
@@ -17,12 +17,10 @@ pub(super) fn append(connection: &Connection, batch: &[Trajectory]) -> Result<(V
             seqs.push(seq);
             continue;
         }
-        let group = join_group(connection, trajectory)?;
+        let key = join_group(connection, trajectory)?;
         let seq = counter.next();
-        insert(connection, seq, group.key, trajectory, &encoded)?;
-        if group.complete {
-            close(connection, group.key, counter.next(), false)?;
-        }
+        insert(connection, seq, key, trajectory, &encoded)?;
+        close_if_complete(connection, key, &mut counter)?;
         seqs.push(seq);
         rows += 1;
         bytes += u64::try_from(encoded.bytes()).unwrap_or(0);
@@ -34,7 +32,7 @@ pub(super) fn append(connection: &Connection, batch: &[Trajectory]) -> Result<(V
 /// Closes open groups whose first member is older than `timeout_s`; returns how many.
 pub(super) fn close_expired(connection: &Connection, timeout_s: f64, now: f64) -> Result<u64, LogError> {
     let mut statement = connection
-        .prepare_cached("SELECT key FROM groups WHERE closed_seq IS NULL AND opened_at <= ?1 ORDER BY key")
+        .prepare_cached("SELECT key FROM groups WHERE closed_seq IS NULL AND NOT held AND opened_at <= ?1 ORDER BY key")
         .map_err(database)?;
     let keys: Vec<i64> = statement
         .query_map([now - timeout_s], |row| row.get(0))
@@ -50,7 +48,8 @@ pub(super) fn close_expired(connection: &Connection, timeout_s: f64, now: f64) -
 
 /// Marks `ids` as trained by `run`; returns how many changed.
 pub(super) fn mark_trained(connection: &Connection, run: &str, ids: &[String], now: f64) -> Result<u64, LogError> {
-    let sql = "UPDATE trajectories SET trained_at = ?3, trained_by = ?2 WHERE id = ?1 AND trained_at IS NULL";
+    let sql = "UPDATE trajectories SET trained_at = ?3, trained_by = ?2, run = ifnull(run, ?2) \
+               WHERE id = ?1 AND trained_at IS NULL";
     let mut statement = connection.prepare_cached(sql).map_err(database)?;
     let mut changed = 0;
     for id in ids {
@@ -76,7 +75,9 @@ pub(super) fn repair_trained(
         })
         .map_err(database)?;
     let mut clear = connection
-        .prepare_cached("UPDATE trajectories SET trained_at = NULL, trained_by = NULL WHERE seq = ?1")
+        .prepare_cached(
+            "UPDATE trajectories SET trained_at = NULL, trained_by = NULL, run = iif(kind = 'client', NULL, run) WHERE seq = ?1",
+        )
         .map_err(database)?;
     let mut changed = 0;
     for (seq, id) in marked {
@@ -85,6 +86,61 @@ pub(super) fn repair_trained(
         }
     }
     Ok(changed + mark_trained(connection, run, consumed, now)?)
+}
+
+/// Notes a reward that came later; the group closes if it waited for nothing else. Returns by how many bytes it grew.
+pub(super) fn set_reward(connection: &Connection, id: &str, finding: &GraderVerdict) -> Result<i64, LogError> {
+    let found = "SELECT group_key, record, trained_at IS NOT NULL, kind FROM trajectories WHERE id = ?1";
+    let found: Option<(i64, String, bool, String)> = connection
+        .prepare_cached(found)
+        .and_then(|mut statement| {
+            let row = statement.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+            row.optional()
+        })
+        .map_err(database)?;
+    let Some((key, before, trained, kind)) = found else {
+        return Err(LogError::Unknown(id.into()));
+    };
+    if kind != Kind::Client.name() {
+        return Err(LogError::Own(id.into()));
+    }
+    if trained {
+        return Err(LogError::Trained(id.into()));
+    }
+    let record = record::with_finding(id, &before, finding)?;
+    let grown = record.len() as i64 - before.len() as i64;
+    connection
+        .prepare_cached(
+            "UPDATE trajectories SET record = ?2, reward = ?3, awaits_reward = 0, bytes = bytes + ?4 WHERE id = ?1",
+        )
+        .and_then(|mut statement| statement.execute(params![id, record, finding.reward, grown]))
+        .map_err(database)?;
+    let mut counter = Counter::read(connection)?;
+    close_if_complete(connection, key, &mut counter)?;
+    counter.write(connection)?;
+    Ok(grown)
+}
+
+/// Closes the open group of that id, held or not, with what it has; returns how many that are. One without members goes.
+pub(super) fn close_group(connection: &Connection, group_id: &str) -> Result<u64, LogError> {
+    let key: Option<i64> = connection
+        .prepare_cached("SELECT key FROM groups WHERE group_id = ?1 AND closed_seq IS NULL")
+        .and_then(|mut statement| statement.query_row([group_id], |row| row.get(0)).optional())
+        .map_err(database)?;
+    let Some(key) = key else { return Ok(0) };
+    let mut counter = Counter::read(connection)?;
+    close(connection, key, counter.next(), false)?;
+    counter.write(connection)?;
+    Ok(1)
+}
+
+/// Lets groups that are held expire as others do: whoever held them is gone. Returns how many.
+pub(super) fn release_held(connection: &Connection) -> Result<u64, LogError> {
+    let sql = "UPDATE groups SET held = 0 WHERE closed_seq IS NULL AND held";
+    let released = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute([]));
+    released.map(|count| count as u64).map_err(database)
 }
 
 /// The last sequence number given out, kept in the file so that a number is never used twice.
@@ -136,44 +192,49 @@ fn known(connection: &Connection, trajectory: &Trajectory, encoded: &Encoded) ->
     }
 }
 
-struct Joined {
-    key: i64,
-    complete: bool,
-}
-
-/// Counts the trajectory into the open group of its id, or opens one.
-fn join_group(connection: &Connection, trajectory: &Trajectory) -> Result<Joined, LogError> {
-    let updated: Option<(i64, bool)> = connection
+/// Counts the trajectory into the open group of its id, or opens one; returns its key.
+fn join_group(connection: &Connection, trajectory: &Trajectory) -> Result<i64, LogError> {
+    let updated: Option<i64> = connection
         .prepare_cached(
-            "UPDATE groups SET members = members + 1, size = max(size, ?2) WHERE group_id = ?1 AND closed_seq IS NULL \
-             RETURNING key, members >= size",
+            "UPDATE groups SET members = members + 1, size = max(size, ?2), held = max(held, ?3) \
+             WHERE group_id = ?1 AND closed_seq IS NULL RETURNING key",
         )
         .and_then(|mut statement| {
-            statement
-                .query_row(params![trajectory.group_id, trajectory.group_size], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })
-                .optional()
+            let held = trajectory.session.is_some();
+            let values = params![trajectory.group_id, trajectory.group_size, held];
+            statement.query_row(values, |row| row.get(0)).optional()
         })
         .map_err(database)?;
-    if let Some((key, complete)) = updated {
-        return Ok(Joined { key, complete });
+    if let Some(key) = updated {
+        return Ok(key);
     }
     connection
-        .prepare_cached("INSERT INTO groups (group_id, kind, size, members, opened_at) VALUES (?1, ?2, ?3, 1, ?4)")
+        .prepare_cached(
+            "INSERT INTO groups (group_id, kind, size, members, opened_at, held) VALUES (?1, ?2, ?3, 1, ?4, ?5)",
+        )
         .and_then(|mut statement| {
             statement.insert(params![
                 trajectory.group_id,
                 trajectory.kind.name(),
                 trajectory.group_size,
-                trajectory.created_at
+                trajectory.created_at,
+                trajectory.session.is_some(),
             ])
         })
-        .map(|key| Joined {
-            key,
-            complete: trajectory.group_size == 1,
-        })
         .map_err(database)
+}
+
+/// Closes a group that is open, has its members, is not held and waits for no reward.
+fn close_if_complete(connection: &Connection, key: i64, counter: &mut Counter) -> Result<(), LogError> {
+    let complete = "SELECT closed_seq IS NULL AND NOT held AND members >= size AND NOT EXISTS \
+                    (SELECT 1 FROM trajectories WHERE group_key = key AND awaits_reward) FROM groups WHERE key = ?1";
+    let complete = connection
+        .prepare_cached(complete)
+        .and_then(|mut statement| statement.query_row([key], |row| row.get::<_, bool>(0)));
+    if complete.map_err(database)? {
+        close(connection, key, counter.next(), false)?;
+    }
+    Ok(())
 }
 
 fn insert(
@@ -183,10 +244,12 @@ fn insert(
     trajectory: &Trajectory,
     encoded: &Encoded,
 ) -> Result<(), LogError> {
+    let versions = trajectory.versions();
     connection
         .prepare_cached(
             "INSERT INTO trajectories (seq, id, group_key, group_id, kind, problem_id, tokens, logprobs, raw_logprobs, \
-             thresholds, record, bytes, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             thresholds, record, bytes, created_at, run, session, version_min, version_max, reward, awaits_reward) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         )
         .and_then(|mut statement| {
             statement.execute(params![
@@ -203,6 +266,12 @@ fn insert(
                 encoded.record,
                 encoded.bytes(),
                 trajectory.created_at,
+                trajectory.run_and_step().map(|(run, _)| run),
+                trajectory.session,
+                versions.map(|(first, _)| first.cast_signed()),
+                versions.map(|(_, last)| last.cast_signed()),
+                trajectory.verdicts.last().and_then(|finding| finding.reward),
+                trajectory.awaits_reward,
             ])
         })
         .map(|_| ())

@@ -13,7 +13,7 @@ use super::schema::database;
 use super::{record, write};
 use crate::clock::unix_s;
 use crate::crash;
-use crate::trajectory::Trajectory;
+use crate::trajectory::{GraderVerdict, Trajectory};
 
 /// A change of the log.
 pub(super) enum Request {
@@ -22,6 +22,10 @@ pub(super) enum Request {
         timeout_s: f64,
         now: f64,
     },
+    /// Rewards that came later, by id; all or none.
+    SetRewards(Vec<(String, GraderVerdict)>),
+    CloseGroup(String),
+    ReleaseHeld,
     MarkTrained {
         run: String,
         ids: Vec<String>,
@@ -42,7 +46,8 @@ pub(super) struct Applied {
     /// Rows or groups changed, for the others.
     pub(super) changed: u64,
     rows: u64,
-    bytes: u64,
+    /// Payload bytes added.
+    bytes: i64,
 }
 
 type Answer = Box<dyn FnOnce(Result<Applied, LogError>) + Send>;
@@ -153,7 +158,7 @@ impl Loop {
                 let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
                 for applied in results.iter().flatten() {
                     held.rows += applied.rows;
-                    held.bytes += applied.bytes;
+                    held.bytes = held.bytes.saturating_add_signed(applied.bytes);
                 }
                 drop(held);
                 answers
@@ -231,9 +236,22 @@ fn apply(connection: &Connection, request: &Request) -> Result<Applied, LogError
                 seqs,
                 changed: rows,
                 rows,
-                bytes,
+                bytes: bytes.cast_signed(),
             })
         }
+        Request::SetRewards(findings) => {
+            let mut bytes = 0;
+            for (id, finding) in findings {
+                bytes += write::set_reward(connection, id, finding)?;
+            }
+            Ok(Applied {
+                changed: findings.len() as u64,
+                bytes,
+                ..Applied::default()
+            })
+        }
+        Request::CloseGroup(id) => write::close_group(connection, id).map(changed),
+        Request::ReleaseHeld => write::release_held(connection).map(changed),
         Request::CloseExpired { timeout_s, now } => write::close_expired(connection, *timeout_s, *now).map(changed),
         Request::MarkTrained { run, ids, now } => write::mark_trained(connection, run, ids, *now).map(changed),
         Request::RepairTrained { run, consumed, now } => {

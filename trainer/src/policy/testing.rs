@@ -90,6 +90,8 @@ pub(crate) fn unscored(id: &str, sampled: &[u32], version: u64, temperature: f32
         }],
         trained_prompt: None,
         adapter: None,
+        session: None,
+        awaits_reward: false,
         mixed_kv: false,
         approximate: false,
         hidden: None,

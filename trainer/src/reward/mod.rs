@@ -192,6 +192,15 @@ impl Reward {
         self.grader.is_some()
     }
 
+    /// Judges a reward that somebody else gave by this run's threshold.
+    pub fn judge_given(&self, finding: &mut GraderVerdict) {
+        finding.verdict = match finding.reward {
+            Some(reward) if reward >= self.pass_threshold => Verdict::Correct,
+            Some(_) => Verdict::Wrong,
+            None => Verdict::Infrastructure,
+        };
+    }
+
     /// The judge of responses to `task`.
     #[must_use]
     pub fn judge(&self, task: &Task) -> Judge<'_> {
@@ -275,6 +284,7 @@ impl Judge<'_> {
             grader: MATH.into(),
             verdict,
             reward: verdict.reward(),
+            explanation: None,
         }
     }
 
@@ -287,6 +297,7 @@ impl Judge<'_> {
             grader: name.to_owned(),
             verdict: if passed { Verdict::Correct } else { scored.verdict },
             reward: scored.reward.ok(),
+            explanation: None,
         }
     }
 }
@@ -296,5 +307,6 @@ fn fault(grader: &str) -> GraderVerdict {
         grader: grader.into(),
         verdict: Verdict::Infrastructure,
         reward: None,
+        explanation: None,
     }
 }

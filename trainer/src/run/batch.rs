@@ -43,6 +43,7 @@ impl Runner {
                 ("trajectories/rejected/adapter", batch.of_adapters),
                 ("trajectories/rejected/no_contrast", batch.without_contrast),
                 ("trajectories/expired", batch.expired),
+                ("trajectories/unreadable", batch.unreadable),
             ];
             let metrics = counts
                 .into_iter()

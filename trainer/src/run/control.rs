@@ -1,14 +1,20 @@
 //! What the loop's thread and its handles share: the status, the wish to pause or stop, and who listens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{RunState, Stalled, Totals, TrainError, TrainStatus};
+use tokio::sync::oneshot;
+
+use super::config::ProblemSource;
+use super::task::{Asked, Outcome, Task};
+use super::{RunState, Stalled, Totals, TrainConfig, TrainError, TrainStatus};
 
 /// Snapshots a slow listener may fall behind by; further ones are dropped for it.
 const LISTENER_BACKLOG: usize = 256;
+/// Tasks that may wait for the end of a step.
+const MAX_TASKS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Wish {
@@ -23,9 +29,23 @@ struct Inner {
     status: TrainStatus,
     wish: Wish,
     listeners: Vec<SyncSender<TrainStatus>>,
+    /// What the loop was asked to do between two steps.
+    tasks: VecDeque<Asked>,
+    /// The configuration of the run.
+    config: Option<TrainConfig>,
+    /// Closing number of the last client group that the run is done with.
+    cursor: i64,
     /// When the status last changed.
     progressed: Option<Instant>,
     totals: Totals,
+}
+
+/// What the loop does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Step,
+    Do(Asked),
+    Stop,
 }
 
 /// Shared state of one trainer.
@@ -60,6 +80,8 @@ impl Control {
             )));
         }
         inner.wish = Wish::Run;
+        inner.tasks.clear();
+        inner.config = None;
         inner.status = TrainStatus {
             state: RunState::Running,
             run_id: Some(run_id.to_owned()),
@@ -107,8 +129,58 @@ impl Control {
         });
     }
 
+    /// The configuration of the run, if there was one since the start.
+    pub(super) fn config(&self) -> Option<TrainConfig> {
+        self.lock().config.clone()
+    }
+
+    /// Notes the configuration that the run goes on by.
+    pub(super) fn configured(&self, config: &TrainConfig) {
+        self.lock().config = Some(config.clone());
+        self.update(|status| status.steps = config.steps);
+    }
+
+    /// Notes how far the run is with groups of clients.
+    pub(super) fn consumed(&self, cursor: i64) {
+        self.lock().cursor = cursor;
+    }
+
+    /// The configuration of an active run that trains on groups of clients, and how far it is with them.
+    pub(super) fn of_clients(&self) -> Option<(TrainConfig, i64)> {
+        let inner = self.lock();
+        let config = inner.config.as_ref().filter(|_| is_active(inner.status.state))?;
+        let clients = config.problems.source == ProblemSource::Trajectories;
+        clients.then(|| (config.clone(), inner.cursor))
+    }
+
+    /// Asks the loop to do something before its next step.
+    pub(super) fn submit(&self, task: Task) -> Result<Outcome, TrainError> {
+        let mut inner = self.lock();
+        let refuse = |reason: String| Err(TrainError::State(reason));
+        if !matches!(inner.status.state, RunState::Running | RunState::Paused) {
+            return refuse(format!("no run is active: the trainer is {}", name(inner.status.state)));
+        }
+        if task == Task::Step && inner.wish != Wish::Pause {
+            return refuse("the run goes on by itself; pause it to go step by step".into());
+        }
+        if inner.tasks.len() >= MAX_TASKS {
+            return refuse(format!("{MAX_TASKS} tasks wait for the end of the step already"));
+        }
+        let (answer, outcome) = oneshot::channel();
+        inner.tasks.push_back(Asked { task, answer });
+        self.changed.notify_all();
+        Ok(outcome)
+    }
+
+    /// Whether something was asked for; long waits look at it.
+    pub(super) fn is_asked(&self) -> bool {
+        !self.lock().tasks.is_empty()
+    }
+
     /// Ends the run: `Finished`, or `Failed` with the reason.
     pub(super) fn end(&self, outcome: Result<(), TrainError>) {
+        // Whoever waits hears that nobody will answer.
+        self.lock().tasks.clear();
         self.update(|status| {
             status.phase = String::new();
             status.state = if outcome.is_ok() {
@@ -161,7 +233,7 @@ impl Control {
     fn ask(&self, wish: Wish, verb: &str, allowed: fn(RunState) -> bool) -> Result<TrainStatus, TrainError> {
         let mut inner = self.lock();
         if !allowed(inner.status.state) {
-            let state = format!("{:?}", inner.status.state).to_lowercase();
+            let state = name(inner.status.state);
             return Err(TrainError::State(format!("cannot {verb}: the trainer is {state}")));
         }
         inner.wish = wish;
@@ -172,18 +244,23 @@ impl Control {
         Ok(inner.status.clone())
     }
 
-    /// Called between steps: waits while paused; false if the run shall stop.
-    pub(super) fn may_go_on(&self) -> bool {
+    /// Called between steps: what to do next; waits while paused.
+    pub(super) fn next(&self) -> Next {
         let mut inner = self.lock();
         loop {
+            if inner.wish != Wish::Stop
+                && let Some(asked) = inner.tasks.pop_front()
+            {
+                return Next::Do(asked);
+            }
             match inner.wish {
-                Wish::Stop => return false,
+                Wish::Stop => return Next::Stop,
                 Wish::Run => {
                     if inner.status.state != RunState::Running {
                         inner.status.state = RunState::Running;
                         self.tell(&mut inner);
                     }
-                    return true;
+                    return Next::Step;
                 }
                 Wish::Pause => {
                     if inner.status.state != RunState::Paused {
@@ -200,6 +277,10 @@ impl Control {
     pub(super) fn stopping(&self) -> bool {
         self.lock().wish == Wish::Stop
     }
+}
+
+fn name(state: RunState) -> String {
+    format!("{state:?}").to_lowercase()
 }
 
 fn is_active(state: RunState) -> bool {
@@ -229,7 +310,7 @@ mod tests {
         );
         control.pause().expect("running");
         control.stop().expect("pausing");
-        assert!(!control.may_go_on(), "a stop wins over a pause");
+        assert!(matches!(control.next(), Next::Stop), "a stop wins over a pause");
         assert_eq!(control.status().state, RunState::Stopping);
         refused(control.resume(), "cannot resume: the trainer is stopping");
         control.end(Ok(()));
@@ -248,11 +329,36 @@ mod tests {
         let heard = control.subscribe();
         control.pause().expect("running");
         let loop_side = std::sync::Arc::clone(&control);
-        let waiting = std::thread::spawn(move || loop_side.may_go_on());
+        let waiting = std::thread::spawn(move || loop_side.next());
         let paused = heard.iter().find(|status| status.state == RunState::Paused);
         assert!(paused.is_some() && !waiting.is_finished());
         control.resume().expect("paused");
-        assert!(waiting.join().expect("no panic"));
+        assert!(matches!(waiting.join().expect("no panic"), Next::Step));
         assert_eq!(control.status().state, RunState::Running);
+    }
+
+    #[test]
+    fn tasks_are_done_between_steps_and_none_is_left_without_an_answer() {
+        let control = Control::default();
+        assert!(control.submit(Task::Checkpoint).is_err(), "no run is active");
+        control.claim("a", 5).expect("idle");
+        assert!(control.submit(Task::Step).is_err(), "it is not paused");
+        control.pause().expect("running");
+        let mut waiting: Vec<Outcome> = (0..MAX_TASKS)
+            .map(|_| control.submit(Task::Step).expect("room"))
+            .collect();
+        assert!(control.submit(Task::Step).is_err(), "the queue is bounded");
+        assert!(control.is_asked());
+        let Next::Do(asked) = control.next() else {
+            panic!("a task comes first")
+        };
+        asked.answer.send(Ok(control.status())).expect("somebody waits");
+        assert!(waiting.remove(0).blocking_recv().expect("an answer").is_ok());
+        control.stop().expect("active");
+        assert!(matches!(control.next(), Next::Stop), "a stop goes before tasks");
+        control.end(Ok(()));
+        for outcome in waiting {
+            assert!(outcome.blocking_recv().is_err());
+        }
     }
 }

@@ -11,12 +11,26 @@ use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
 use svs_engine::ops::{Team, behind_serving};
 
-use super::claim::claim;
+use super::claim::{CONFIG_FILE, claim};
+use super::config::is_run_id;
 use super::control::Control;
 use super::runner::{Runner, Surroundings};
+use super::task::{Outcome, Task};
 use super::watchdog::watch;
-use super::{Totals, TrainConfig, TrainError, TrainStatus};
+use super::{Totals, TrainConfig, TrainError, TrainStatus, source};
+use crate::eval::{EvalConfig, EvalError, EvalReport, evaluate};
 use crate::log::TrajectoryLog;
+use crate::trajectory::Kind;
+
+/// Groups of clients that wait for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Closed ones that it has not looked at.
+    pub groups: u64,
+    /// So many can wait before what comes last is too old when its turn comes: each update makes all others older by one
+    /// version.
+    pub most: u64,
+}
 
 /// Handle on the in-process trainer. Cheap to clone; at most one run at a time.
 #[derive(Debug, Clone)]
@@ -101,6 +115,71 @@ impl TrainerHandle {
     /// [`TrainError::State`].
     pub fn stop(&self) -> Result<TrainStatus, TrainError> {
         self.control.stop()
+    }
+
+    /// Asks the run to do something before its next step, or while it is paused.
+    ///
+    /// # Errors
+    /// [`TrainError::State`].
+    pub fn ask(&self, task: Task) -> Result<Outcome, TrainError> {
+        self.control.submit(task)
+    }
+
+    /// The configuration that the run goes on by; that of the last one if none is active, `None` before the first.
+    #[must_use]
+    pub fn config(&self) -> Option<TrainConfig> {
+        self.control.config()
+    }
+
+    /// Weight versions after which the active run trains on clients' trajectories no more; `None` without such a run.
+    #[must_use]
+    pub fn client_staleness(&self) -> Option<u64> {
+        Some(self.control.of_clients()?.0.trajectories.max_staleness)
+    }
+
+    /// Groups that wait for the active run, if it trains on those of clients.
+    ///
+    /// # Errors
+    /// [`TrainError::Run`].
+    pub fn client_backlog(&self) -> Result<Option<Backlog>, TrainError> {
+        let Some((config, cursor)) = self.control.of_clients() else {
+            return Ok(None);
+        };
+        let settings = &config.trajectories;
+        let groups = self.surroundings.log.closed_after(Kind::Client, cursor)?;
+        let most = (settings.max_staleness + 1).saturating_mul(settings.groups_per_step as u64);
+        Ok(Some(Backlog { groups, most }))
+    }
+
+    /// The folder of a run, if there is one of that id.
+    #[must_use]
+    pub fn folder(&self, run_id: &str) -> Option<PathBuf> {
+        let folder = self.surroundings.runs.join(run_id);
+        (is_run_id(run_id) && folder.join(CONFIG_FILE).is_file()).then_some(folder)
+    }
+
+    /// Evaluates the weights that are served now on the held-out problems of `config`, beside whatever runs and behind it;
+    /// they stay to its end, whatever is published meanwhile. May take long.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`], [`TrainError::Run`].
+    pub fn evaluate(&self, config: &TrainConfig) -> Result<EvalReport, TrainError> {
+        config.validate()?;
+        let (around, limits) = (&*self.surroundings, source::limits(config, &self.surroundings.engine)?);
+        let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
+        let problems = source::evaluated(config)?;
+        let weights = around.engine.weights().policy().version;
+        let settings = EvalConfig {
+            weights: Some(weights.to_string()),
+            ..EvalConfig::of_run(config, limits.1)
+        };
+        evaluate(&around.engine, &problems, &prompts, &settings, |_, _| {}).map_err(|error| match error {
+            EvalError::Setting { field, reason } => TrainError::Config {
+                field: format!("eval.{field}"),
+                reason,
+            },
+            error => TrainError::Run(error.to_string()),
+        })
     }
 
     /// Where the run stands.

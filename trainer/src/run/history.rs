@@ -89,9 +89,78 @@ pub fn read(folder: &Path) -> Result<Vec<Record>, TrainError> {
     Ok(records)
 }
 
+/// At most `limit` records in `folder` of steps after `since`, oldest first, and whether there are more. With `keys`, only
+/// these metrics.
+///
+/// # Errors
+/// [`TrainError::Run`] if the file cannot be read.
+pub fn page(folder: &Path, since: u64, limit: usize, keys: &[String]) -> Result<(Vec<Record>, bool), TrainError> {
+    let path = folder.join("metrics.jsonl");
+    let fail = |error: std::io::Error| TrainError::Run(format!("{}: {error}", path.display()));
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Vec::new(), false)),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut records: Vec<Record> = Vec::new();
+    for line in BufReader::new(file).split(b'\n') {
+        let line = line.map_err(fail)?;
+        // Most lines are before the page: their steps are enough.
+        if step_of(&line).is_some_and(|step| step <= since) {
+            continue;
+        }
+        let Ok(mut record) = serde_json::from_slice::<Record>(&line) else {
+            continue;
+        };
+        if record.step <= since {
+            continue;
+        }
+        if records.len() == limit {
+            return Ok((records, true));
+        }
+        if !keys.is_empty() {
+            record.metrics.retain(|key, _| keys.contains(key));
+        }
+        records.push(record);
+    }
+    Ok((records, false))
+}
+
+/// The step of a line as [`line`] writes it.
+fn step_of(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"{\"step\":")?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_begin_behind_a_step_and_hold_the_keys_asked_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        assert_eq!(page(folder.path(), 0, 9, &[]).expect("none yet"), (Vec::new(), false));
+        let mut history = History::open(folder.path(), 0).expect("opens");
+        for step in 1..=5 {
+            let metrics = [("a".to_owned(), step as f64), ("b".to_owned(), 0.0)];
+            let metrics = BTreeMap::from(metrics);
+            history.append(&Record { step, metrics }).expect("writes");
+        }
+        for (since, limit, steps, more) in [
+            (0, 9, 1..6, false),
+            (2, 2, 3..5, true),
+            (3, 2, 4..6, false),
+            (5, 2, 0..0, false),
+        ] {
+            let (found, has_more) = page(folder.path(), since, limit, &["a".into()]).expect("reads");
+            let wanted: Vec<u64> = steps.collect();
+            assert_eq!(found.iter().map(|record| record.step).collect::<Vec<_>>(), wanted);
+            assert_eq!(has_more, more);
+            let alone = |record: &Record| record.metrics.keys().eq(["a"]);
+            assert!(found.iter().all(alone));
+        }
+    }
 
     #[test]
     fn a_resume_cuts_back_to_the_checkpoint_and_drops_a_torn_line() {

@@ -11,7 +11,7 @@ use crate::svs::band::Score;
 use crate::trajectory::Group;
 
 /// Sections and keys that a resumed run may have otherwise.
-const MAY_CHANGE: [&str; 7] = [
+pub(super) const MAY_CHANGE: [&str; 7] = [
     "steps",
     "max_generated_tokens",
     "train_share",

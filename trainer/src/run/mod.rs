@@ -1,6 +1,7 @@
 //! The training loop and its controls: config, thread, status.
 
 mod batch;
+pub mod changes;
 mod claim;
 mod clients;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod history;
 mod lock;
 pub mod memory;
 mod open;
+mod perform;
 mod rollouts;
 mod runner;
 mod sampling;
@@ -19,6 +21,7 @@ mod shaped;
 mod skipped;
 pub mod source;
 mod tally;
+mod task;
 mod tensorboard;
 mod totals;
 mod watchdog;
@@ -28,7 +31,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use config::{Fault, FaultKind, TrainConfig};
-pub use handle::TrainerHandle;
+pub use handle::{Backlog, TrainerHandle};
+pub use task::{Outcome, Target, Task};
 pub use totals::Totals;
 
 /// Errors of starting or running a training.

@@ -4,18 +4,17 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use svs_engine::WeightSet;
-
 use super::claim::CONFIG_FILE;
 use super::config::ProblemSource;
 use super::control::Control;
 use super::history::History;
 use super::lock::RunLock;
 use super::memory::Memory;
+use super::perform::reference;
 use super::runner::{Runner, Surroundings};
 use super::sampling::Sampling;
 use super::tensorboard::EventFile;
-use super::{TrainConfig, TrainError, fork, source};
+use super::{TrainConfig, TrainError, changes, fork, source};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::unix_s;
 use crate::policy::Policy;
@@ -63,14 +62,20 @@ impl Runner {
         let storage = around.engine.config().storage();
         let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());
-        let mut saved = None;
+        let (mut saved, mut replayed) = (None, Vec::new());
+        if resume {
+            replayed = changes::of_config(changes::read(&folder)?);
+        }
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
             for reason in &restored.skipped {
                 tracing::warn!("skipped a checkpoint that is not intact: {reason}");
             }
             memory = serde_json::from_value(restored.run_state)
                 .map_err(|error| TrainError::Run(format!("{}: {error}", restored.path.display())))?;
-            memory.adopt(config.clone())?;
+            // A change after the checkpoint of its step is not part of that.
+            memory.config = changes::replayed(&memory.config, &replayed, memory.step)?;
+            memory.adopt(changes::replayed(&config, &replayed, memory.step)?)?;
+            replayed.retain(|(step, _)| *step > memory.step);
             saved = Some(restored.step);
         }
         if let (None, Some(origin)) = (saved, &config.fork_from) {
@@ -93,17 +98,11 @@ impl Runner {
             true => Some(EventFile::create(&folder, memory.step + 1)?),
             false => None,
         };
-        let reference = (config.algorithm.kl_loss_coef != 0.0).then(|| {
-            Arc::new(WeightSet::pack_as(
-                storage,
-                &around.model.config,
-                &around.model.params,
-                0,
-                "reference",
-            ))
-        });
+        let reference = (memory.config.algorithm.kl_loss_coef != 0.0).then(|| reference(&around));
         serve_start(&around, &mut policy, begun)?;
         control.update(|status| (status.step, status.version) = (memory.step, policy.version()));
+        control.configured(&memory.config);
+        control.consumed(memory.cursor);
         let sampling = Sampling {
             around: Arc::clone(&around),
             control: Arc::clone(&control),
@@ -120,6 +119,7 @@ impl Runner {
             control,
             sampling: Arc::new(sampling),
             ahead: None,
+            replayed: replayed.into(),
             folder,
             memory,
             policy,
@@ -161,7 +161,7 @@ fn serve_start(around: &Surroundings, policy: &mut Policy, resumed: bool) -> Res
     Ok(())
 }
 
-fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
+pub(super) fn check_choices(config: &TrainConfig, most: usize) -> Result<(), TrainError> {
     let sizes = [
         ("rollout.n", config.rollout.n),
         ("rollout.n_hinted", config.rollout.n_hinted.unwrap_or(2)),

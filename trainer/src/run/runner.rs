@@ -1,6 +1,6 @@
 //! The loop: problems, rollouts, stages, update, publish, checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,8 +10,9 @@ use svs_engine::{EngineHandle, WeightSet};
 
 use super::TrainError;
 use super::batch::{Batch, Note};
+use super::changes::Pending;
 use super::config::{Mode, ProblemSource};
-use super::control::Control;
+use super::control::{Control, Next};
 use super::history::{History, Record};
 use super::lock::RunLock;
 use super::memory::Memory;
@@ -53,6 +54,8 @@ pub(super) struct Runner {
     pub(super) sampling: Arc<Sampling>,
     /// The next batch, in the mode `async`.
     pub(super) ahead: Option<Ahead>,
+    /// Changes of the configuration that are still to be made again, by step.
+    pub(super) replayed: VecDeque<Pending>,
     /// Problems of evaluations.
     pub(super) held_out: Vec<Problem>,
     pub(super) checkpoints: CheckpointStore,
@@ -68,8 +71,17 @@ pub(super) struct Runner {
 impl Runner {
     /// Steps until the end, a stop, or an error; then writes a checkpoint and the model.
     pub(super) fn run(mut self) -> Result<(), TrainError> {
-        while self.memory.step < self.memory.config.steps && !self.memory.is_spent() && self.control.may_go_on() {
-            if !self.step()? {
+        loop {
+            self.replay()?;
+            if self.memory.step >= self.memory.config.steps || self.memory.is_spent() {
+                break;
+            }
+            let go_on = match self.control.next() {
+                Next::Stop => false,
+                Next::Step => self.step()?,
+                Next::Do(asked) => self.perform(asked)?,
+            };
+            if !go_on {
                 break;
             }
         }
@@ -97,14 +109,17 @@ impl Runner {
     }
 
     /// One step; false if there was nothing to train on and nothing will come.
-    fn step(&mut self) -> Result<bool, TrainError> {
+    pub(super) fn step(&mut self) -> Result<bool, TrainError> {
         let step = self.memory.step + 1;
         let began = Instant::now();
         let batch = match self.memory.config.problems.source {
             ProblemSource::Trajectories => self.client_batch()?,
             ProblemSource::Procedural | ProblemSource::Files => Some(self.own_batch(step)?),
         };
-        let Some(mut batch) = batch else { return Ok(false) };
+        let Some(mut batch) = batch else {
+            // Something else is to be done first, or there is nothing more.
+            return Ok(self.control.is_asked());
+        };
         let mut metrics = std::mem::take(&mut batch.metrics);
         batch.tally.put(&mut metrics);
         let gen_s = began.elapsed().as_secs_f64();
@@ -270,6 +285,7 @@ impl Runner {
             }
             Note::Clients { cursor } => {
                 self.memory.cursor = cursor;
+                self.control.consumed(cursor);
                 self.memory.consumed.extend(ids.iter().cloned());
                 for group in &batch.groups {
                     if let Some(problem) = group.members.iter().find_map(|member| member.problem_id.as_deref()) {
@@ -282,7 +298,7 @@ impl Runner {
         Ok(())
     }
 
-    fn checkpoint(&mut self) -> Result<(), TrainError> {
+    pub(super) fn checkpoint(&mut self) -> Result<(), TrainError> {
         self.control.phase("checkpoint");
         self.history.sync()?;
         let state = serde_json::to_value(&self.memory).expect("plain values serialise");
@@ -299,15 +315,8 @@ impl Runner {
         }
         self.control.phase("evaluate");
         let settings = crate::eval::EvalConfig {
-            samples: config.eval.samples,
-            k: config.eval.k.clone(),
             weights: Some(self.policy.version().to_string()),
-            max_tokens: self.sampling.limits.1,
-            seed: config.seed,
-            in_flight: config.rollout.max_groups_in_flight,
-            strict: config.rollout.strict_grading,
-            reward: config.reward.clone(),
-            ..crate::eval::EvalConfig::default()
+            ..crate::eval::EvalConfig::of_run(config, self.sampling.limits.1)
         };
         let began = Instant::now();
         let report = crate::eval::evaluate(

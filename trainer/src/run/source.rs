@@ -141,10 +141,15 @@ pub fn split_files(problems: Vec<Problem>, fraction: f64) -> Result<(Vec<Problem
 /// # Errors
 /// [`TrainError::Config`] if a file cannot be read.
 pub(super) fn held_out(config: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
-    let (eval, problems) = (&config.eval, &config.problems);
-    if eval.test_freq == 0 {
-        return Ok(Vec::new());
+    match config.eval.test_freq {
+        0 => Ok(Vec::new()),
+        _ => evaluated(config),
     }
+}
+
+/// As [`held_out`], whether or not the run evaluates by itself.
+pub(super) fn evaluated(config: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
+    let (eval, problems) = (&config.eval, &config.problems);
     let mut found = if !eval.files.is_empty() {
         read_files(&eval.files, &columns(config), "eval.files")?
     } else if problems.source == ProblemSource::Files && problems.held_out_fraction > 0.0 {

@@ -43,5 +43,6 @@ pub fn judge(outcome: Outcome, config: &SvsConfig) -> GraderVerdict {
         grader,
         verdict,
         reward: verdict.reward(),
+        explanation: None,
     }
 }

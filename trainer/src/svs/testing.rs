@@ -18,6 +18,7 @@ pub(crate) fn verdict(verdict: Verdict) -> GraderVerdict {
         grader: "math".into(),
         verdict,
         reward: verdict.reward(),
+        explanation: None,
     }
 }
 
@@ -51,6 +52,8 @@ pub(crate) fn trajectory(id: &str, group_id: &str, size: u32, kind: Kind, text: 
         }],
         trained_prompt: None,
         adapter: None,
+        session: None,
+        awaits_reward: false,
         mixed_kv: false,
         approximate: false,
         hidden: None,

@@ -1,6 +1,8 @@
 //! The log's promises on real files: order, atomicity, groups, marks, bounds, damage.
 
 mod faults;
+mod listing;
+mod rewards;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,6 +51,8 @@ fn trajectory(id: &str, group: &str, size: u32) -> Trajectory {
         }],
         trained_prompt: None,
         adapter: None,
+        session: None,
+        awaits_reward: false,
         mixed_kv: false,
         approximate: false,
         hidden: None,
@@ -65,6 +69,7 @@ fn trajectory(id: &str, group: &str, size: u32) -> Trajectory {
             grader: "math".into(),
             verdict: Verdict::Correct,
             reward: Some(1.0),
+            explanation: None,
         }],
         text: "a\0\u{1F600}\"b".into(),
         metadata: serde_json::json!({"deep": [1, 2.5, null]}),

@@ -9,7 +9,7 @@ use super::config::TrainConfig;
 use super::control::Control;
 use super::tally::Tally;
 use crate::clock::unix_s;
-use crate::log::{GroupQuery, TrajectoryLog};
+use crate::log::{ClosedGroup, GroupQuery, TrajectoryLog};
 use crate::reward::{GRADER_KEY, Judge, Reward, Task, grade_all, read_client_grader};
 use crate::trajectory::{Group, Kind};
 
@@ -37,10 +37,12 @@ pub(super) struct ClientBatch {
     pub(super) without_contrast: usize,
     /// Groups that closed at the timeout with fewer members than declared.
     pub(super) expired: usize,
+    /// Trajectories whose rows in the log cannot be read; their groups go on without them.
+    pub(super) unreadable: usize,
 }
 
 /// Collects the next `groups_per_step` usable groups after `cursor`, waiting for clients. After the idle timeout it
-/// takes what there is; `None` if that is nothing or a stop was asked for.
+/// takes what there is; `None` if that is nothing, or something else was asked for.
 pub(super) fn collect(
     log: &TrajectoryLog,
     (config, reward): (&TrainConfig, &Reward),
@@ -66,7 +68,7 @@ pub(super) fn collect(
         let page = log.closed_groups(&query)?;
         let found = !page.is_empty();
         for closed in page {
-            batch.take(closed.group, closed.closed_seq, closed.expired, (config, reward));
+            batch.take(closed, (config, reward));
             if batch.groups.len() == settings.groups_per_step {
                 return Ok(Some(batch));
             }
@@ -74,7 +76,8 @@ pub(super) fn collect(
         if found {
             control.progress(batch.groups.len(), settings.groups_per_step);
         }
-        if control.stopping() {
+        // Groups looked at but not trained on are looked at again.
+        if control.stopping() || control.is_asked() {
             return Ok(None);
         }
         if since.elapsed().as_secs_f64() > settings.idle_timeout_s && !found {
@@ -87,9 +90,14 @@ pub(super) fn collect(
 }
 
 impl ClientBatch {
-    fn take(&mut self, mut group: Group, closed_seq: i64, expired: bool, (config, reward): (&TrainConfig, &Reward)) {
-        self.cursor = closed_seq;
-        self.expired += usize::from(expired);
+    fn take(&mut self, closed: ClosedGroup, (config, reward): (&TrainConfig, &Reward)) {
+        let mut group = closed.group;
+        self.cursor = closed.closed_seq;
+        self.expired += usize::from(closed.expired);
+        self.unreadable += closed.unreadable;
+        if group.members.is_empty() {
+            return;
+        }
         if group.members.iter().any(|member| member.adapter.is_some()) {
             self.of_adapters += 1;
             return;
@@ -124,7 +132,7 @@ impl ClientBatch {
 }
 
 /// Grades each member by the grader and the reference that it brings, else by those that another member brought, else by
-/// the run's own grader. `false` if there is nothing to grade by.
+/// the run's own grader. A member that was given a reward keeps it. `false` if there is nothing to grade by.
 ///
 /// # Errors
 /// What is wrong with the grader that a member brings.
@@ -133,7 +141,8 @@ fn grade(group: &mut Group, reward: &Reward) -> Result<bool, String> {
     graders.iter().flatten().try_for_each(|grader| reward.admits(grader))?;
     let shared_grader = graders.iter().flatten().next().cloned();
     let shared_reference = group.members.iter().find_map(|member| member.reference.clone());
-    if shared_grader.is_none() && shared_reference.is_none() && !reward.has_grader() {
+    let rewarded = group.members.iter().any(|member| !member.verdicts.is_empty());
+    if shared_grader.is_none() && shared_reference.is_none() && !reward.has_grader() && !rewarded {
         return Ok(false);
     }
     let mut tasks = Vec::with_capacity(graders.len());
@@ -151,12 +160,17 @@ fn grade(group: &mut Group, reward: &Reward) -> Result<bool, String> {
         }
         tasks.push((judges.len() - 1, task));
     }
-    let members = group.members.iter().zip(&tasks);
-    let cases = members.map(|(member, (judge, task))| (&judges[*judge], member.text.as_str(), task));
-    let findings = grade_all(&cases.collect::<Vec<_>>());
-    for (member, finding) in group.members.iter_mut().zip(findings) {
-        member.verdicts.push(finding);
+    for given in group.members.iter_mut().filter_map(|member| member.verdicts.last_mut()) {
+        reward.judge_given(given);
     }
+    let members = group.members.iter().zip(&tasks);
+    let ungraded = members.filter(|(member, _)| member.verdicts.is_empty());
+    let cases = ungraded.map(|(member, (judge, task))| (&judges[*judge], member.text.as_str(), task));
+    let findings = grade_all(&cases.collect::<Vec<_>>());
+    let ungraded = group.members.iter_mut().filter(|member| member.verdicts.is_empty());
+    ungraded
+        .zip(findings)
+        .for_each(|(member, finding)| member.verdicts.push(finding));
     Ok(true)
 }
 

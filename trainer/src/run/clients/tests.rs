@@ -218,3 +218,60 @@ fn the_grader_of_a_request_comes_before_the_runs() {
         (vec!["own", "shared", "plain", "nothing"], 1)
     );
 }
+
+#[test]
+fn given_rewards_count_and_rows_that_cannot_be_read_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log.sqlite");
+    let log = TrajectoryLog::open(&path).expect("a log");
+    let control = Control::default();
+    control.claim("run", 1).expect("idle");
+    let given = |mut rows: Vec<Trajectory>, rewards: &[Option<f64>]| {
+        for (row, reward) in rows.iter_mut().zip(rewards) {
+            let finding = reward.map(|reward| crate::trajectory::GraderVerdict {
+                grader: "client".into(),
+                verdict: Verdict::Wrong,
+                reward: Some(reward),
+                explanation: None,
+            });
+            row.verdicts.extend(finding);
+        }
+        rows
+    };
+    let rows = [
+        // Neither reference nor grader: the rewards are all there is; the third has none and is masked.
+        given(
+            answered("given", 3, &["1", "2", "3"], None),
+            &[Some(1.0), Some(0.0), None],
+        ),
+        // A reward goes before what the reference would say.
+        given(answered("both", 2, &["4", "4"], Some("4")), &[Some(0.0), None]),
+        answered("torn", 3, &["4", "5", "4"], Some("4")),
+        answered("lost", 1, &["4"], Some("4")),
+        answered("whole", 2, &["4", "5"], Some("4")),
+    ];
+    log.append_blocking(rows.concat()).expect("logged");
+    let damaged = rusqlite::Connection::open(&path).expect("opens");
+    let damage = "UPDATE trajectories SET record = '{' WHERE id IN ('torn-2', 'lost-0')";
+    assert_eq!(damaged.execute(damage, []).expect("damages"), 2);
+    let batch = collect_with(&log, &settings(4), &control, 0)
+        .expect("the run goes on")
+        .expect("four groups");
+    assert_eq!(ids(&batch), ["given", "both", "torn", "whole"]);
+    assert_eq!(batch.unreadable, 2);
+    let rewards: Vec<Vec<Option<f64>>> = batch
+        .groups
+        .iter()
+        .map(|group| group.members.iter().map(|member| member.verdicts[0].reward).collect())
+        .collect();
+    let (one, zero) = (Some(1.0), Some(0.0));
+    assert_eq!(
+        rewards,
+        [vec![one, zero, None], vec![zero, one], vec![one, zero], vec![one, zero]]
+    );
+    assert_eq!(
+        batch.groups[0].members[0].verdicts[0].verdict,
+        Verdict::Correct,
+        "by the run's threshold"
+    );
+}

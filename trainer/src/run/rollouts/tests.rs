@@ -158,6 +158,7 @@ fn synthesis_is_logged_with_its_findings() {
         grader: "svs/band".into(),
         verdict: Verdict::Correct,
         reward: Some(1.0),
+        explanation: None,
     };
     let recorded = rollouts.record(written, vec![vec![finding.clone(); 3]]).expect("logs");
     assert!(
