@@ -16,7 +16,7 @@ const HELD_MS = 8000;
 /** Steps asked for at once, and steps of which all metrics are asked for. */
 const PAGE = 1000;
 const RECENT = 50;
-const ACTIVE = ["running", "paused", "stopping"];
+const AT_WORK = ["running", "stopping"];
 
 const training = new Training();
 const serving = new Serving();
@@ -53,8 +53,7 @@ function show(status) {
   controls.show(status.state);
   byId("training").hidden = status.state === "idle";
   const run = status.run_id ? [`run ${status.run_id}`, `step ${status.step} of ${status.steps}`] : ["no run yet"];
-  const at_work = ACTIVE.includes(status.state);
-  if (at_work && status.phase) run.push(status.phase);
+  if (AT_WORK.includes(status.state) && status.phase) run.push(status.phase);
   run.push(`weights ${status.weight_version}`);
   if (status.stalled) run.push(`stalled for ${Math.round(status.stalled.since_s)} s: ${status.stalled.waits_for}`);
   byId("where").textContent = run.join("  ·  ");

@@ -47,7 +47,7 @@ export class Trajectories {
     if (!list.children.length) list.append(el("p", "empty detail", {}, "No trajectories here yet."));
     if (page.has_more) {
       const more = el("button", "more", { type: "button" }, "More");
-      more.addEventListener("click", () => this.load(page.last_id));
+      more.addEventListener("click", () => this.load(page.last_id), { once: true });
       list.append(more);
     }
     if (!after && !byId("detail").children.length) byId("detail").append(el("p", "empty", {}, "Choose a trajectory to read it."));

@@ -81,7 +81,7 @@ pub async fn run(State(app): State<Arc<App>>, request: Request) -> Result<Json<G
         let message = "as many graders as server.max_grader_runs allows are at work; try again later";
         ApiError::overloaded("overloaded", message)
     })?;
-    let task = tokio::task::spawn_blocking(move || {
+    let task = tokio::task::spawn_blocking(move || -> Result<GraderRun, ApiError> {
         let _permit = permit;
         let (reward, spec) = admitted(&app, &body.grader)?;
         let began = Instant::now();

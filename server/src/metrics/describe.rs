@@ -20,6 +20,7 @@ const MEANINGS: &[(&str, Of, &str)] = &[
         Verl,
         "Reward of solutions of original problems over the step",
     ),
+    ("critic/advantages/*", Verl, "Advantages of the rows trained on"),
     (
         "actor/entropy",
         Verl,

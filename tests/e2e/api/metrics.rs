@@ -133,7 +133,8 @@ fn a_server_that_trained_tells_every_metric() {
         config.train = toy::config(folder.path(), Recipe::Svs, 2);
         config.server.metrics_prefix = "llm:".into();
     });
-    let asked = json!({"model": "toy", "prompt": "Say 3.", "n": 2, "max_tokens": 6, "temperature": 1.0});
+    let asked =
+        json!({"model": "toy", "prompt": "Say 3.", "n": 2, "max_tokens": 6, "temperature": 1.0, "ignore_eos": true});
     assert_eq!(server.post("/v1/completions", &asked).status, 200);
     let started = server.post("/v1/train/start", &json!({}));
     assert_eq!(started.status, 200, "{}", started.body);

@@ -16,11 +16,7 @@ use crate::{http, repo};
 /// Longest wait for all queries to return something.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// What Grafana would put for its variables, at a scrape every second.
-const VARIABLES: [(&str, &str); 3] = [
-    ("$__rate_interval", "2m"),
-    ("$__interval", "2m"),
-    ("$model_name", ".*"),
-];
+const VARIABLES: [(&str, &str); 3] = [("$__rate_interval", "2m"), ("$__interval", "2m"), ("$model_name", ".*")];
 const DASHBOARDS: [&str; 2] = ["serving", "training"];
 
 /// A panel's query.

@@ -171,6 +171,7 @@ impl Browser {
     pub(super) fn look(&mut self, width: u32, theme: &str) -> anyhow::Result<()> {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
         self.call("Emulation.setDeviceMetricsOverride", size)?;
+        self.call("Emulation.setScrollbarsHidden", json!({"hidden": true}))?;
         let theme = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
         self.call("Emulation.setEmulatedMedia", theme)?;
         Ok(())
