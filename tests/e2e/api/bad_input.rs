@@ -477,7 +477,7 @@ fn bad_bodies_routes_and_methods_are_refused() {
         ("/v1/models/other", 404, "model_not_found"),
         ("/v1/models/org/other", 404, "model_not_found"),
         ("/v1/models/%ff", 400, "invalid_value"),
-        ("/", 404, "route_not_found"),
+        ("/nowhere", 404, "route_not_found"),
     ] {
         let answer = server.get(path);
         assert_eq!(

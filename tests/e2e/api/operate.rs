@@ -181,7 +181,7 @@ fn stopping_is_bounded() {
     let response = server.open(CHAT, &chat(json!({"stream": true})));
     let started = std::time::Instant::now();
     assert_eq!(server.stop(), Stopped::Cut);
-    assert!(started.elapsed() < std::time::Duration::from_secs(10));
+    assert!(started.elapsed() < std::time::Duration::from_secs(60));
     drop(response);
     server.stack.engine.set_paused(false);
     server.wait_until_idle();

@@ -119,7 +119,7 @@ fn programs_that_take_too_much_are_ended() {
         assert!(run.stdout.len().max(run.stderr.len()) <= 64 << 10, "{name}");
         // Its time, and what starting takes where others compute too.
         assert!(
-            began.elapsed() < Duration::from_secs(20),
+            began.elapsed() < Duration::from_secs(60),
             "{name}: {:?}",
             began.elapsed()
         );

@@ -112,10 +112,13 @@ fn programs_that_take_too_much_are_ended() {
         assert!(expected.contains(&run.ended), "{name}: {:?}", run.ended);
     }
     let bare = Bare::new(|config| config.processes = 64);
-    let began = Instant::now();
     let ended = bare.run(&["fork_bomb"]).unwrap().ended;
     assert!(!matches!(ended, Ended::Exited(_) | Ended::Signalled(_)), "{ended:?}");
-    assert!(began.elapsed() < Duration::from_secs(20) && with_argument("fork_bomb").is_empty());
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !with_argument("fork_bomb").is_empty() {
+        assert!(Instant::now() < patience, "some of the bomb are left");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

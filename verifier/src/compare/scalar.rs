@@ -157,7 +157,8 @@ fn approximates(decimal: &Scalar, exact: &Scalar, budget: &mut Budget) -> Result
     let Some((left_out, error)) = left_out(&shown, decimals, &exact.value, budget)? else {
         return Ok(false);
     };
-    let digits_of_a_float = Pow::pow(rational::integer(10), FLOAT_DIGITS - 1)..Pow::pow(rational::integer(10), MAX_FLOAT_DIGITS);
+    let digits_of_a_float =
+        Pow::pow(rational::integer(10), FLOAT_DIGITS - 1)..Pow::pow(rational::integer(10), MAX_FLOAT_DIGITS);
     let error = if digits_of_a_float.contains(&digits) {
         // What programs print of a floating-point number is off by up to its last bit.
         let last_bit = rational::div(&digits, &Pow::pow(rational::integer(2), 52u32), budget)?;
