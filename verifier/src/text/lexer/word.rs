@@ -41,6 +41,10 @@ impl Lexer {
             | "max" | "min" | "mod" | "arcsin" | "arccos" | "arctan" => self.out.push(Token::Command(lower)),
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
             w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
+            "per" if matches!(self.out.last(), Some(Token::Words(unit)) if units::known_unit(unit).is_some()) => {
+                self.out.push(Token::Words(lower));
+            }
+            "mph" if after_value => self.out.push(Token::Words(lower)),
             w if after_value && w.len() > 1 && units::known_unit(w).is_some() => self.out.push(Token::Words(lower)),
             _ => self.out.extend(run.chars().enumerate().map(|(i, c)| Token::Letter {
                 name: c.to_string(),
