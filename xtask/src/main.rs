@@ -10,6 +10,7 @@ mod fetch_smollm2;
 mod fuzz;
 mod http;
 mod lanes;
+mod math_verify;
 mod openapi;
 mod peers;
 mod pip;
@@ -64,6 +65,8 @@ enum Task {
     Conformance(conformance::Options),
     /// Fuzzes the mathematics verifier, guided by coverage, for as long as it is told to.
     Fuzz(fuzz::Options),
+    /// Grades the same cases with the mathematics verifier and with Math-Verify from PyPI: speed and verdicts.
+    MathVerify(math_verify::Options),
     /// Makes a CUDA toolkit under target/cuda from PyPI packages, enough to compile and link for CUDA without a GPU.
     CudaToolchain(cuda::toolchain::Options),
     /// Builds one binary of device tests and benches and runs it.
@@ -86,6 +89,7 @@ fn main() -> anyhow::Result<()> {
         Task::Trl(options) => trl::run(&options),
         Task::Experiment(which) => experiment::run(&which),
         Task::Conformance(options) => conformance::run(&options),
+        Task::MathVerify(options) => math_verify::run(&options),
         Task::CudaToolchain(options) => cuda::toolchain::run(&options),
         Task::GpuCheck(options) => cuda::gpu_check::run(&options),
     }
