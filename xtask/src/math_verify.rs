@@ -110,7 +110,7 @@ fn grade(case: &Case) -> anyhow::Result<Graded> {
 fn of_math_verify(python: &Path, cases: &Path, count: usize) -> anyhow::Result<Vec<Graded>> {
     let began = Instant::now();
     let graded = Command::new(python)
-        .arg(repo::root().join("tests/conformance/math_verify.py"))
+        .arg(repo::root().join("tests/conformance/math_peer.py"))
         .arg(cases)
         .output()?;
     ensure!(graded.status.success(), "{}", String::from_utf8_lossy(&graded.stderr));

@@ -1,6 +1,6 @@
 """Grades JSON lines of gold and prediction with Math-Verify: a JSON object by line with its verdict and processor time.
 
-Run: python math_verify.py CASES.jsonl   (math-verify 0.9)
+Run: python math_peer.py CASES.jsonl   (math-verify 0.9)
 """
 import json
 import logging
