@@ -84,6 +84,14 @@ fn without_empty(mut body: Value) -> Value {
     if let Some(Value::Array(messages)) = body.get_mut("messages") {
         for message in messages.iter_mut().filter_map(Value::as_object_mut) {
             drop_empty(message, &EMPTY_IN_MESSAGES);
+            // What OpenAI's client has parsed of an answer, and sends back beside it.
+            message.remove("parsed");
+            let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+            for call in calls.into_iter().flatten() {
+                if let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) {
+                    function.remove("parsed_arguments");
+                }
+            }
         }
     }
     body

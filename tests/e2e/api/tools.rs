@@ -165,10 +165,13 @@ fn a_chat_goes_on_after_its_calls() {
     let server = server();
     let call =
         json!({"id": "c1", "type": "function", "function": {"name": "add-up", "arguments": "{\"terms\": [1, 2]}"}});
+    // As OpenAI's client sends an answer back that it has parsed.
+    let mut call = call;
+    call["function"]["parsed_arguments"] = json!({"terms": [1, 2]});
     let messages = json!([
         {"role": "system", "content": "Be short."},
         {"role": "user", "content": "1+2?"},
-        {"role": "assistant", "content": null, "tool_calls": [call]},
+        {"role": "assistant", "content": null, "parsed": null, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "3"},
     ]);
     let body = chat(json!({"messages": messages, "tools": tools(), "max_tokens": 1, "return_token_ids": true}));
