@@ -47,7 +47,7 @@ pub struct EngineStats {
     pub swap_pauses: Buckets,
     /// Steps by their rows: tokens of prompts computed and tokens decoded.
     pub step_rows: Buckets,
-    /// Tokens sampled by weight version, the newest [`VERSIONS`] of them.
+    /// Tokens sampled by weight version, the newest 16 of them.
     pub tokens_by_version: BTreeMap<u64, u64>,
     /// Tokens sampled under versions that `tokens_by_version` no longer holds.
     pub tokens_of_older: u64,

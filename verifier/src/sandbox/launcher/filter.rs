@@ -65,12 +65,12 @@ const CONDITIONS: &[Only] = &[
     Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETLK as u64),
     Only(libc::SYS_fcntl, 1, Dword, Eq, libc::F_SETLKW as u64),
     // Whether it is a terminal, how much there is to read, and flags. Not the attributes of files.
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TCGETS as u64),
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TIOCGWINSZ as u64),
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONREAD as u64),
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONBIO as u64),
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIOCLEX as u64),
-    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONCLEX as u64),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TCGETS),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::TIOCGWINSZ),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONREAD),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONBIO),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIOCLEX),
+    Only(libc::SYS_ioctl, 1, Dword, Eq, libc::FIONCLEX),
 ];
 
 /// Whether this kernel filters calls.

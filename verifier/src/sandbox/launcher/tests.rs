@@ -59,7 +59,7 @@ fn a_folder_is_removed_whatever_lies_in_it() {
     std::os::unix::fs::symlink(outside.path(), home.join("link")).unwrap();
     let closed = home.join("closed");
     std::fs::create_dir_all(closed.join("inside")).unwrap();
-    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     super::home::remove(&home);
     assert!(!home.exists());
     assert!(outside.path().join("kept").exists());
