@@ -32,13 +32,34 @@ pub use token_generation::{TokenPlan, plan_tokens, refusal as token_refusal};
 pub use tokenize::{detokenize, tokenize};
 pub use tools::ToolUse;
 
-/// The same refusal in the words of a route whose fields have other names: the first of `names` with its `ours` counts.
+/// Fields that routes with `sampling_params` have in there, under the same name.
+const IN_SAMPLING: [&str; 11] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "stop",
+    "stop_token_ids",
+    "ignore_eos",
+    "logit_bias",
+];
+
+/// The same refusal in the words of a route that has `sampling_params`, whose other fields have other names: the first of
+/// `names` with its `ours` counts.
 fn in_words_of(names: &[(&str, &str)], error: ApiError) -> ApiError {
-    let renamed = names.iter().find(|(ours, _)| error.param.as_deref() == Some(*ours));
-    match renamed {
-        Some((ours, theirs)) => error.rename_param(ours, theirs),
-        None => error,
+    let Some(param) = error.param.clone() else {
+        return error;
+    };
+    if let Some((ours, theirs)) = names.iter().find(|(ours, _)| *ours == param) {
+        return error.rename_param(ours, theirs);
     }
+    if IN_SAMPLING.contains(&param.as_str()) {
+        return error.rename_param(&param, &format!("sampling_params.{param}"));
+    }
+    error
 }
 
 /// Reads the body of a request and plans what it asks for. All but the reading runs on a thread that may block: parsing a

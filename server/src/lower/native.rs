@@ -48,27 +48,16 @@ impl NativeShape {
 }
 
 /// Names of the shared fields on this route.
-const NAMES: [(&str, &str); 20] = [
+const NAMES: [(&str, &str); 9] = [
     ("model", "lora_path"),
     ("request_id", "rid"),
     ("logprobs", "top_logprobs_num"),
     ("prompt_logprobs", "top_logprobs_num"),
     ("max_tokens", "sampling_params.max_new_tokens"),
     ("min_tokens", "sampling_params.min_new_tokens"),
-    ("temperature", "sampling_params.temperature"),
-    ("top_p", "sampling_params.top_p"),
-    ("top_k", "sampling_params.top_k"),
-    ("min_p", "sampling_params.min_p"),
-    ("frequency_penalty", "sampling_params.frequency_penalty"),
-    ("presence_penalty", "sampling_params.presence_penalty"),
-    ("repetition_penalty", "sampling_params.repetition_penalty"),
-    ("stop", "sampling_params.stop"),
-    ("stop_token_ids", "sampling_params.stop_token_ids"),
-    ("ignore_eos", "sampling_params.ignore_eos"),
     ("n", "sampling_params.n"),
     ("guided_json", "sampling_params.json_schema"),
     ("guided_regex", "sampling_params.regex"),
-    ("logit_bias", "sampling_params.logit_bias"),
 ];
 
 /// Checks a request.

@@ -23,24 +23,13 @@ pub struct TokenPlan {
 }
 
 /// Names of the shared fields on this route.
-const NAMES: [(&str, &str); 20] = [
+const NAMES: [(&str, &str); 9] = [
     ("prompt", "token_ids"),
     ("logprobs", "sampling_params.logprobs"),
     ("prompt_logprobs", "sampling_params.prompt_logprobs"),
     ("max_tokens", "sampling_params.max_tokens"),
     ("min_tokens", "sampling_params.min_tokens"),
-    ("temperature", "sampling_params.temperature"),
-    ("top_p", "sampling_params.top_p"),
-    ("top_k", "sampling_params.top_k"),
-    ("min_p", "sampling_params.min_p"),
-    ("frequency_penalty", "sampling_params.frequency_penalty"),
-    ("presence_penalty", "sampling_params.presence_penalty"),
-    ("repetition_penalty", "sampling_params.repetition_penalty"),
-    ("stop", "sampling_params.stop"),
-    ("stop_token_ids", "sampling_params.stop_token_ids"),
-    ("ignore_eos", "sampling_params.ignore_eos"),
     ("n", "sampling_params.n"),
-    ("logit_bias", "sampling_params.logit_bias"),
     ("structured_outputs", "sampling_params.structured_outputs"),
     ("structured_outputs.json", "sampling_params.structured_outputs.json"),
     ("structured_outputs.regex", "sampling_params.structured_outputs.regex"),

@@ -37,6 +37,21 @@ impl Graph {
         Ok(())
     }
 
+    /// As [`Graph::random`], with an edge at least.
+    pub(super) fn random_with_edge(nodes: usize, percent: u32, random: &mut Random) -> Self {
+        let mut graph = Self::random(nodes, percent, random);
+        if graph.edges.is_empty() {
+            graph.edges.push((0, 1));
+        }
+        graph
+    }
+
+    /// As [`Graph::check`], and there must be an edge.
+    pub(super) fn check_with_edge(&self, none: &'static str) -> Result<(), &'static str> {
+        self.check()?;
+        if self.edges.is_empty() { Err(none) } else { Ok(()) }
+    }
+
     /// Neighbours of each node.
     pub(super) fn neighbours(&self) -> Vec<Vec<usize>> {
         let mut lists = vec![Vec::new(); self.nodes];

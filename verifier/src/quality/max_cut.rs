@@ -41,18 +41,12 @@ impl Task for MaxCut {
     const GOAL: Goal = Goal::Most;
 
     fn generate(size: usize, random: &mut Random) -> Self {
-        let mut graph = Graph::random(size, 40, random);
-        if graph.edges.is_empty() {
-            graph.edges.push((0, 1));
-        }
+        let graph = Graph::random_with_edge(size, 40, random);
         Self { graph }
     }
 
     fn check(&self) -> Result<(), &'static str> {
-        self.graph.check()?;
-        (!self.graph.edges.is_empty())
-            .then_some(())
-            .ok_or("there is no edge to cut")
+        self.graph.check_with_edge("there is no edge to cut")
     }
 
     fn objective(&self, answer: &[u32]) -> Result<u64, &'static str> {
