@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 
-use crate::algebra::evaluate::evaluate;
 use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::compare::{as_words, lacks_unit, same, within};
 use crate::read::{Gold, Read, bare_words, is_prose};
+use crate::respelled::same_respelled;
 use crate::second::second_reading;
 use crate::text::boxes::last_boxed;
 use crate::text::choice::choice;
 use crate::text::extract::{ExtractRules, Extracted, Found, find, has_prose, parts_in_boxes};
 use crate::text::lexer::{Commas, Token};
-use crate::text::parser::parse;
 use crate::text::words;
 use crate::{Grade, MathOptions, Profile, Units, Verdict, parity};
 
@@ -142,16 +141,17 @@ pub(crate) fn judge(
     let equal = match same(gold_value, &value, budget) {
         Ok(true) if budget.take_numeric() => "equal_at_points",
         Ok(true) => "equal",
-        Ok(false) if matches!(gold_value, Value::Words(words) if *words == bare_words(answer)) => "words",
-        Ok(false) if is_same_text(gold.text, answer) => "words",
-        Ok(false) if same_in_lower_case(gold.tokens.as_deref(), read.tokens.as_deref(), budget) => {
-            "equal_in_lower_case"
-        }
-        Ok(false) if (gold.ambiguous || read.ambiguous) && same_as_lists(gold.text, answer, options, budget) => {
-            "equal_as_lists"
-        }
-        Ok(false) if within(gold_value, &value, options.tolerance_ppm) => "within_tolerance",
-        Ok(false) => return (Verdict::Wrong, "different"),
+        Ok(false) => match equal_otherwise(
+            answer,
+            &value,
+            (read.tokens.as_deref(), read.ambiguous),
+            (gold, gold_value),
+            options,
+            budget,
+        ) {
+            Some(rule) => rule,
+            None => return (Verdict::Wrong, "different"),
+        },
         Err(Stop::OverBudget) => return (Verdict::OverBudget, "comparison_over_budget"),
         Err(Stop::Malformed | Stop::Undefined) => return (Verdict::Wrong, "incomparable"),
     };
@@ -159,6 +159,28 @@ pub(crate) fn judge(
         return (Verdict::Wrong, "unit_missing");
     }
     (Verdict::Correct, equal)
+}
+
+/// The rule by which values that differ are one answer all the same.
+fn equal_otherwise(
+    answer: &str,
+    value: &Value,
+    read: (Option<&[Token]>, bool),
+    gold: (&Gold, &Value),
+    options: &MathOptions,
+    budget: &mut Budget,
+) -> Option<&'static str> {
+    let ((tokens, ambiguous), (gold, gold_value)) = (read, gold);
+    if matches!(gold_value, Value::Words(words) if *words == bare_words(answer)) || is_same_text(gold.text, answer) {
+        return Some("words");
+    }
+    if let Some(rule) = same_respelled(gold.tokens.as_deref(), tokens, budget) {
+        return Some(rule);
+    }
+    if (gold.ambiguous || ambiguous) && same_as_lists(gold.text, answer, options, budget) {
+        return Some("equal_as_lists");
+    }
+    within(gold_value, value, options.tolerance_ppm).then_some("within_tolerance")
 }
 
 /// Whether both are the same words, where one side says by a command that they are text.
@@ -175,45 +197,6 @@ fn same_as_lists(gold: &str, answer: &str, options: &MathOptions, budget: &mut B
         (Ok(gold), Ok(answer)) => same(&gold, &answer, budget).unwrap_or(false),
         _ => false,
     }
-}
-
-/// Whether both are equal when upper-case variables are read as lower-case ones. Not where one side uses a letter in
-/// both cases, and never for E and I, which would turn into constants.
-fn same_in_lower_case(gold: Option<&[Token]>, answer: Option<&[Token]>, budget: &mut Budget) -> bool {
-    let (Some(gold), Some(answer)) = (gold.and_then(lower_case), answer.and_then(lower_case)) else {
-        return false;
-    };
-    let mut value = |tokens: &[Token]| parse(tokens, budget).and_then(|expr| evaluate(&expr, budget));
-    let (Ok(gold), Ok(answer)) = (value(&gold), value(&answer)) else {
-        return false;
-    };
-    same(&gold, &answer, budget).unwrap_or(false)
-}
-
-fn lower_case(tokens: &[Token]) -> Option<Vec<Token>> {
-    let letters = |upper: bool| {
-        tokens.iter().filter_map(move |t| match t {
-            Token::Letter { name, .. } if name.len() == 1 && name.chars().all(char::is_uppercase) == upper => {
-                Some(name.to_lowercase())
-            }
-            _ => None,
-        })
-    };
-    if letters(true).any(|l| l == "e" || l == "i" || letters(false).any(|other| other == l)) {
-        return None;
-    }
-    Some(
-        tokens
-            .iter()
-            .map(|t| match t {
-                Token::Letter { name, spaced } if name.len() == 1 => Token::Letter {
-                    name: name.to_lowercase(),
-                    spaced: *spaced,
-                },
-                other => other.clone(),
-            })
-            .collect(),
-    )
 }
 
 /// Whether a choice is the gold letter, which is in lower case here. Constants keep their case.

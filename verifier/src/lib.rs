@@ -15,6 +15,7 @@ mod options;
 mod parity;
 pub mod quality;
 mod read;
+mod respelled;
 pub mod sandbox;
 mod schema;
 mod second;

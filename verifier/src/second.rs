@@ -11,6 +11,67 @@ use crate::text::extract::{Extracted, after_reasoning, parts_in_boxes};
 use crate::text::words::spelled;
 use crate::{MathOptions, Verdict};
 
+/// Longest announced sentence, in bytes, that is searched for its number.
+const MAX_SENTENCE: usize = 200;
+/// Words that make of the number in their sentence another one, or no answer.
+const CHANGES_NUMBER: &[&str] = &[
+    "not",
+    "no",
+    "never",
+    "cannot",
+    "neither",
+    "nor",
+    "or",
+    "and",
+    "than",
+    "least",
+    "most",
+    "under",
+    "over",
+    "above",
+    "below",
+    "about",
+    "around",
+    "roughly",
+    "approximately",
+    "nearly",
+    "almost",
+    "between",
+    "except",
+    "if",
+    "unless",
+    "minus",
+    "plus",
+    "times",
+    "over",
+    "per",
+    "half",
+    "third",
+    "quarter",
+    "double",
+    "twice",
+    "triple",
+    "dozen",
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "trillion",
+    "percent",
+    "negative",
+    "square",
+    "squared",
+    "cubed",
+    "root",
+    "power",
+    "maybe",
+    "perhaps",
+    "possibly",
+    "wrong",
+    "incorrect",
+    "instead",
+];
+
 /// The verdict by another reading, if one of them makes the answer right.
 pub(crate) fn second_reading(
     prediction: &str,
@@ -50,6 +111,10 @@ pub(crate) fn second_reading(
     if spelled(gold.text).is_some_and(|number| equals_text(&found.answer, &number.to_string(), options)) {
         return Some((Verdict::Correct, "number_in_words"));
     }
+    let in_sentence = only_number(found).filter(|_| is_number(value));
+    if in_sentence.is_some_and(|number| equals(number, gold, value)) {
+        return Some((Verdict::Correct, "number_in_sentence"));
+    }
     match (decimal_comma(&found.answer), decimal_comma(gold.text)) {
         (Some(answer), None) if is_decimal(gold.text) && equals(&answer, gold, value) => {
             Some((Verdict::Correct, "decimal_comma"))
@@ -59,6 +124,32 @@ pub(crate) fn second_reading(
         }
         _ => None,
     }
+}
+
+/// The only number in an announced sentence, if no word of it makes it another number or denies it.
+fn only_number(found: &Extracted) -> Option<&str> {
+    let sentence = found.answer.as_str();
+    if !matches!(found.rule, "announced" | "final" | "corrected") || sentence.len() > MAX_SENTENCE {
+        return None;
+    }
+    let plain = |word: &str| {
+        let word = word.trim_matches(|c: char| c.is_ascii_punctuation()).to_lowercase();
+        !word.contains(['\'', '’']) && !CHANGES_NUMBER.contains(&word.as_str()) && spelled(&word).is_none()
+    };
+    let start = sentence.find(|c: char| c.is_ascii_digit())?;
+    let length = sentence[start..]
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(sentence.len() - start);
+    let number = sentence[start..start + length].trim_end_matches('.');
+    let (before, after) = (&sentence[..start], &sentence[start + length..]);
+    let bounded = before.ends_with(' ') && (after.is_empty() || after.starts_with([' ', ',', '.']));
+    let mathematics = |text: &str| text.contains(|c: char| c.is_ascii_digit() || "+-*/^=<>\\%$".contains(c));
+    let words = before.split_whitespace().chain(after.split_whitespace());
+    (bounded && !mathematics(before) && !mathematics(after) && words.into_iter().all(plain)).then_some(number)
+}
+
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Scalar(scalar) if scalar.value.as_rational().is_some())
 }
 
 /// Whether an answer is another gold, within a budget of its own.
@@ -96,13 +187,14 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// `1,22` as `1.22`: one comma between digits, of which those after it are no group of three.
+/// `1,22` as `1.22`: one comma between digits, of which those after it are no group of three, or a group after a 0.
 fn decimal_comma(text: &str) -> Option<String> {
     let bare = text.trim().trim_matches('$').trim();
     let (whole, decimals) = bare.split_once(',')?;
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let whole_digits = whole.strip_prefix('-').unwrap_or(whole);
-    (digits(whole_digits) && digits(decimals) && decimals.len() != 3).then(|| format!("{whole}.{decimals}"))
+    let group = decimals.len() == 3 && whole_digits != "0";
+    (digits(whole_digits) && digits(decimals) && !group).then(|| format!("{whole}.{decimals}"))
 }
 
 /// Whether a text is one decimal literal.

@@ -5,7 +5,7 @@ use num_rational::BigRational;
 use super::fraction::Fraction;
 use super::poly::Atom;
 use super::value::{Scalar, Value};
-use super::{bound, functions, infinite, matrix, power, rational, sets};
+use super::{bound, functions, infinite, matrix, power, sets};
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::{Expr, Sign};
 use crate::text::units::Unit;
@@ -15,6 +15,8 @@ use crate::text::units::Unit;
 pub(super) struct Reading<'a> {
     /// Whether `±` is `-`.
     pub(super) minus: bool,
+    /// Whether this is the argument of a trigonometric function: degrees become radians.
+    pub(super) angle: bool,
     /// Values of bound variables, innermost last.
     pub(super) bound: &'a [(String, Fraction)],
 }
@@ -42,6 +44,7 @@ fn element(expr: &Expr, budget: &mut Budget, values: &mut Vec<Value>) -> Result<
         expr,
         Reading {
             minus: false,
+            angle: false,
             bound: &[],
         },
         budget,
@@ -51,6 +54,7 @@ fn element(expr: &Expr, budget: &mut Budget, values: &mut Vec<Value>) -> Result<
             expr,
             Reading {
                 minus: true,
+                angle: false,
                 bound: &[],
             },
             budget,
@@ -252,6 +256,7 @@ pub(super) fn fraction(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -
             functions::call(name, arguments, budget)
         }
         Expr::Percent(inner) => fraction(inner, reading, budget)?.div(&Fraction::from(100), budget),
+        Expr::Degrees(inner) if reading.angle => in_radians(&fraction(inner, reading, budget)?, budget),
         Expr::Degrees(inner) | Expr::Measured(inner, _) => fraction(inner, reading, budget),
         Expr::Infinity => Err(Stop::Undefined),
         Expr::Remainder(inner, modulus) => {
@@ -265,17 +270,15 @@ pub(super) fn fraction(expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -
     }
 }
 
-/// An argument of a function; degrees under a trigonometric function become radians.
+/// An argument of a function.
 fn argument(name: &str, expr: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {
-    let value = fraction(expr, reading, budget)?;
-    if !(matches!(expr, Expr::Degrees(_)) && matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc")) {
-        return Ok(value);
-    }
-    let degree = Fraction::from(Atom::Pi).mul(
-        &Fraction::from(rational::div(&rational::integer(1), &rational::integer(180), budget)?),
-        budget,
-    )?;
-    value.mul(&degree, budget)
+    let angle = matches!(name, "sin" | "cos" | "tan" | "cot" | "sec" | "csc");
+    fraction(expr, Reading { angle, ..reading }, budget)
+}
+
+fn in_radians(degrees: &Fraction, budget: &mut Budget) -> Result<Fraction, Stop> {
+    let half_turns = degrees.div(&Fraction::from(180), budget)?;
+    half_turns.mul(&Fraction::from(Atom::Pi), budget)
 }
 
 fn sum(parts: &[(Sign, Expr)], reading: Reading<'_>, budget: &mut Budget) -> Result<Fraction, Stop> {

@@ -64,6 +64,14 @@ impl Fraction {
     }
 
     /// The value, if this is an integer that fits.
+    /// The atom, if this is one and nothing else.
+    pub(crate) fn as_atom(&self) -> Option<&Atom> {
+        let (monomial, coefficient) = self.num.single()?;
+        let (atom, exponent) = monomial.iter().next().filter(|_| monomial.len() == 1)?;
+        let alone = coefficient.is_one() && exponent.is_one() && self.has_unit_denominator();
+        alone.then_some(atom)
+    }
+
     pub(crate) fn as_i64(&self) -> Option<i64> {
         let value = self.as_rational()?;
         if value.is_integer() {

@@ -27,7 +27,7 @@ pub(crate) fn call(name: &str, arguments: Vec<Fraction>, budget: &mut Budget) ->
         ("factorial", [n]) => combinations::factorial(n, budget),
         ("double_factorial", [n]) => combinations::double_factorial(n, budget),
         ("binom", [n, k]) => combinations::binomial(n, k, budget),
-        ("sinh" | "tanh" | "arctan" | "arcsin", [x]) if x.is_zero() => Ok(0.into()),
+        ("sinh" | "tanh" | "arctan" | "arcsin" | "arcsinh" | "arctanh", [x]) if x.is_zero() => Ok(0.into()),
         ("cosh", [x]) if x.is_zero() => Ok(1.into()),
         ("floor" | "ceil", [x]) => Ok(match x.as_rational() {
             Some(value) if name == "floor" => value.floor().into(),

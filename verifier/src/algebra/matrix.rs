@@ -124,6 +124,34 @@ fn minor(cells: &Rows, columns: &[usize], budget: &mut Budget) -> Result<Fractio
     Ok(sum)
 }
 
+/// The inverse of a small square matrix: its cofactors, transposed, over its determinant.
+fn inverse(cells: &Rows, budget: &mut Budget) -> Result<Rows, Stop> {
+    let size = cells.len();
+    if size > MAX_DETERMINANT || cells.iter().any(|row| row.len() != size) {
+        return Err(Stop::Malformed);
+    }
+    let others = |left_out: usize| (0..size).filter(move |i| *i != left_out);
+    let all: Vec<usize> = (0..size).collect();
+    let scale = minor(cells, &all, budget)?.inverse(budget)?;
+    let mut inverse = Vec::new();
+    for row in 0..size {
+        let mut cells_of_row = Vec::new();
+        for column in 0..size {
+            // The cofactor of the cell across the diagonal.
+            let rest: Rows = others(column).map(|r| cells[r].clone()).collect();
+            let cofactor = minor(&rest, &others(row).collect::<Vec<_>>(), budget)?;
+            let signed = if (row + column) % 2 == 0 {
+                cofactor
+            } else {
+                cofactor.neg(budget)?
+            };
+            cells_of_row.push(signed.mul(&scale, budget)?);
+        }
+        inverse.push(cells_of_row);
+    }
+    Ok(inverse)
+}
+
 /// A whole power, or the transpose for the letter T.
 fn power(base: &Expr, exponent: &Expr, reading: Reading<'_>, budget: &mut Budget) -> Result<Operand, Stop> {
     let Operand::Matrix(rows) = operand(base, reading, budget)? else {
@@ -136,10 +164,11 @@ fn power(base: &Expr, exponent: &Expr, reading: Reading<'_>, budget: &mut Budget
     }
     let exponent = fraction(exponent, reading, budget)?.as_i64();
     let exponent = exponent
-        .filter(|e| (1..=MAX_POWER).contains(e))
+        .filter(|e| (1..=MAX_POWER).contains(&e.abs()))
         .ok_or(Stop::Malformed)?;
+    let rows = if exponent < 0 { inverse(&rows, budget)? } else { rows };
     let mut product = Operand::Matrix(rows.clone());
-    for _ in 1..exponent {
+    for _ in 1..exponent.abs() {
         product = multiplied(product, Operand::Matrix(rows.clone()), budget)?;
     }
     Ok(product)

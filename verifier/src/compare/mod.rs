@@ -8,7 +8,6 @@ mod scalar;
 use crate::algebra::approximate;
 use crate::algebra::fraction::Fraction;
 use crate::algebra::poly::Atom;
-use crate::algebra::rational;
 use crate::algebra::value::{Scalar, Value};
 use crate::budget::{Budget, Stop};
 use named::same_named;
@@ -70,23 +69,15 @@ fn same_by_kind(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result
                 determinant: false,
                 rows,
             },
-            Value::Tuple {
-                open: '(',
-                close: ')',
-                items,
-            },
+            Value::Tuple { open, close, items },
         )
         | (
-            Value::Tuple {
-                open: '(',
-                close: ')',
-                items,
-            },
+            Value::Tuple { open, close, items },
             Value::Matrix {
                 determinant: false,
                 rows,
             },
-        ) => match as_vector(rows) {
+        ) if matches!((open, close), ('(', ')') | ('[', ']')) => match as_vector(rows) {
             Some(cells) => same_in_order(&cells, items, budget),
             None => Ok(false),
         },
@@ -173,15 +164,8 @@ pub(crate) fn as_words(value: &Value) -> Option<String> {
 
 /// The name, if the value is one variable.
 fn symbol(value: &Fraction) -> Option<&str> {
-    value.den.as_constant()?;
-    let (monomial, coefficient) = value.num.single()?;
-    let (atom, exponent) = monomial.iter().next().filter(|_| monomial.len() == 1)?;
-    match atom {
-        Atom::Symbol(name)
-            if *coefficient == rational::integer(1) && *exponent.numer() == 1 && exponent.is_integer() =>
-        {
-            Some(name)
-        }
+    match value.as_atom()? {
+        Atom::Symbol(name) => Some(name),
         _ => None,
     }
 }
@@ -243,10 +227,10 @@ fn plain_parts(parts: &[Value]) -> Option<Vec<&Fraction>> {
     parts.iter().map(plain).collect()
 }
 
-/// Whether `h:m` may be a time of day: minutes of two digits.
+/// Whether `h:m` may be a time of day: minutes of two digits, or none, as in `12:00`.
 fn is_time(parts: &[&Fraction]) -> bool {
     matches!(parts, [h, m] if h.as_i64().is_some_and(|h| (0..=24).contains(&h))
-        && m.as_i64().is_some_and(|m| (10..=59).contains(&m)))
+        && m.as_i64().is_some_and(|m| m == 0 || (10..=59).contains(&m)))
 }
 
 /// Equal as sets: sorted first, matched pair by pair only where the normal forms do not align.

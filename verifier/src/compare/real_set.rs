@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::relation::name;
 use crate::algebra::approximate;
 use crate::algebra::fraction::Fraction;
+use crate::algebra::poly::Atom;
 use crate::algebra::value::Value;
 use crate::budget::{Budget, Stop};
 use crate::text::syntax::Relate;
@@ -88,6 +89,18 @@ impl Cut {
             }),
             _ => None,
         }
+    }
+
+    /// The place across zero.
+    fn turned(&self, budget: &mut Budget) -> Result<Self, Stop> {
+        Ok(match &self.exact {
+            None => Self::infinite(self.approximate > 0.0),
+            Some(exact) => Self {
+                exact: Some(exact.neg(budget)?),
+                approximate: -self.approximate,
+                above: !self.above,
+            },
+        })
     }
 
     fn order(&self, other: &Self) -> Ordering {
@@ -238,9 +251,15 @@ fn relation(first: &Value, rest: &[(Relate, Value)], depth: u32, budget: &mut Bu
     if let ([(Relate::In, set)], Some(variable)) = (rest, name(first)) {
         return Ok(read(set, depth + 1, budget)?.map(|set| set.named(Some(variable))));
     }
+    let mut magnitude = false;
+    let mut variable_of = |side: &Value| {
+        let inner = magnitude_of(side);
+        magnitude |= inner.is_some();
+        inner.or_else(|| name(side))
+    };
     let (mut left, mut kept) = (first, line());
     for (relate, right) in rest {
-        let sides = match (name(left), name(right)) {
+        let sides = match (variable_of(left), variable_of(right)) {
             (Some(variable), None) => beside(*relate, right, false).zip(Some(variable)),
             (None, Some(variable)) => beside(*relate, left, true).zip(Some(variable)),
             _ => None,
@@ -252,7 +271,37 @@ fn relation(first: &Value, rest: &[(Relate, Value)], depth: u32, budget: &mut Bu
         kept = intersection(&kept, &set).named(Some(variable));
         left = right;
     }
-    Ok(Some(kept))
+    if magnitude {
+        mirrored(&kept, budget).map(Some)
+    } else {
+        Ok(Some(kept))
+    }
+}
+
+/// The variable x of `|x|`.
+fn magnitude_of(side: &Value) -> Option<Vec<String>> {
+    let Value::Scalar(scalar) = side else { return None };
+    match scalar.value.as_atom()? {
+        Atom::Function(call) if call.0 == "abs" && call.1.len() == 1 => {
+            name(&Value::from(call.1[0].clone())).filter(|parts| parts.len() == 1)
+        }
+        _ => None,
+    }
+}
+
+/// The numbers whose magnitudes are in a set.
+fn mirrored(magnitudes: &RealSet, budget: &mut Budget) -> Result<RealSet, Stop> {
+    let zero = Cut {
+        exact: Some(Fraction::from(0)),
+        approximate: 0.0,
+        above: false,
+    };
+    let upper = intersection(magnitudes, &RealSet::new(vec![(zero, Cut::infinite(false))]));
+    let mut pieces = upper.pieces.clone();
+    for (low, high) in &upper.pieces {
+        pieces.push((high.turned(budget)?, low.turned(budget)?));
+    }
+    Ok(RealSet::new(pieces).named(upper.name))
 }
 
 /// The numbers in a relation to a bound: `x < bound`, or `bound < x` if `turned`.

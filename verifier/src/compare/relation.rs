@@ -1,6 +1,7 @@
 //! Relations and names: equations, inequalities, `name = value`.
 
-use num_traits::Signed;
+use num_rational::Rational64;
+use num_traits::{One, Signed};
 
 use super::same;
 use crate::algebra::poly::{Atom, Poly};
@@ -22,12 +23,25 @@ pub(super) fn same_relation(gold: &Value, prediction: &Value, budget: &mut Budge
         }
     }
     let gold_value = named_value(gold, budget)?;
-    let prediction_value = named_value(prediction, budget)?;
+    let prediction_value = match last_of_chain(prediction) {
+        Some(last) => Some(last),
+        None => named_value(prediction, budget)?,
+    };
     match (gold_value, prediction_value) {
         (Some(g), Some(p)) if !matches!(g, Value::Relation(..)) && !matches!(p, Value::Relation(..)) => {
             same(g, p, budget)
         }
         _ => Ok(false),
+    }
+}
+
+/// The last side of `name = … = value`: what a derivation comes to, whatever it passed through.
+fn last_of_chain(value: &Value) -> Option<&Value> {
+    match value {
+        Value::Relation(first, rest) if is_name(first) && rest.iter().all(|(r, _)| *r == Relate::Equal) => {
+            rest.last().map(|(_, last)| last)
+        }
+        _ => None,
     }
 }
 
@@ -76,16 +90,38 @@ pub(super) fn name(value: &Value) -> Option<Vec<String>> {
     if *coefficient != rational::integer(1) || !(1..=2).contains(&monomial.len()) {
         return None;
     }
-    monomial
-        .iter()
-        .map(|(atom, exponent)| match atom {
-            _ if *exponent.numer() != 1 || !exponent.is_integer() => None,
-            Atom::Symbol(name) => Some(name.to_lowercase()),
-            Atom::Euler => Some("e".to_owned()),
-            Atom::Imaginary => Some("i".to_owned()),
-            _ => None,
-        })
-        .collect()
+    let parts: Option<Vec<Vec<String>>> = monomial.iter().map(|(atom, power)| letters(atom, *power)).collect();
+    Some(parts?.concat())
+}
+
+/// The letter that a factor is, or the ends of a segment `|AB|`; capital letters may divide: `\frac{AB}{CD}`.
+fn letters(atom: &Atom, power: Rational64) -> Option<Vec<String>> {
+    let name = match atom {
+        Atom::Symbol(name) => name.as_ref(),
+        Atom::Euler => "e",
+        Atom::Imaginary => "i",
+        Atom::Function(call) if call.0 == "abs" => {
+            let [inner] = call.1.as_slice() else { return None };
+            let (ends, _) = inner.num.single()?;
+            let point = |(end, power): (&Atom, &Rational64)| match end {
+                Atom::Symbol(end) if is_point(end) && power.is_one() => Some(end.to_lowercase()),
+                _ => None,
+            };
+            return ends
+                .iter()
+                .map(point)
+                .collect::<Option<_>>()
+                .filter(|e: &Vec<_>| e.len() == 2);
+        }
+        _ => return None,
+    };
+    let named = power.is_one() || (power == -Rational64::one() && is_point(name));
+    named.then(|| vec![name.to_lowercase()])
+}
+
+/// Whether a name is one of a point: a capital letter.
+fn is_point(name: &str) -> bool {
+    matches!(name.as_bytes(), [b'A'..=b'Z'])
 }
 
 /// A relation between neighbours of a chain: kind and the polynomial that is compared with zero.

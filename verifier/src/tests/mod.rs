@@ -15,6 +15,7 @@ mod points;
 mod properties;
 mod readings;
 mod real_sets;
+mod spellings;
 mod units;
 mod unread;
 mod words;

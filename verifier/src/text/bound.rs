@@ -2,7 +2,7 @@
 
 use super::lexer::Token;
 use super::parser::Parser;
-use super::syntax::{Binder, Bound, Expr, Relate};
+use super::syntax::{Binder, Bound, Expr, Relate, Sign};
 use crate::algebra::rational;
 use crate::budget::Stop;
 
@@ -29,9 +29,12 @@ impl Parser<'_> {
                 break;
             }
         }
-        let (variable, from) = index.ok_or(Stop::Malformed)?;
-        if (binder == Binder::Limit) != to.is_none() {
+        let (variable, from, below) = index.ok_or(Stop::Malformed)?;
+        if (binder == Binder::Limit) != to.is_none() || (below && binder != Binder::Limit) {
             return Err(Stop::Malformed);
+        }
+        if below {
+            to = Some(Expr::Symbol("below".into()));
         }
         let body = self.product()?;
         Ok(Expr::Bound(Box::new(Bound {
@@ -43,8 +46,8 @@ impl Parser<'_> {
         })))
     }
 
-    /// `{k=1}` or `{x \to a}`.
-    fn index(&mut self) -> Result<(String, Expr), Stop> {
+    /// `{k=1}` or `{x \to a}`, and whether the limit is from below.
+    fn index(&mut self) -> Result<(String, Expr, bool), Stop> {
         self.expect('{')?;
         let Some(Token::Letter { name, .. }) = self.peek() else {
             return Err(Stop::Malformed);
@@ -52,12 +55,50 @@ impl Parser<'_> {
         self.at += 1;
         match self.peek() {
             Some(Token::Relate(Relate::Equal)) => self.at += 1,
-            _ if self.eat_command("to") || self.eat_command("rightarrow") => {}
+            _ if self.eat_command("to") => {
+                let (from, below) = self.point()?;
+                return Ok((name.clone(), from, below));
+            }
             _ => return Err(Stop::Malformed),
         }
         let from = self.sum()?;
         self.expect('}')?;
-        Ok((name.clone(), from))
+        Ok((name.clone(), from, false))
+    }
+
+    /// Where a limit is taken, up to its brace, and whether from below (`3^-`). From above is where nothing is said.
+    fn point(&mut self) -> Result<(Expr, bool), Stop> {
+        let rest = &self.tokens[self.at..];
+        let mut groups = 0usize;
+        for at in 0..rest.len().min(MAX_INTEGRAL) {
+            let (sign, length) = match &rest[at..] {
+                [Token::Symbol('^'), Token::Sign(sign), Token::Symbol('}'), ..] => (sign, 3),
+                [
+                    Token::Symbol('^'),
+                    Token::Symbol('{'),
+                    Token::Sign(sign),
+                    Token::Symbol('}'),
+                    Token::Symbol('}'),
+                    ..,
+                ] => (sign, 5),
+                [Token::Symbol('}'), ..] if groups == 0 => break,
+                [Token::Symbol('{'), ..] => {
+                    groups += 1;
+                    continue;
+                }
+                [Token::Symbol('}'), ..] => {
+                    groups -= 1;
+                    continue;
+                }
+                _ => continue,
+            };
+            let from = self.within(&rest[..at])?;
+            self.at += at + length;
+            return Ok((from, *sign == Sign::Minus));
+        }
+        let from = self.sum()?;
+        self.expect('}')?;
+        Ok((from, false))
     }
 
     /// One token or a group: a subscript after it is the other limit.
@@ -131,8 +172,13 @@ impl Parser<'_> {
         let (differential, variable, end) = self.find_differential().ok_or(Stop::Malformed)?;
         self.budget.charge((end - self.at) as u64)?;
         let mut tokens = self.tokens[self.at..end].to_vec();
-        let gap = differential - self.at;
+        let mut gap = differential - self.at;
         tokens.drain(gap..gap + 2);
+        if gap > 0 && tokens[gap - 1] == Token::Symbol('*') {
+            // `3 \cdot dz`: nothing is left to multiply by.
+            gap -= 1;
+            tokens.remove(gap);
+        }
         let opened = gap == 0 || matches!(tokens[gap - 1], Token::Symbol('{' | '('));
         let closed = matches!(tokens.get(gap), None | Some(Token::Symbol('}' | ')')));
         if opened && closed {

@@ -57,8 +57,8 @@ impl Parser<'_> {
             "int" => self.bound(Binder::Integral),
             "lim" => self.bound(Binder::Limit),
             "log" | "ln" | "lg" | "exp" | "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "arcsin" | "arccos"
-            | "arctan" | "arccot" | "arcsec" | "arccsc" | "sinh" | "cosh" | "tanh" | "floor" | "ceil" | "max"
-            | "min" | "gcd" | "lcm" => self.function(name),
+            | "arctan" | "arccot" | "arcsec" | "arccsc" | "sinh" | "cosh" | "tanh" | "arcsinh" | "arccosh"
+            | "arctanh" | "floor" | "ceil" | "max" | "min" | "gcd" | "lcm" => self.function(name),
             _ => Err(Stop::Malformed),
         }
     }

@@ -10,8 +10,8 @@ const MONTHS: [&str; 12] = [
 pub(crate) enum Moment {
     /// Day of a month, and year.
     Date { year: Option<u32>, month: u32, day: u32 },
-    /// Minutes since midnight; within half a day where neither half is written.
-    Time { minutes: u32, half_known: bool },
+    /// Seconds since midnight; within half a day where neither half is written.
+    Time { seconds: u32, half_known: bool },
 }
 
 impl Moment {
@@ -27,14 +27,14 @@ impl Moment {
                 },
             ) => (month, day) == (m, d) && (year == y || year.is_none() || y.is_none()),
             (
-                Self::Time { minutes, half_known },
+                Self::Time { seconds, half_known },
                 Self::Time {
-                    minutes: other,
+                    seconds: other,
                     half_known: known,
                 },
             ) => {
-                let whole = if half_known && known { 1440 } else { 720 };
-                minutes % whole == other % whole
+                let whole = if half_known && known { 86_400 } else { 43_200 };
+                seconds % whole == other % whole
             }
             _ => false,
         }
@@ -89,25 +89,33 @@ fn iso_date(text: &str) -> Option<Moment> {
     })
 }
 
-/// `3:45`, `15:45`, `3pm`.
+/// `3:45`, `15:45`, `15:45:00`, `3pm`.
 fn clock(time: &str, half: &str) -> Option<Moment> {
     let bare = time.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '.');
     let half = if half.is_empty() { &time[bare.len()..] } else { half };
     let half = half.replace('.', "");
-    let (hour, minute) = bare.split_once(':').unwrap_or((bare, "00"));
-    let two_digits = minute.len() == 2 && minute.bytes().all(|b| b.is_ascii_digit());
-    let (hour, minute): (u32, u32) = (hour.parse().ok()?, minute.parse().ok().filter(|_| two_digits)?);
-    if hour > 24 || minute > 59 || (half.is_empty() && !bare.contains(':')) {
+    let parts: Vec<&str> = bare.split(':').collect();
+    let (hour, rest) = parts.split_first().filter(|(_, rest)| rest.len() <= 2)?;
+    let hour: u32 = hour.parse().ok().filter(|hour| *hour <= 24)?;
+    if half.is_empty() && rest.is_empty() {
         return None;
     }
-    let minutes = match half.as_str() {
-        "" => hour % 24 * 60 + minute,
-        "am" | "midnight" if (1..=12).contains(&hour) => hour % 12 * 60 + minute,
-        "pm" | "noon" if (1..=12).contains(&hour) => (hour % 12 + 12) * 60 + minute,
+    let sixtieths = |at: usize| match rest.get(at) {
+        None => Some(0),
+        Some(part) if part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()) => {
+            part.parse::<u32>().ok().filter(|n| *n <= 59)
+        }
+        Some(_) => None,
+    };
+    let past_hour = sixtieths(0)? * 60 + sixtieths(1)?;
+    let hour_of_day = match half.as_str() {
+        "" => hour % 24,
+        "am" | "midnight" if (1..=12).contains(&hour) => hour % 12,
+        "pm" | "noon" if (1..=12).contains(&hour) => hour % 12 + 12,
         _ => return None,
     };
     Some(Moment::Time {
-        minutes,
+        seconds: hour_of_day * 3600 + past_hour,
         half_known: !half.is_empty() || hour > 12 || hour == 0,
     })
 }

@@ -22,9 +22,9 @@ impl<'a> Parser<'a> {
                         self.power_or_inverse(value, exponent)
                     }
                 }
-                Some(Token::Symbol('!')) => {
+                Some(Token::Symbol(mark @ ('!' | '‼'))) => {
                     self.at += 1;
-                    let name = if self.eat('!') { "double_factorial" } else { "factorial" };
+                    let name = if *mark == '!' { "factorial" } else { "double_factorial" };
                     Expr::Call(name.into(), vec![value])
                 }
                 Some(Token::Degree) => {

@@ -128,7 +128,7 @@ impl Parser<'_> {
         match token {
             Token::Command(name) => !matches!(
                 name.as_str(),
-                "rfloor" | "rceil" | "mod" | "pmod" | "to" | "rightarrow" | "over" | "choose"
+                "rfloor" | "rceil" | "mod" | "pmod" | "to" | "over" | "choose"
             ),
             Token::Number { .. } | Token::Letter { .. } | Token::Begin(_) => true,
             Token::Symbol('(' | '[' | '{') | Token::SetBrace('{') => true,

@@ -119,7 +119,8 @@ pub(crate) enum Binder {
     Derivative,
 }
 
-/// An operator that binds a variable in its body. A limit has the point that is approached as `from`.
+/// An operator that binds a variable in its body. A limit has the point that is approached as `from`;
+/// where it is approached from below, `to` says so.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bound {
     pub(crate) binder: Binder,

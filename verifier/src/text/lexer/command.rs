@@ -2,6 +2,7 @@
 
 use super::{Lexer, Token, names};
 use crate::budget::{Budget, Stop};
+use crate::text::syntax::Relate;
 use crate::text::words;
 
 /// Longest name of a command that is looked up after two backslashes.
@@ -116,18 +117,32 @@ impl Lexer {
                 return self.frac_digits(budget);
             }
             "lbrace" | "rbrace" => self.set_brace(if name == "lbrace" { '{' } else { '}' }),
-            // What stands before is the answer, what follows approximates it.
-            "approx" | "simeq" if !self.out.is_empty() => self.at = self.chars.len(),
-            "approx" | "simeq" => {}
-            _ => match names::glued(name) {
-                Some((command, letters)) => {
+            "approx" | "simeq" => self.approximation(),
+            _ => match (names::function(name), names::glued(name)) {
+                (None, Some((command, letters))) => {
                     self.named(command, budget)?;
                     self.push_word(letters, true);
                 }
-                None => self.out.push(Token::Command(name.into())),
+                (function, _) => self.out.push(Token::Command(function.unwrap_or(name).into())),
             },
         }
         Ok(())
+    }
+
+    /// After a name, what follows is its value. After a value, what follows approximates it and is passed over.
+    pub(super) fn approximation(&mut self) {
+        match self.out.as_slice() {
+            [] => {}
+            [Token::Letter { .. }] => self.out.push(Token::Relate(Relate::Equal)),
+            _ => self.at = self.chars.len(),
+        }
+    }
+
+    /// Whether a bracket opens here.
+    fn argument_follows(&self) -> bool {
+        ["(", "{", "\\left(", "{\\left("]
+            .iter()
+            .any(|open| self.starts_with(open))
     }
 
     /// Whether the second of two backslashes starts a command: the text was escaped twice. Within an environment two
@@ -183,28 +198,12 @@ impl Lexer {
             "or" | "and" => self.out.push(Token::Separator),
             "percent" | "pct" => self.out.push(Token::Percent),
             "degree" | "degrees" => self.out.push(Token::Degree),
-            _ if font
-                && matches!(
-                    normal.as_str(),
-                    "lcm"
-                        | "gcd"
-                        | "floor"
-                        | "ceil"
-                        | "arcsin"
-                        | "sin"
-                        | "cos"
-                        | "tan"
-                        | "max"
-                        | "min"
-                        | "ln"
-                        | "log"
-                        | "mod"
-                ) =>
-            {
-                self.out.push(Token::Command(normal));
-            }
+            "lcm" | "gcd" | "floor" | "ceil" | "max" | "min" | "mod" if font => self.out.push(Token::Command(normal)),
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
-            _ => self.out.push(Token::Words(unbracket(&normal).to_owned())),
+            _ => self.out.push(match names::function(&normal) {
+                Some(function) if font || self.argument_follows() => Token::Command(function.into()),
+                _ => Token::Words(unbracket(&normal).to_owned()),
+            }),
         }
         Ok(())
     }

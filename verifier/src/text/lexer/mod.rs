@@ -93,6 +93,11 @@ impl Lexer {
                 self.at += 1;
                 Token::Relate(Relate::NotEqual)
             }
+            // `n!!` is not `(n!)!`, which is written with a gap.
+            '!' if self.peek(0) == Some('!') => {
+                self.at += 1;
+                Token::Symbol('‼')
+            }
             '/' | '^' | '_' | '{' | '}' | '|' | '!' | '&' | ':' | ',' | ';' | '\'' => Token::Symbol(c),
             '+' => Token::Sign(Sign::Plus),
             '-' | '−' | '–' | '‐' | '‑' => Token::Sign(Sign::Minus),
@@ -124,6 +129,11 @@ impl Lexer {
                 name: c.to_string(),
                 spaced: true,
             },
+            '≈' => {
+                self.approximation();
+                return Ok(());
+            }
+            '→' => Token::Command("to".into()),
             '…' => {
                 self.ellipsis();
                 return Ok(());

@@ -67,6 +67,36 @@ const GLUED: &[&str] = &[
     "cos", "tan", "cot", "sec", "csc", "ln", "log",
 ];
 
+/// Functions of one argument that a word may name, and other names for them.
+const FUNCTIONS: &[(&str, &[&str])] = &[
+    ("sin", &[]),
+    ("cos", &[]),
+    ("tan", &[]),
+    ("cot", &[]),
+    ("sec", &[]),
+    ("csc", &["cosec"]),
+    ("log", &[]),
+    ("ln", &[]),
+    ("arcsin", &["asin"]),
+    ("arccos", &["acos"]),
+    ("arctan", &["atan"]),
+    ("arccot", &["acot"]),
+    ("arcsec", &["asec"]),
+    ("arccsc", &["acsc"]),
+    ("sinh", &[]),
+    ("cosh", &[]),
+    ("tanh", &[]),
+    ("arcsinh", &["arsinh", "asinh"]),
+    ("arccosh", &["arcosh", "acosh"]),
+    ("arctanh", &["artanh", "atanh"]),
+];
+
+/// The function that a word names.
+pub(super) fn function(word: &str) -> Option<&'static str> {
+    let named = |(name, others): &&(&'static str, &[&str])| *name == word || others.contains(&word);
+    FUNCTIONS.iter().find(named).map(|(name, _)| *name)
+}
+
 pub(super) fn is_layout(name: &str) -> bool {
     LAYOUT.contains(&name)
 }
@@ -100,6 +130,7 @@ pub(super) fn token(name: &str) -> Option<Token> {
         "exponentialE" => letter("e"),
         "imaginaryI" | "imaginaryJ" => letter("i"),
         "differentialD" => letter("d"),
+        "to" | "rightarrow" | "longrightarrow" | "Rightarrow" | "Longrightarrow" => command("to"),
         "bmod" | "mod" => command("mod"),
         "pmod" | "pod" => command("pmod"),
         "cdot" | "times" | "ast" => Token::Symbol('*'),

@@ -16,7 +16,7 @@ impl Lexer {
     /// The length of a thousands separator here, if three digits and no fourth follow it.
     fn separator(&mut self) -> Option<usize> {
         let found = |all: &[&str]| all.iter().find(|s| self.starts_with(s)).map(|s| s.len());
-        let (length, ambiguous) = match found(&[",\\!", "{,}", "{, }", " {,}", " {, }", "\\,", " "]) {
+        let (length, ambiguous) = match found(&[",\\! ", ",\\!", "{,}", "{, }", " {,}", " {, }", "\\,", " "]) {
             Some(length) => (length, false),
             None => (found(&[",\\ ", ",\\,", ","])?, true),
         };

@@ -19,7 +19,7 @@ pub(crate) enum Token {
     Command(String),
     /// Words.
     Words(String),
-    /// `+ * / ^ _ ( ) [ ] { } | ! & : , ; ∩ ∖` and `∪` as 'U'.
+    /// `+ * / ^ _ ( ) [ ] { } | ! & : , ; ∩ ∖`, `∪` as 'U' and `!!` as '‼'.
     Symbol(char),
     /// `+`, `-`, `±`, `∓`
     Sign(Sign),

@@ -1,6 +1,6 @@
 //! Runs of letters: a function, a word, or variables side by side.
 
-use super::{Lexer, Token};
+use super::{Lexer, Token, names};
 use crate::budget::{Budget, Stop};
 use crate::text::units;
 
@@ -27,18 +27,24 @@ impl Lexer {
     pub(super) fn push_word(&mut self, run: &str, spaced: bool) {
         let lower = run.to_ascii_lowercase();
         let after_value = matches!(self.out.last(), Some(Token::Number { .. } | Token::Symbol(')' | '}')));
+        // `\\frac{NO}{BO}`: the ends of a segment.
+        let segment = run == "NO" && matches!(self.out.last(), Some(Token::Symbol('{' | '/')));
         let prose = |w: &str| {
-            matches!(
-                w,
-                "yes" | "no" | "am" | "pm" | "is" | "the" | "nan" | "none" | "if" | "to"
-            )
+            !segment
+                && matches!(
+                    w,
+                    "yes" | "no" | "am" | "pm" | "is" | "the" | "nan" | "none" | "if" | "to"
+                )
         };
+        if let Some(function) = names::function(&lower) {
+            self.out.push(Token::Command(function.into()));
+            return;
+        }
         match lower.as_str() {
             "or" | "and" => self.out.push(Token::Separator),
             "percent" | "pct" => self.out.push(Token::Percent),
             "degrees" | "degree" => self.out.push(Token::Degree),
-            "sin" | "cos" | "tan" | "cot" | "sec" | "csc" | "log" | "ln" | "exp" | "sqrt" | "pi" | "gcd" | "lcm"
-            | "max" | "min" | "mod" | "arcsin" | "arccos" | "arctan" => self.out.push(Token::Command(lower)),
+            "exp" | "sqrt" | "pi" | "gcd" | "lcm" | "max" | "min" | "mod" => self.out.push(Token::Command(lower)),
             "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
             w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
             "per" if matches!(self.out.last(), Some(Token::Words(unit)) if units::known_unit(unit).is_some()) => {
