@@ -63,7 +63,8 @@ fn with_imaginary_unit(tokens: &[Token]) -> Option<Vec<Token>> {
             .any(|t| matches!(t, Token::Letter { name, .. } if name == wanted))
     };
     let alone = tokens.len() == 1 && has("I");
-    (!alone && !(has("I") && has("i"))).then(|| renamed(tokens, |name| (name == "I").then(|| "i".to_owned())))
+    let kept = alone || (has("I") && has("i"));
+    (!kept).then(|| renamed(tokens, |name| (name == "I").then(|| "i".to_owned())))
 }
 
 /// `\\log` without a base as `\\ln`, where a side does not use both.
