@@ -83,7 +83,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         for _ in 0..IDLE_STREAMS {
             idle.extend(stream(server.url(), options.stream_tokens)?);
         }
-        let alone = train(server.url(), options)?;
+        let (alone, _) = train(server.url(), options)?;
         (idle, alone, share(before, stolen()))
     };
     // The same run again, on a server that has not trained: the same bits, so the same work.
@@ -104,13 +104,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         anyhow::Ok((beside?, busy?))
     })?;
     let stolen = share(before, stolen());
+    let (beside, phases) = beside;
     println!(
         "a hypervisor took {:.0} % of the processors' time while alone, {:.0} % while both ran",
         100.0 * quiet,
         100.0 * stolen
     );
+    by_phase(&busy, &phases);
     report([idle, busy], [alone, beside])
 }
+
+/// A gap between two tokens: when it ended, and its length in ms.
+type Gap = (Instant, f64);
+/// When the training was seen to be in a phase.
+type Phase = (Instant, String);
 
 /// Ticks of all processors, and those a hypervisor gave to others; zeros where the system does not say.
 fn stolen() -> [u64; 2] {
@@ -124,8 +131,8 @@ fn share(before: [u64; 2], after: [u64; 2]) -> f64 {
     (after[1] - before[1]) as f64 / (after[0] - before[0]).max(1) as f64
 }
 
-/// Gaps between the tokens of one stream, ms.
-fn stream(url: &str, tokens: u32) -> anyhow::Result<Vec<f64>> {
+/// Gaps between the tokens of one stream.
+fn stream(url: &str, tokens: u32) -> anyhow::Result<Vec<Gap>> {
     let body = json!({
         "model": "policy", "prompt": "Once upon a time", "max_tokens": tokens, "stream": true, "ignore_eos": true,
         "store": false,
@@ -141,15 +148,15 @@ fn stream(url: &str, tokens: u32) -> anyhow::Result<Vec<f64>> {
         }
         let now = Instant::now();
         if let Some(last) = last.replace(now) {
-            gaps.push((now - last).as_secs_f64() * 1e3);
+            gaps.push((now, (now - last).as_secs_f64() * 1e3));
         }
     }
     ensure!(!gaps.is_empty(), "the stream had no tokens");
     Ok(gaps)
 }
 
-/// Runs the training; seconds from the end of its first step to the end of its last.
-fn train(url: &str, options: &Options) -> anyhow::Result<f64> {
+/// Runs the training; seconds from the end of its first step to the end of its last, and its phases.
+fn train(url: &str, options: &Options) -> anyhow::Result<(f64, Vec<Phase>)> {
     let config = json!({
         "recipe": "grpo", "steps": options.steps, "train_share": options.train_share,
         "problems": {"train_batch_size": options.problems},
@@ -159,7 +166,7 @@ fn train(url: &str, options: &Options) -> anyhow::Result<f64> {
         "checkpoint": {"save_freq": options.steps + 1},
     });
     ureq::post(format!("{url}/v1/train/start")).send_json(json!({ "config": config }))?;
-    let (began, mut first) = (Instant::now(), None);
+    let (began, mut first, mut phases) = (Instant::now(), None, Vec::new());
     while began.elapsed() < PATIENCE {
         let status: Value = ureq::get(format!("{url}/v1/train/status"))
             .call()?
@@ -169,36 +176,58 @@ fn train(url: &str, options: &Options) -> anyhow::Result<f64> {
         if step >= 1 && first.is_none() {
             first = Some(Instant::now());
         }
+        phases.push((Instant::now(), status["phase"].as_str().unwrap_or_default().to_owned()));
         match (status["state"].as_str(), first) {
             (Some("failed"), _) => bail!("the run failed: {}", status["error"]),
-            (_, Some(first)) if step == options.steps => return Ok(first.elapsed().as_secs_f64()),
+            (_, Some(first)) if step == options.steps => return Ok((first.elapsed().as_secs_f64(), phases)),
             _ => std::thread::sleep(POLL),
         }
     }
     bail!("the run took more than {} s", PATIENCE.as_secs())
 }
 
-fn report(gaps: [Vec<f64>; 2], seconds: [f64; 2]) -> anyhow::Result<()> {
+/// The gaps by what the training did when they ended.
+fn by_phase(gaps: &[Gap], phases: &[Phase]) {
+    let mut rows: Vec<(&str, Vec<f64>)> = Vec::new();
+    for (ended, gap) in gaps {
+        let seen = phases.partition_point(|(at, _)| at <= ended);
+        let phase = seen.checked_sub(1).map_or("before", |at| phases[at].1.as_str());
+        match rows.iter_mut().find(|(name, _)| *name == phase) {
+            Some((_, gaps)) => gaps.push(*gap),
+            None => rows.push((phase, vec![*gap])),
+        }
+    }
+    head("beside training, by its phase");
+    for (phase, mut gaps) in rows {
+        row(phase, &mut gaps);
+    }
+}
+
+fn head(title: &str) {
+    println!("{title:<44} {:>8} {:>8} {:>8} {:>6}", "p50", "p99", "max", "count");
+}
+
+/// Prints a row and gives its 99th percentile.
+fn row(name: &str, gaps: &mut [f64]) -> f64 {
+    gaps.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| gaps[((gaps.len() as f64 - 1.0) * share) as usize];
     println!(
-        "{:<44} {:>8} {:>8} {:>8} {:>6}",
-        "gaps between tokens of one stream, ms", "p50", "p99", "max", "count"
+        "{name:<44} {:>8.1} {:>8.1} {:>8.1} {:>6}",
+        at(0.5),
+        at(0.99),
+        at(1.0),
+        gaps.len()
     );
-    let rows = gaps
+    at(0.99)
+}
+
+fn report(gaps: [Vec<Gap>; 2], seconds: [f64; 2]) -> anyhow::Result<()> {
+    head("gaps between tokens of one stream, ms");
+    let p99: Vec<f64> = gaps
         .into_iter()
         .zip(["alone", "beside training"])
-        .map(|(mut gaps, name)| {
-            gaps.sort_unstable_by(f64::total_cmp);
-            let at = |share: f64| gaps[((gaps.len() as f64 - 1.0) * share) as usize];
-            println!(
-                "{name:<44} {:>8.1} {:>8.1} {:>8.1} {:>6}",
-                at(0.5),
-                at(0.99),
-                at(1.0),
-                gaps.len()
-            );
-            at(0.99)
-        });
-    let p99: Vec<f64> = rows.collect();
+        .map(|(gaps, name)| row(name, &mut gaps.into_iter().map(|(_, gap)| gap).collect::<Vec<_>>()))
+        .collect();
     let (latency, training) = (p99[1] / p99[0], seconds[0] / seconds[1]);
     println!(
         "the same steps of training took {:.1} s alone and {:.1} s beside streams",

@@ -219,6 +219,7 @@ fn all_layers<T: Attend>(
             positions: &positions[rows.clone()],
             rope,
             kv: weights.storage.kv,
+            copied: &[],
         };
         // SAFETY: sequences write blocks of their own, and `split` has made sure that no part reads another's.
         unsafe { layers(inner, weights, &batch.tokens[rows], view, kv, part, out) };

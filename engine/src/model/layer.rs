@@ -23,6 +23,15 @@ pub(crate) struct LayerRows<'a> {
     pub(crate) rope: &'a RopeTable,
     /// What keys and values are rounded to, whatever the cache could hold.
     pub(crate) kv: Precision,
+    /// Keys and values that a sequence has in its own block and another sequence computes; only in training.
+    pub(crate) copied: &'a [Copied],
+}
+
+/// The first slots of a block, and the rows that compute their keys and values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Copied {
+    pub(crate) rows: Range<usize>,
+    pub(crate) block: u32,
 }
 
 /// Elements below which a pass over rows stays on one thread.
@@ -122,7 +131,10 @@ pub(crate) unsafe fn layer_forward<T: Attend>(
         }
     }
     // SAFETY: passed on to the caller.
-    unsafe { finish_qkv(par, weights, rows, kv, kv_layer, &mut acts.qkv) };
+    unsafe {
+        finish_qkv(par, weights, rows, kv, kv_layer, &mut acts.qkv);
+        copy_shared(rows, kv, kv_layer, &acts.qkv);
+    }
     acts.attention.resize(count * shape.q(), 0.0);
     // SAFETY: passed on to the caller; our own writes are done.
     unsafe { attention(par, &shape, &acts.qkv, rows, kv, kv_layer, &mut acts.attention) };
@@ -180,4 +192,25 @@ unsafe fn finish_qkv<T: Attend>(
             unsafe { kv.write(block, position % BLOCK_TOKENS, layer, key, value) };
         }
     });
+}
+
+/// Keys and values of rows that another sequence shares, into the first slots of its own block.
+///
+/// # Safety
+/// Nobody else touches the blocks that are copied to.
+unsafe fn copy_shared<T: Attend>(rows: LayerRows<'_>, kv: &Kv<'_, T>, layer: usize, qkv: &[f32]) {
+    let shape = rows.config.attention_shape();
+    for copied in rows.copied {
+        for (slot, row) in copied.rows.clone().enumerate() {
+            let (key, value) = keys_and_values(&shape, qkv, row);
+            // SAFETY: passed on.
+            unsafe { kv.write(copied.block, slot, layer, key, value) };
+        }
+    }
+}
+
+/// Keys and values of all heads in a row `[q | k | v]`.
+pub(crate) fn keys_and_values<'a>(shape: &AttentionShape, qkv: &'a [f32], row: usize) -> (&'a [f32], &'a [f32]) {
+    let part = shape.kv_heads * shape.head_dim;
+    qkv[row * shape.qkv() + shape.q()..][..2 * part].split_at(part)
 }

@@ -10,4 +10,4 @@ pub use executor::Executor;
 pub use forward::{Scratch, SequenceRows, StepBatch, forward};
 pub(crate) use kv_cache::Aligned;
 pub use kv_cache::{BLOCK_TOKENS, KvCache};
-pub(crate) use layer::{Activations, LayerRows, Run, cut_runs, layer_forward};
+pub(crate) use layer::{Activations, Copied, LayerRows, Run, cut_runs, keys_and_values, layer_forward};

@@ -3,7 +3,7 @@
 
 use super::weights::TrainWeights;
 use crate::kv::BLOCK_TOKENS;
-use crate::model::{Activations, LayerRows};
+use crate::model::{Activations, LayerRows, keys_and_values};
 use crate::ops::attention::{AttentionShape, Kv, Saved, Shared, attention_backward};
 use crate::ops::elementwise::{add_assign, bias_backward, swiglu, swiglu_backward};
 use crate::ops::gemm::{Panels, View, gemm};
@@ -197,17 +197,23 @@ fn mlp_backward(
 
 /// Writes keys and values to layer 0 of `kv`, and exchanged to layer 1, as the backward of attention reads them.
 fn rewrite_kv(shape: &AttentionShape, rows: LayerRows<'_>, kv: &Kv<'_>, qkv: &[f32]) {
-    let part = shape.kv_heads * shape.head_dim;
+    let write = |row: usize, block: u32, slot: usize| {
+        let (key, value) = keys_and_values(shape, qkv, row);
+        // SAFETY: this thread alone uses the cache now.
+        unsafe {
+            kv.write(block, slot, 0, key, value);
+            kv.write(block, slot, 1, value, key);
+        }
+    };
     for sequence in rows.sequences {
         for (position, row) in (sequence.start..).zip(sequence.rows.clone()) {
             let block = sequence.block_table[position / BLOCK_TOKENS];
-            let (key, value) = qkv[row * shape.qkv() + shape.q()..][..2 * part].split_at(part);
-            let slot = position % BLOCK_TOKENS;
-            // SAFETY: this thread alone uses the cache now.
-            unsafe {
-                kv.write(block, slot, 0, key, value);
-                kv.write(block, slot, 1, value, key);
-            }
+            write(row, block, position % BLOCK_TOKENS);
+        }
+    }
+    for copied in rows.copied {
+        for (slot, row) in copied.rows.clone().enumerate() {
+            write(row, copied.block, slot);
         }
     }
 }

@@ -39,6 +39,14 @@ pub struct TrainSequence {
     pub temperature: f32,
 }
 
+impl TrainSequence {
+    /// Leading tokens that have rows: from what follows the last scored token's predecessor nothing is read.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.scored.last().map_or(self.tokens.len(), |last| *last as usize)
+    }
+}
+
 /// Scores of one token under the current weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TokenScore {
@@ -248,6 +256,7 @@ impl<'a> Pass<'a> {
             positions: &self.packed.positions,
             rope: &self.rope,
             kv: self.weights.storage.kv,
+            copied: &self.packed.copied,
         };
         let (mut kept, mut gated) = (Vec::new(), Vec::new());
         for layer in &weights.layers {
@@ -291,6 +300,7 @@ impl<'a> Pass<'a> {
             positions: &self.packed.positions,
             rope: &self.rope,
             kv: self.weights.storage.kv,
+            copied: &self.packed.copied,
         };
         while let Some(mut acts) = kept.pop() {
             let layer = kept.len();

@@ -1,12 +1,15 @@
 //! Many sequences as one batch of rows, without padding, and what they begin with in common once.
 //!
 //! The rollouts of a group share their prompt. Of such sequences the first, the trunk, has rows for all its tokens; the
-//! others have rows for those after the blocks that they share with it, which they read through their block tables. What
-//! a row computes depends on the tokens before it only, so the sharing changes no bit of the forward.
+//! others have rows for those after what they share with it, whose keys and values they read through their block tables:
+//! whole blocks are the trunk's own, of the block after them the first slots are copied. The last scored token of a
+//! sequence and what follows it have no rows: no logits are read from them. What a row computes depends on the tokens
+//! before it only, so the sharing changes no bit of the forward.
 
 use super::TrainSequence;
 use crate::error::EngineError;
 use crate::kv::{BLOCK_TOKENS, blocks_for};
+use crate::model::Copied;
 
 /// Rows of a micro-batch and what is scored in them.
 #[derive(Debug, Default)]
@@ -22,6 +25,8 @@ pub(super) struct Packed {
     /// Rows whose next token is scored, in order of the sequences' scored positions. Sequences that share the row before
     /// their first own token have a target each on it.
     pub(super) targets: Vec<Target>,
+    /// Slots that are copied from the trunks.
+    pub(super) copied: Vec<Copied>,
     blocks: u32,
 }
 
@@ -30,9 +35,9 @@ pub(super) struct Packed {
 pub(super) struct Span {
     /// First row that is its own.
     pub(super) first: usize,
-    /// Tokens.
+    /// Tokens that have rows.
     pub(super) len: usize,
-    /// Leading tokens whose rows are the trunk's; whole blocks.
+    /// Leading tokens whose rows are the trunk's.
     pub(super) shared: usize,
     /// First row of the trunk.
     pub(super) trunk: usize,
@@ -78,7 +83,7 @@ impl Packed {
 
     /// Adds the rows of a sequence, which shares so many tokens with the trunk of that index.
     fn lay(&mut self, sequence: &TrainSequence, from: Option<(usize, usize)>) {
-        let (first, len) = (self.tokens.len(), sequence.tokens.len());
+        let (first, len) = (self.tokens.len(), sequence.rows());
         let (shared, trunk) = from.map_or((0, first), |(trunk, shared)| (shared, self.spans[trunk].first));
         let span = Span {
             first,
@@ -86,13 +91,20 @@ impl Packed {
             shared,
             trunk,
         };
-        self.tokens.extend_from_slice(&sequence.tokens[shared..]);
+        self.tokens.extend_from_slice(&sequence.tokens[shared..len]);
         self.positions.extend((0u32..).take(len).skip(shared));
         let common = shared / BLOCK_TOKENS;
         let mut table = from.map_or(Vec::new(), |(trunk, _)| self.tables[trunk][..common].to_vec());
         let own = u32::try_from(blocks_for(len) - common).expect("a micro-batch's blocks fit u32");
         table.extend(self.blocks..self.blocks + own);
         self.blocks += own;
+        let whole = common * BLOCK_TOKENS;
+        if shared > whole {
+            self.copied.push(Copied {
+                rows: trunk + whole..trunk + shared,
+                block: table[common],
+            });
+        }
         self.tables.push(table);
         self.targets.extend(sequence.scored.iter().map(|position| {
             let position = *position as usize;
@@ -111,8 +123,8 @@ impl Packed {
     }
 }
 
-/// Leading tokens of each sequence that need no rows of their own in one micro-batch: whole blocks that it begins with in
-/// common with its trunk, the nearest sequence before it that has 0 here. A sequence that has more in common with its
+/// Leading tokens of each sequence that need no rows of their own in one micro-batch: what it begins with in common with
+/// its trunk, the nearest sequence before it that has 0 here. A sequence that has more in common with its
 /// successor than with the trunk begins a family of its own, so groups whose prompts have the same opening stay apart.
 #[must_use]
 pub fn shared_tokens(sequences: &[TrainSequence]) -> Vec<usize> {
@@ -132,11 +144,11 @@ pub fn shared_tokens(sequences: &[TrainSequence]) -> Vec<usize> {
     shared.collect()
 }
 
-/// Whole blocks that `sequence` begins with in common with `trunk`, short of its last token; in tokens.
+/// Tokens with rows that `sequence` begins with in common with `trunk`, short of its last row.
 fn common(trunk: &TrainSequence, sequence: &TrainSequence) -> usize {
-    let pairs = trunk.tokens.iter().zip(&sequence.tokens);
-    let common = pairs.take_while(|(ours, theirs)| ours == theirs).count();
-    common.min(sequence.tokens.len().saturating_sub(1)) / BLOCK_TOKENS * BLOCK_TOKENS
+    let ours = trunk.tokens.iter().take(trunk.rows());
+    let pairs = ours.zip(sequence.tokens.iter().take(sequence.rows().saturating_sub(1)));
+    pairs.take_while(|(ours, theirs)| ours == theirs).count()
 }
 
 fn check(sequence: &TrainSequence, vocab_size: usize) -> Result<(), EngineError> {

@@ -110,12 +110,12 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
     })
 }
 
-/// Of each sequence, the tokens whose rows another one of its micro-batch has, and the length.
+/// Of each sequence, the tokens whose rows another one of its micro-batch has, and all that have rows.
 fn computed_rows(config: &ModelConfig, sequences: &[TrainSequence], budget: usize) -> Vec<(usize, usize)> {
     let batches = micro_batches(config, sequences, budget);
     let rows = batches.into_iter().flat_map(|batch| {
         let batch = &sequences[batch];
-        let lengths = batch.iter().map(|sequence| sequence.tokens.len());
+        let lengths = batch.iter().map(TrainSequence::rows);
         shared_tokens(batch).into_iter().zip(lengths).collect::<Vec<_>>()
     });
     rows.collect()

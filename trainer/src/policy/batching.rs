@@ -27,7 +27,7 @@ pub(crate) fn by_tokens(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
 fn ranges(sequences: &[TrainSequence], budget: usize) -> Vec<Range<usize>> {
     let (mut ranges, mut start, mut rows) = (Vec::new(), 0, 0);
     for (i, (sequence, shared)) in sequences.iter().zip(shared_tokens(sequences)).enumerate() {
-        let len = sequence.tokens.len();
+        let len = sequence.rows();
         if i > start && rows + len - shared > budget {
             ranges.push(start..i);
             // The first of a micro-batch has nobody to share with.
