@@ -22,15 +22,25 @@ pub(crate) struct Server {
 impl Server {
     /// Builds the binary unless one is given, and starts it on a free port, with `model` or the embedded policy.
     pub(crate) fn start(binary: Option<&Path>, model: Option<&str>, more: &[&str]) -> anyhow::Result<Self> {
-        let binary = built(binary)?;
+        let model = model.into_iter().flat_map(|model| ["--model", model]);
+        let any_name = ["--served-model-name", "*"].into_iter();
+        let arguments: Vec<&str> = any_name.chain(model).chain(more.iter().copied()).collect();
+        Self::start_in(Path::new("."), &built(binary)?, &arguments)
+    }
+
+    /// Starts `binary serve` in a folder on a free port, with these arguments only.
+    pub(crate) fn start_in(
+        folder: &Path,
+        binary: &Path,
+        arguments: &[impl AsRef<std::ffi::OsStr>],
+    ) -> anyhow::Result<Self> {
         let runs = tempfile::tempdir().context("no folder for the run")?;
-        let mut command = Command::new(&binary);
+        let mut command = Command::new(binary);
         command
-            .args(["serve", "--served-model-name", "*", "--port", "0"])
-            .arg("--runs")
+            .args(["serve", "--port", "0", "--runs"])
             .arg(runs.path())
-            .args(model.into_iter().flat_map(|model| ["--model", model]))
-            .args(more)
+            .args(arguments)
+            .current_dir(folder)
             .env("SVS_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -39,15 +49,18 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
         let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let mut said = Vec::new();
         let url = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let at = line.find("http://")?;
-            Some(line[at..].split_whitespace().next()?.to_owned())
+            let url = line.find("http://").and_then(|at| line[at..].split_whitespace().next());
+            let url = url.map(str::to_owned);
+            said.push(line);
+            url
         });
         // What it says later must not fill the pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
         let Some(url) = url else {
             let _ = child.kill();
-            bail!("{} did not say where it listens", binary.display());
+            bail!("{} did not say where it listens: {}", binary.display(), said.join("\n"));
         };
         Ok(Self {
             child,

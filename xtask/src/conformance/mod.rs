@@ -6,6 +6,7 @@
 
 mod dashboards;
 mod debian;
+mod examples;
 mod forward;
 mod image;
 mod openai;
@@ -13,6 +14,7 @@ mod page;
 mod precision;
 mod python;
 mod sandbox;
+mod scratch;
 mod smollm2;
 mod swap;
 
@@ -41,6 +43,8 @@ pub(crate) struct Options {
 enum Step {
     /// The official `openai` client against `svs serve`.
     Openai,
+    /// The `curl` examples of README.md and docs/, run as they are printed; every endpoint has one.
+    Examples,
     /// The built-in page in headless Chromium, which is installed where that can be.
     Page,
     /// The queries of the Grafana dashboards over a Prometheus, which is installed where that can be.
@@ -72,6 +76,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     for step in steps {
         let outcome = match step {
             Step::Openai => openai::run(options),
+            Step::Examples => examples::run(),
             Step::Page => page::run(),
             Step::Dashboards => dashboards::run(),
             Step::Image => image::run(),
