@@ -41,7 +41,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Step {
-    /// The official `openai` client against `svs serve`.
+    /// The official `openai` client against `svs serve`, and raw answers against its types, OpenAI's published ones.
     Openai,
     /// The `curl` examples of README.md and docs/, run as they are printed; every endpoint has one.
     Examples,

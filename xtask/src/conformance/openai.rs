@@ -1,13 +1,13 @@
-//! The official `openai` Python client against a served embedded policy.
+//! The official `openai` Python client against a served embedded policy, and raw answers against the client's types.
 
 use std::process::Command;
 
 use super::{Options, Outcome, python};
 use crate::repo;
 
-const SCRIPT: &str = "openai_client.py";
+const SCRIPTS: [&str; 2] = ["openai_client.py", "openai_schema.py"];
 
-/// Builds the server and lets `tests/conformance/openai_client.py --svs PATH` start it and talk to it.
+/// Builds the server and lets each script of `tests/conformance` start it and talk to it.
 pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
     let python = match python::prepare(options, "openai", &["openai>=2"])? {
         python::Python::Ready(python) => python,
@@ -17,6 +17,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
     let build = ["build", "--release", "--quiet", "--workspace"];
     repo::run(Command::new(cargo).current_dir(repo::root()).args(build))?;
     let svs = repo::target().join("release/svs");
-    python::run_script(&python, SCRIPT, &["--svs".as_ref(), svs.as_os_str()])?;
-    Ok(Outcome::Passed(format!("tests/conformance/{SCRIPT}")))
+    for script in SCRIPTS {
+        python::run_script(&python, script, &["--svs".as_ref(), svs.as_os_str()])?;
+    }
+    Ok(Outcome::Passed(SCRIPTS.join(", ")))
 }
