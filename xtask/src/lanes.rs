@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
+use crate::measure::quantile;
 use crate::server::Server;
 
 /// How often the trainer is asked where it stands.
@@ -210,7 +211,7 @@ fn head(title: &str) {
 /// Prints a row and gives its 99th percentile.
 fn row(name: &str, gaps: &mut [f64]) -> f64 {
     gaps.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| gaps[((gaps.len() as f64 - 1.0) * share) as usize];
+    let at = |share| quantile(gaps, share);
     println!(
         "{name:<44} {:>8.1} {:>8.1} {:>8.1} {:>6}",
         at(0.5),

@@ -5,12 +5,15 @@
 mod conformance;
 mod crash;
 mod cuda;
+mod events;
 mod experiment;
 mod fetch_smollm2;
 mod fuzz;
 mod http;
 mod lanes;
+mod load;
 mod math_verify;
+mod measure;
 mod openapi;
 mod peers;
 mod pip;
@@ -50,6 +53,8 @@ enum Task {
     Simulate(simulate::Options),
     /// Loads the real binary for minutes: clients that come and leave, a swap every second, memory and speed watched.
     Soak(soak::Options),
+    /// Loads the real binary with 256 streams, slow readers, leavers and malformed requests; memory and `/health` watched.
+    Load(load::Options),
     /// Kills a training run at every point at which it may die, twice each, resumes it and compares the bits.
     Crash(crash::Options),
     /// Measures for how long a swap pauses decoding while streams run.
@@ -83,6 +88,7 @@ fn main() -> anyhow::Result<()> {
         Task::Svamp(options) => svamp::run(&options),
         Task::Simulate(options) => simulate::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Load(options) => load::run(&options).map(|seen| println!("{seen}")),
         Task::Crash(options) => crash::run(&options),
         Task::SwapPause(options) => swap_pause::run(&options),
         Task::Lanes(options) => lanes::run(&options),

@@ -22,6 +22,8 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::load;
+
 /// Options of `conformance`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -45,6 +47,8 @@ enum Step {
     Openai,
     /// The `curl` examples of README.md and docs/, run as they are printed; every endpoint has one.
     Examples,
+    /// `cargo xtask load` in short: nothing well-formed goes unanswered, nothing malformed gets through, memory is bounded.
+    Load,
     /// The built-in page in headless Chromium, which is installed where that can be.
     Page,
     /// The queries of the Grafana dashboards over a Prometheus, which is installed where that can be.
@@ -77,6 +81,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         let outcome = match step {
             Step::Openai => openai::run(options),
             Step::Examples => examples::run(),
+            Step::Load => load::run(&load::Options::short()).map(Outcome::Passed),
             Step::Page => page::run(),
             Step::Dashboards => dashboards::run(),
             Step::Image => image::run(),

@@ -2,7 +2,6 @@
 //! always give the same tokens, whatever else runs and however often weights are swapped for equal ones.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use svs_engine::sampler::philox4x32_10;
+
+use crate::events;
 
 /// Different requests.
 const REQUESTS: u64 = 48;
@@ -141,25 +142,16 @@ fn stream(
     let body = body(request, true);
     let response = send(agent, url, &body)?;
     let mut choices: Vec<Vec<u64>> = vec![Vec::new(); body["n"].as_u64().unwrap_or(1) as usize];
-    let lines = BufReader::new(response.into_body().into_reader()).lines();
-    let mut events = 0;
-    for line in lines {
-        let line = line.context("the stream broke off")?;
-        let Some(event) = line.strip_prefix("data: ") else {
-            continue;
-        };
-        if event == "[DONE]" {
-            return checked(&body, choices).map(Some);
+    let mut seen = 0;
+    let done = events::read(response, |event| {
+        if leave_after.is_some_and(|leave| seen >= leave) {
+            return Ok(false);
         }
-        if leave_after.is_some_and(|leave| events >= leave) {
-            return Ok(None);
-        }
-        events += 1;
-        let event: Value = serde_json::from_str(event).context("an event is no JSON")?;
-        ensure!(event["error"].is_null(), "in a stream: {}", event["error"]);
-        take(&event, &mut choices)?;
-    }
-    bail!("a stream ended without [DONE]")
+        seen += 1;
+        take(event, &mut choices)?;
+        Ok(true)
+    })?;
+    done.then(|| checked(&body, choices)).transpose()
 }
 
 fn whole(agent: &ureq::Agent, url: &str, request: u64) -> anyhow::Result<Option<Vec<u64>>> {
