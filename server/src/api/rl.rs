@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use svs_openapi::ErrorResponse;
@@ -13,7 +12,7 @@ use svs_openapi::sessions::{RewardSet, SessionEnded, SessionStarted, SetReward, 
 use super::trajectories::given;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
+use crate::http::body::{decode, read_json, read_nothing};
 use crate::http::guard::bearer;
 use crate::sessions::unknown_key;
 
@@ -68,7 +67,7 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Result<Json
             "a group of several sessions needs a name, `group`",
         ));
     }
-    check_backlog(&app).await?;
+    check_backlog(&app, body.group.as_deref()).await?;
     let started = app.sessions.start(body.task_id, body.group, size)?;
     Ok(Json(SessionStarted {
         session_id: started.session.id.clone(),
@@ -78,14 +77,14 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Result<Json
 }
 
 /// Refuses a session whose data a run could not use any more: the groups before it take more updates than its data may be
-/// old.
-async fn check_backlog(app: &App) -> Result<(), ApiError> {
-    let Some(trainer) = app.trainer.clone() else {
+/// old. One that fills a group which others have begun is no group more.
+async fn check_backlog(app: &App, group: Option<&str>) -> Result<(), ApiError> {
+    let (Some(trainer), Some(beside)) = (app.trainer.clone(), app.sessions.groups_beside(group)) else {
         return Ok(());
     };
     let backlog = tokio::task::spawn_blocking(move || trainer.client_backlog()).await;
     let Ok(Ok(Some(backlog))) = backlog else { return Ok(()) };
-    let waiting = backlog.groups + app.sessions.count() as u64;
+    let waiting = backlog.groups + beside as u64;
     if waiting < backlog.most {
         return Ok(());
     }
@@ -129,15 +128,16 @@ pub async fn reward(State(app): State<Arc<App>>, request: Request) -> Result<Jso
 /// Ends the session whose key the request carries. The key is worth nothing afterwards.
 ///
 /// # Errors
-/// 401 `invalid_api_key`, 409 `session_busy`.
+/// 400 for a parameter, 401 `invalid_api_key`, 409 `session_busy`.
 #[utoipa::path(post, path = "/rl/end_session", tag = "training", responses(
     (status = 200, description = "It has ended.", body = SessionEnded),
     (status = 401, description = "No session has this key, or it has ended.", body = ErrorResponse),
     (status = 409, description = "Requests of the session are under way.", body = ErrorResponse),
 ))]
-pub async fn end(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Json<SessionEnded>, ApiError> {
-    let key = bearer(&headers).ok_or_else(unknown_key)?;
-    let (session, ended) = app.sessions.end(key).await?;
+pub async fn end(State(app): State<Arc<App>>, request: Request) -> Result<Json<SessionEnded>, ApiError> {
+    let key = bearer(request.headers()).map(<[u8]>::to_vec).ok_or_else(unknown_key)?;
+    read_nothing(&app.config, request).await?;
+    let (session, ended) = app.sessions.end(&key).await?;
     Ok(Json(SessionEnded {
         session_id: session.id.clone(),
         trajectories: ended.trajectories,

@@ -20,7 +20,7 @@ use svs_trainer::{TrainConfig, TrainerHandle};
 use super::train::{blocking, trainer, wire};
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
+use crate::http::body::{decode, read_json, read_nothing};
 use crate::http::query::read_query;
 
 const DEFAULT_STEPS: usize = 1000;
@@ -62,26 +62,28 @@ async fn optional<T: DeserializeOwned + Default>(app: &App, request: Request) ->
 /// One step of a paused run; answers when it is done, and the run is paused again.
 ///
 /// # Errors
-/// 409 `wrong_state`, 503 `train_timeout`.
+/// 400 for a parameter, 409 `wrong_state`, 503 `train_timeout`.
 #[utoipa::path(post, path = "/v1/train/step", tag = "training", responses(
     (status = 200, description = "Where the run stands after the step.", body = TrainStatus),
     (status = 409, description = "The run is not paused, or there is none.", body = ErrorResponse),
     (status = 503, description = "The step goes on after server.train_task_timeout_seconds.", body = ErrorResponse),
 ))]
-pub async fn step(State(app): State<Arc<App>>) -> Answer {
+pub async fn step(State(app): State<Arc<App>>, request: Request) -> Answer {
+    read_nothing(&app.config, request).await?;
     ask(&app, Task::Step).await
 }
 
 /// Writes a checkpoint between two steps.
 ///
 /// # Errors
-/// 409 `wrong_state`, 503 `train_timeout`.
+/// 400 for a parameter, 409 `wrong_state`, 503 `train_timeout`.
 #[utoipa::path(post, path = "/v1/train/checkpoint", tag = "training", responses(
     (status = 200, description = "It is written.", body = TrainStatus),
     (status = 409, description = "No run is active.", body = ErrorResponse),
     (status = 503, description = "The step goes on after server.train_task_timeout_seconds.", body = ErrorResponse),
 ))]
-pub async fn checkpoint(State(app): State<Arc<App>>) -> Answer {
+pub async fn checkpoint(State(app): State<Arc<App>>, request: Request) -> Answer {
+    read_nothing(&app.config, request).await?;
     ask(&app, Task::Checkpoint).await
 }
 

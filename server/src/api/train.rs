@@ -13,7 +13,7 @@ use svs_trainer::{TrainConfig, TrainerHandle, run};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
+use crate::http::body::{decode, read_json, read_nothing};
 use crate::metrics::state_name;
 use crate::problem_files::confine;
 
@@ -150,36 +150,39 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
 /// Pauses after the current step.
 ///
 /// # Errors
-/// 409 `wrong_state`.
+/// 400 for a parameter, 409 `wrong_state`.
 #[utoipa::path(post, path = "/v1/train/pause", tag = "training", responses(
     (status = 200, description = "Where the run stands.", body = TrainStatus),
     (status = 409, description = "No run is active.", body = ErrorResponse),
 ))]
-pub async fn pause(State(app): State<Arc<App>>) -> Answer {
+pub async fn pause(State(app): State<Arc<App>>, request: Request) -> Answer {
+    read_nothing(&app.config, request).await?;
     control(&app, TrainerHandle::pause).await
 }
 
 /// Goes on after a pause.
 ///
 /// # Errors
-/// 409 `wrong_state`.
+/// 400 for a parameter, 409 `wrong_state`.
 #[utoipa::path(post, path = "/v1/train/resume", tag = "training", responses(
     (status = 200, description = "Where the run stands.", body = TrainStatus),
     (status = 409, description = "No run is paused.", body = ErrorResponse),
 ))]
-pub async fn resume(State(app): State<Arc<App>>) -> Answer {
+pub async fn resume(State(app): State<Arc<App>>, request: Request) -> Answer {
+    read_nothing(&app.config, request).await?;
     control(&app, TrainerHandle::resume).await
 }
 
 /// Stops after the current step and writes a checkpoint.
 ///
 /// # Errors
-/// 409 `wrong_state`.
+/// 400 for a parameter, 409 `wrong_state`.
 #[utoipa::path(post, path = "/v1/train/stop", tag = "training", responses(
     (status = 200, description = "Where the run stands.", body = TrainStatus),
     (status = 409, description = "No run is active.", body = ErrorResponse),
 ))]
-pub async fn stop(State(app): State<Arc<App>>) -> Answer {
+pub async fn stop(State(app): State<Arc<App>>, request: Request) -> Answer {
+    read_nothing(&app.config, request).await?;
     control(&app, TrainerHandle::stop).await
 }
 

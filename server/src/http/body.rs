@@ -25,6 +25,24 @@ pub async fn read_json(config: &HttpConfig, request: Request) -> Result<Value, A
     parse(&read_bytes(config, request, MAX_CONTROL_BYTES).await?)
 }
 
+/// Reads the body of a route that takes none: nothing, or an object without keys.
+///
+/// # Errors
+/// 400 `unknown_parameter` naming the first key; those of [`read_json`].
+pub async fn read_nothing(config: &HttpConfig, request: Request) -> Result<(), ApiError> {
+    match read_json(config, request).await? {
+        Value::Null => Ok(()),
+        Value::Object(keys) => match keys.keys().next() {
+            None => Ok(()),
+            Some(key) => {
+                let message = format!("`{key}` is not a parameter of this route");
+                Err(ApiError::invalid(key, "unknown_parameter", message))
+            }
+        },
+        _ => Err(ApiError::invalid("", "invalid_type", "the body must be empty")),
+    }
+}
+
 /// Reads a body that says it is JSON, at most `server.max_body_bytes` and `most` of it.
 ///
 /// # Errors

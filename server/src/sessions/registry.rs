@@ -90,10 +90,12 @@ impl Sessions {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many there are.
+    /// How many groups are being made, unless `group` is one of them.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.held().sessions.len()
+    pub fn groups_beside(&self, group: Option<&str>) -> Option<usize> {
+        let held = self.held();
+        let joins = group.is_some_and(|group| held.groups.contains_key(group));
+        (!joins).then_some(held.groups.len())
     }
 
     /// Begins a session in `group`, which is for `size` of them; in one of its own without.
@@ -113,6 +115,13 @@ impl Sessions {
         }
         let id = format!("sess-{}", Uuid::new_v4().simple());
         let group = group.unwrap_or_else(|| id.clone());
+        if held.groups.len() >= self.max_sessions && !held.groups.contains_key(&group) {
+            let message = format!(
+                "{} groups of sessions are open or wait for the rest of their sessions (server.max_sessions)",
+                self.max_sessions
+            );
+            return Err(ApiError::overloaded("overloaded", message));
+        }
         let filling = held.groups.entry(group.clone()).or_insert(Filling {
             size,
             begun: 0,
@@ -164,10 +173,10 @@ impl Sessions {
         let (trajectories, mut rewarded, findings) = session.remaining();
         rewarded += findings.len();
         if !findings.is_empty() {
-            match self.log.set_rewards(findings).await {
+            match self.log.set_missing_rewards(findings).await {
                 Ok(()) => {}
-                // They are gone or cannot be read: that must not keep the group open.
-                Err(error @ (LogError::Unknown(_) | LogError::Unreadable { .. })) => {
+                // One cannot be read or changed: that must not keep the group open.
+                Err(error @ (LogError::Unreadable { .. } | LogError::Trained(_))) => {
                     tracing::warn!(session = session.id, %error, "a session's reward could not be written");
                 }
                 Err(error) => return Err(error.into()),

@@ -197,6 +197,42 @@ fn sessions_are_bounded_in_number_and_size() {
 }
 
 #[test]
+fn groups_that_wait_for_their_sessions_are_bounded() {
+    let server = Server::with(|config| {
+        config.server.max_sessions = 2;
+        config.server.sessions_need_admin_key = false;
+    });
+    let of = |group: &str| json!({"group": group, "group_size": 2});
+    for group in ["a", "b"] {
+        let (_, key) = begin(&server, of(group));
+        assert_eq!(post_as(&server, &key, "/rl/end_session", &Value::Null).status, 200);
+    }
+    for body in [of("c"), Value::Null] {
+        let many = server.post("/rl/start_session", &body);
+        assert_eq!((many.status, many.error().1), (429, "overloaded"), "{body}");
+    }
+    let (_, key) = begin(&server, of("a"));
+    assert_eq!(post_as(&server, &key, "/rl/end_session", &Value::Null).status, 200);
+    begin(&server, of("c"));
+}
+
+#[test]
+fn a_reward_of_its_own_outlasts_the_sessions() {
+    let server = Server::with(|config| config.server.sessions_need_admin_key = false);
+    let (id, key) = begin(&server, Value::Null);
+    let first = ask(&server, &key, json!({"max_tokens": 2}));
+    ask(&server, &key, json!({"max_tokens": 2}));
+    let own = server.post(
+        &format!("/v1/trajectories/{first}-0-0/reward"),
+        &json!({"reward": -0.5}),
+    );
+    assert_eq!(own.status, 200, "{}", own.body);
+    post_as(&server, &key, "/rl/set_reward", &json!({"reward": 1.0}));
+    post_as(&server, &key, "/rl/end_session", &Value::Null);
+    assert_eq!(closed(&server), [(id, vec![Some(-0.5), Some(1.0)])]);
+}
+
+#[test]
 fn a_session_that_nobody_uses_ends_as_if_it_had_been_told_to() {
     let server = Server::with(|config| {
         config.server.session_idle_seconds = 1;
@@ -256,13 +292,17 @@ fn no_session_begins_whose_data_would_be_too_old() {
         config.train.trajectories.groups_per_step = 1;
         config.train.trajectories.max_staleness = 1;
     });
-    begin(&server, Value::Null);
+    let joined = || json!({"group": "begun", "group_size": 3});
+    begin(&server, joined());
     begin(&server, Value::Null);
     begin(&server, Value::Null);
     assert_eq!(server.post("/v1/train/start", &Value::Null).status, 200);
     let refused = server.post("/rl/start_session", &Value::Null);
     assert_eq!((refused.status, refused.error().1), (429, "staleness_bound"));
     assert!(refused.header("retry-after").is_some());
+    // A group that has begun goes on: without its other sessions nobody could use it.
+    begin(&server, joined());
+    begin(&server, joined());
     server.post("/v1/train/stop", &Value::Null);
     let deadline = Instant::now() + Duration::from_secs(60);
     while server.post("/rl/start_session", &Value::Null).status != 200 {
@@ -300,6 +340,8 @@ fn refusals_name_the_field() {
         let answer = post_as(&server, &key, "/rl/set_reward", &body);
         assert_eq!((answer.status, answer.error().0), (status, param), "{body}");
     }
+    let ended = post_as(&server, &key, "/rl/end_session", &json!({"reward": 1}));
+    assert_eq!((ended.status, ended.error()), (400, ("reward", "unknown_parameter")));
     let nobody = server.post("/rl/set_reward", &json!({"reward": 1}));
     assert_eq!((nobody.status, nobody.error().1), (401, "invalid_api_key"));
 }

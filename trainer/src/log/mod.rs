@@ -101,13 +101,17 @@ impl TrajectoryLog {
     /// # Errors
     /// [`LogError::Unknown`], [`LogError::Trained`], [`LogError::Unreadable`], any other [`LogError`].
     pub async fn set_rewards(&self, findings: Vec<(String, GraderVerdict)>) -> Result<(), LogError> {
-        for (id, finding) in &findings {
-            if finding.reward.is_some_and(|reward| !reward.is_finite()) {
-                let (id, reason) = (id.clone(), "a reward is not finite".into());
-                return Err(LogError::Invalid { id, reason });
-            }
-        }
+        check_finite(&findings)?;
         self.ask(Request::SetRewards(findings)).await.map(drop)
+    }
+
+    /// As [`Self::set_rewards`], but what has a reward keeps it, and what is not in the log any more is passed over.
+    ///
+    /// # Errors
+    /// [`LogError::Unreadable`], any other [`LogError`].
+    pub async fn set_missing_rewards(&self, findings: Vec<(String, GraderVerdict)>) -> Result<(), LogError> {
+        check_finite(&findings)?;
+        self.ask(Request::SetMissingRewards(findings)).await.map(drop)
     }
 
     /// Closes the open group of that id with what it has, also one that is held; returns whether there was one.
@@ -257,5 +261,16 @@ impl TrajectoryLog {
             evicted: held.evicted,
             evicted_untrained: held.evicted_untrained,
         })
+    }
+}
+
+fn check_finite(findings: &[(String, GraderVerdict)]) -> Result<(), LogError> {
+    let finite = |(_, finding): &&(String, GraderVerdict)| finding.reward.is_none_or(f64::is_finite);
+    match findings.iter().find(|finding| !finite(finding)) {
+        None => Ok(()),
+        Some((id, _)) => Err(LogError::Invalid {
+            id: id.clone(),
+            reason: "a reward is not finite".into(),
+        }),
     }
 }

@@ -121,6 +121,14 @@ pub(super) fn set_reward(connection: &Connection, id: &str, finding: &GraderVerd
     Ok(grown)
 }
 
+/// Whether the trajectory is there and has no reward.
+pub(super) fn waits_for_reward(connection: &Connection, id: &str) -> Result<bool, LogError> {
+    let waits = connection
+        .prepare_cached("SELECT reward IS NULL FROM trajectories WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id], |row| row.get(0)).optional());
+    Ok(waits.map_err(database)?.unwrap_or(false))
+}
+
 /// Closes the open group of that id, held or not, with what it has; returns how many that are. One without members goes.
 pub(super) fn close_group(connection: &Connection, group_id: &str) -> Result<u64, LogError> {
     let key: Option<i64> = connection

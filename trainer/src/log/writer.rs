@@ -24,6 +24,8 @@ pub(super) enum Request {
     },
     /// Rewards that came later, by id; all or none.
     SetRewards(Vec<(String, GraderVerdict)>),
+    /// As `SetRewards`, for what has no reward yet and is still there.
+    SetMissingRewards(Vec<(String, GraderVerdict)>),
     CloseGroup(String),
     ReleaseHeld,
     MarkTrained {
@@ -224,6 +226,18 @@ fn apply_all(connection: &mut Connection, requests: &[Request]) -> Result<Vec<Re
     Ok(results)
 }
 
+fn set_rewards(connection: &Connection, findings: &[(String, GraderVerdict)]) -> Result<Applied, LogError> {
+    let mut bytes = 0;
+    for (id, finding) in findings {
+        bytes += write::set_reward(connection, id, finding)?;
+    }
+    Ok(Applied {
+        changed: findings.len() as u64,
+        bytes,
+        ..Applied::default()
+    })
+}
+
 fn apply(connection: &Connection, request: &Request) -> Result<Applied, LogError> {
     let changed = |changed| Applied {
         changed,
@@ -239,16 +253,15 @@ fn apply(connection: &Connection, request: &Request) -> Result<Applied, LogError
                 bytes: bytes.cast_signed(),
             })
         }
-        Request::SetRewards(findings) => {
-            let mut bytes = 0;
+        Request::SetRewards(findings) => set_rewards(connection, findings),
+        Request::SetMissingRewards(findings) => {
+            let mut missing = Vec::new();
             for (id, finding) in findings {
-                bytes += write::set_reward(connection, id, finding)?;
+                if write::waits_for_reward(connection, id)? {
+                    missing.push((id.clone(), finding.clone()));
+                }
             }
-            Ok(Applied {
-                changed: findings.len() as u64,
-                bytes,
-                ..Applied::default()
-            })
+            set_rewards(connection, &missing)
         }
         Request::CloseGroup(id) => write::close_group(connection, id).map(changed),
         Request::ReleaseHeld => write::release_held(connection).map(changed),
