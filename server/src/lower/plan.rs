@@ -131,6 +131,8 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         return Err(ApiError::invalid("messages", "context_length_exceeded", message));
     }
     let text = app.engine.tokenizer().render_chat(&messages, &tools.shown, true)?;
+    // Schemas and arguments of earlier calls count only now.
+    room.admit(app, "messages", text.len())?;
     let tokens = app.engine.tokenizer().encode(&text, false)?;
     let prompt = PromptPlan {
         max_tokens: limit.resolve("messages", tokens.len(), room)?,

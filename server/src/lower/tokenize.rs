@@ -46,6 +46,7 @@ pub fn tokenize(app: &App, request: TokenizeRequest) -> Result<Tokenized, ApiErr
                 .engine
                 .tokenizer()
                 .render_chat(&chat, &[], request.add_generation_prompt.unwrap_or(true))?;
+            Room::of(app).admit(app, "messages", text.len())?;
             let opening = request.add_special_tokens.unwrap_or(false);
             TokenIds::One(app.engine.tokenizer().encode(&text, opening)?)
         }

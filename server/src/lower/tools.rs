@@ -128,19 +128,38 @@ fn check(tools: &[Tool]) -> Result<(), ApiError> {
                 format!("`{name}` is there twice"),
             ));
         }
-        if tool
-            .function
-            .parameters
-            .as_ref()
-            .is_some_and(|schema| !schema.is_object())
-        {
+        let Some(schema) = &tool.function.parameters else {
+            continue;
+        };
+        if !schema.is_object() || !may_be_object(schema) {
             return Err(ApiError::value(
                 &at("function.parameters"),
-                "must be a JSON schema, an object",
+                "must be a JSON schema, an object, of `type` object: arguments are one",
             ));
         }
     }
     Ok(())
+}
+
+/// Whether the `type` of a schema, if it has one, lets objects through.
+fn may_be_object(schema: &serde_json::Value) -> bool {
+    match schema.get("type") {
+        None => true,
+        Some(serde_json::Value::Array(types)) => types.iter().any(|name| name == "object"),
+        Some(name) => name == "object",
+    }
+}
+
+/// The schema of the arguments that may be written: of an object, where nothing but `type` could say so.
+fn held(tool: &Tool) -> serde_json::Value {
+    let mut schema = parameters(tool);
+    let says = ["$ref", "anyOf", "oneOf", "allOf", "enum", "const"];
+    if let Some(keys) = schema.as_object_mut()
+        && !says.iter().any(|key| keys.contains_key(*key))
+    {
+        keys.insert("type".into(), "object".into());
+    }
+    schema
 }
 
 /// The index of the function that must be called.
@@ -174,7 +193,7 @@ fn grammar(format: ToolFormat, tools: &[&Tool], hold: Hold) -> Result<String, St
             quoted(&before),
             quoted(&after)
         ));
-        rules.push(format!("arguments_{index}: {}", json_rule(parameters(tool))?));
+        rules.push(format!("arguments_{index}: {}", json_rule(held(tool))?));
     }
     let calls: Vec<String> = (0..tools.len()).map(|index| format!("call_{index}")).collect();
     rules.push(format!("call: {}", calls.join(" | ")));

@@ -131,6 +131,44 @@ fn streamed(server: &Server, body: &Value) -> (String, Vec<Value>, String) {
 }
 
 #[test]
+fn arguments_are_an_object_whatever_the_schema_leaves_open() {
+    let server = server();
+    for schema in [
+        json!({}),
+        json!({"type": ["object", "null"]}),
+        json!({"additionalProperties": false}),
+    ] {
+        for seed in 0..4 {
+            let body = chat(json!({
+                "tools": [tool("f", schema.clone())], "tool_choice": "required", "seed": seed, "max_tokens": 80, "logprobs": true,
+            }));
+            let answer = server.post(CHAT, &body).body;
+            let tokens = answer["choices"][0]["logprobs"]["content"].as_array().unwrap();
+            let text: String = tokens.iter().filter_map(|token| token["token"].as_str()).collect();
+            let (_, arguments) = text.split_once("\"arguments\": ").unwrap();
+            assert!(arguments.starts_with('{'), "{schema}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_beyond_the_context_is_refused_before_it_is_encoded() {
+    let server = server();
+    let names: Vec<String> = (0..20_000).map(|at| format!("value-{at}")).collect();
+    let huge = tool("f", json!({"type": "object", "properties": {"x": {"enum": names}}}));
+    let arguments = json!({"x": names}).to_string();
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}});
+    let called =
+        json!([{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]);
+    for extra in [json!({"tools": [huge]}), json!({"messages": called})] {
+        let answer = server.post(CHAT, &chat(extra));
+        assert_eq!(answer.error(), ("messages", "context_length_exceeded"));
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("thus at least"), "{message}");
+    }
+}
+
+#[test]
 fn a_free_answer_is_the_policys_own() {
     let server = server();
     for (extra, held) in [
@@ -232,6 +270,11 @@ fn bad_tools_are_refused_by_name() {
             "tools[0].function.parameters",
             "invalid_value",
         ),
+        (
+            json!({"tools": [tool("f", json!({"type": "string"}))]}),
+            "tools[0].function.parameters",
+            "invalid_value",
+        ),
         (json!({"tools": many}), "tools", "invalid_value"),
         (json!({"tool_choice": "required"}), "tool_choice", "invalid_value"),
         (
@@ -250,7 +293,7 @@ fn bad_tools_are_refused_by_name() {
             "invalid_value",
         ),
         (
-            json!({"tools": [tool("f", json!({"type": "objekt"}))], "tool_choice": "required"}),
+            json!({"tools": [tool("f", json!({"properties": {"x": {"type": "objekt"}}}))], "tool_choice": "required"}),
             "tool_choice",
             "invalid_value",
         ),
