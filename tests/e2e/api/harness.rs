@@ -80,7 +80,7 @@ pub(crate) struct Server {
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<Stopped>>,
-    _runs: tempfile::TempDir,
+    runs: tempfile::TempDir,
 }
 
 /// A whole answer.
@@ -162,8 +162,13 @@ impl Server {
             agent,
             stop: Some(stop),
             thread: Some(thread),
-            _runs: runs,
+            runs,
         }
+    }
+
+    /// The folder of its runs and its log.
+    pub(crate) fn runs(&self) -> &std::path::Path {
+        self.runs.path()
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

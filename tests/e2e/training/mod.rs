@@ -7,6 +7,7 @@ mod learn;
 mod modes;
 pub(crate) mod process;
 mod resume;
+mod rollback;
 mod steer;
 mod swap;
 pub(crate) mod toy;

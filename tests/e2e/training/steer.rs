@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use svs_trainer::run::config::Recipe;
+use svs::config::ServeConfig;
+use svs_trainer::run::config::{ProblemSource, Recipe};
 
 use super::toy;
 use crate::api::harness::{Answer, Server};
 
-/// A server with a toy run in its configuration, and the folder of its problems.
-fn server() -> (tempfile::TempDir, Server) {
+/// A server with a toy run in its configuration, changed by `change`, and the folder of its problems.
+pub(super) fn server(change: impl FnOnce(&mut ServeConfig)) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_model(toy::model(), |config| {
         config.train = toy::config(folder.path(), Recipe::Grpo, 40);
@@ -18,11 +19,12 @@ fn server() -> (tempfile::TempDir, Server) {
         config.train.eval.limit = 4;
         config.train.eval.files = config.train.problems.files.clone();
         config.server.problems_dir = Some(folder.path().to_path_buf());
+        change(config);
     });
     (folder, server)
 }
 
-fn wait_for(server: &Server, state: &str) -> Value {
+pub(super) fn wait_for(server: &Server, state: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let status = server.get("/v1/train/status").body;
@@ -34,7 +36,7 @@ fn wait_for(server: &Server, state: &str) -> Value {
     }
 }
 
-fn ask(server: &Server, what: &str, body: &Value) -> Value {
+pub(super) fn ask(server: &Server, what: &str, body: &Value) -> Value {
     let answer = server.post(&format!("/v1/train/{what}"), body);
     assert_eq!(answer.status, 200, "{what}: {}", answer.body);
     answer.body
@@ -45,7 +47,7 @@ fn checksums(server: &Server) -> Value {
 }
 
 /// Starts the run and waits until it is paused; returns the steps done.
-fn paused(server: &Server) -> u64 {
+pub(super) fn paused(server: &Server) -> u64 {
     ask(server, "start", &Value::Null);
     ask(server, "pause", &Value::Null);
     wait_for(server, "paused")["step"].as_u64().unwrap()
@@ -57,7 +59,7 @@ fn patch(server: &Server, config: Value) -> Answer {
 
 #[test]
 fn a_paused_run_goes_step_by_step_is_changed_and_goes_back() {
-    let (_folder, server) = server();
+    let (_folder, server) = server(|_| {});
     let begun = paused(&server);
     let status = ask(&server, "step", &Value::Null);
     assert_eq!(
@@ -119,7 +121,7 @@ fn a_paused_run_goes_step_by_step_is_changed_and_goes_back() {
 
 #[test]
 fn what_cannot_be_done_is_refused_by_name() {
-    let (folder, server) = server();
+    let (folder, server) = server(|_| {});
     for what in ["step", "checkpoint"] {
         let answer = server.post(&format!("/v1/train/{what}"), &Value::Null);
         assert_eq!(
@@ -164,6 +166,11 @@ fn what_cannot_be_done_is_refused_by_name() {
         let answer = server.post("/v1/train/rollback", &body);
         assert_eq!((answer.status, answer.error().0), (400, param), "{body}");
     }
+    for what in ["step", "checkpoint", "pause", "resume", "stop"] {
+        let answer = server.post(&format!("/v1/train/{what}"), &json!({"n": 5}));
+        let error = (answer.status, answer.error());
+        assert_eq!(error, (400, ("n", "unknown_parameter")), "{what}");
+    }
     for (body, param) in [(json!({"limit": 0}), "limit"), (json!({"samples": 2000}), "samples")] {
         assert_eq!(server.post("/v1/train/eval", &body).error().0, param);
     }
@@ -203,7 +210,7 @@ fn what_cannot_be_done_is_refused_by_name() {
 
 #[test]
 fn an_evaluation_is_of_the_weights_that_were_served_when_it_began() {
-    let (_folder, server) = server();
+    let (_folder, server) = server(|_| {});
     let found = ask(&server, "eval", &json!({"limit": 3, "samples": 2}));
     assert_eq!(
         (&found["problems"], &found["samples"], &found["weight_version"]),
@@ -216,4 +223,67 @@ fn an_evaluation_is_of_the_weights_that_were_served_when_it_began() {
     ask(&server, "step", &Value::Null);
     let served = server.get("/weight_info").body["version"].clone();
     assert_eq!(ask(&server, "eval", &Value::Null)["weight_version"], served);
+}
+
+#[test]
+fn a_run_that_waits_for_clients_pauses_and_makes_no_step_that_it_does_not_make() {
+    let (_folder, server) = server(|config| {
+        config.train.problems.source = ProblemSource::Trajectories;
+        config.train.problems.files.clear();
+        config.train.trajectories.groups_per_step = 1;
+        config.train.trajectories.poll_ms = 5;
+    });
+    // Nobody has sent anything, and yet it is paused.
+    assert_eq!(paused(&server), 0);
+    std::thread::scope(|scope| {
+        let stepped = scope.spawn(|| server.post("/v1/train/step", &Value::Null));
+        while server.get("/v1/train/status").body["state"] != "running" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // What is asked for meanwhile is done at once, and the step is still to come.
+        ask(&server, "checkpoint", &Value::Null);
+        assert_eq!(patch(&server, json!({"optim": {"lr": 1e-3}})).status, 200);
+        assert!(!stepped.is_finished());
+        for (reward, group_size) in [("7", "2"), ("8", "2")] {
+            let metadata = json!({"group": "g", "group_size": group_size, "reference": reward, "await_reward": "true"});
+            let body = json!({
+                "model": "toy", "messages": [{"role": "user", "content": toy::question(7, 0)}], "max_tokens": 8,
+                "metadata": metadata,
+            });
+            let id = server.post("/v1/chat/completions", &body).body["id"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let reward = json!({"reward": if reward == "7" { 1.0 } else { 0.0 }});
+            assert_eq!(
+                server
+                    .post(&format!("/v1/trajectories/{id}-0-0/reward"), &reward)
+                    .status,
+                200
+            );
+        }
+        let answer = stepped.join().unwrap();
+        assert_eq!(
+            (answer.status, answer.body["step"].as_u64()),
+            (200, Some(1)),
+            "{}",
+            answer.body
+        );
+    });
+    // A stop ends a step that waits, and whoever asked for it hears so.
+    std::thread::scope(|scope| {
+        let stepped = scope.spawn(|| server.post("/v1/train/step", &Value::Null));
+        while server.get("/v1/train/status").body["state"] != "running" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ask(&server, "stop", &Value::Null);
+        let answer = stepped.join().unwrap();
+        assert_eq!(
+            (answer.status, answer.error().1),
+            (409, "wrong_state"),
+            "{}",
+            answer.body
+        );
+    });
+    assert_eq!(wait_for(&server, "finished")["step"], 1);
 }

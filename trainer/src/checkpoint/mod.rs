@@ -128,13 +128,17 @@ impl CheckpointStore {
         Ok(states.map(|(_, state)| (state.step, state.version)).collect())
     }
 
-    /// Removes the checkpoints of later steps than `step`: the run goes on from there.
+    /// Removes the checkpoints of later steps than `step` with a weight version before `version`: the run went back to that
+    /// step, under that version. What cannot be read stays; it is no place to begin from.
     ///
     /// # Errors
     /// [`CheckpointError::File`].
-    pub fn discard_after(&self, step: u64) -> Result<(), CheckpointError> {
+    pub fn discard_after(&self, step: u64, version: u64) -> Result<(), CheckpointError> {
         for (found, copy) in self.checkpoints()?.into_iter().filter(|(found, _)| *found > step) {
             let name = folder_name(found, copy);
+            if !read::read_state(&self.folder.join(&name)).is_ok_and(|(_, state)| state.version < version) {
+                continue;
+            }
             let doomed = self.folder.join(format!("{TEMPORARY}{name}.old"));
             self.disk
                 .rename(&self.folder.join(&name), &doomed)

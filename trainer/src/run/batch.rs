@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TrainError;
-use super::clients;
+use super::clients::{self, Waited};
 use super::runner::Runner;
 use super::tally::Tally;
 use crate::svs::band::Score;
@@ -25,7 +25,7 @@ pub(super) enum Note {
 
 impl Runner {
     /// Waits for client groups.
-    pub(super) fn client_batch(&self) -> Result<Option<Batch>, TrainError> {
+    pub(super) fn client_batch(&self) -> Result<Waited<Batch>, TrainError> {
         self.control.phase("wait");
         let config = &self.memory.config;
         let found = clients::collect(

@@ -112,16 +112,31 @@ pub(super) fn append(folder: &Path, change: Change) -> Result<(), TrainError> {
 pub(super) type Pending = (u64, Map<String, Value>);
 
 /// The changes of the configuration in order, each with the step after which it applies: one that was made later than the
-/// step that the run went back to applies from there.
+/// step that the run went back to applies from there. What a resumed run may be given otherwise anyway it is told anew.
 pub(super) fn of_config(entries: Vec<Entry>) -> Vec<Pending> {
     let mut found: Vec<Pending> = Vec::new();
     for entry in entries {
         match entry.change {
-            Change::Config { step, changes } => found.push((step, changes)),
+            Change::Config { step, mut changes } => {
+                changes.retain(|key, _| !MAY_CHANGE.contains(&key.as_str()));
+                found.push((step, changes));
+            }
             Change::Rollback { to_step, .. } => found.iter_mut().for_each(|(step, _)| *step = to_step.min(*step)),
         }
     }
     found
+}
+
+/// The step that the run last went back to, and the version under which its weights were published.
+pub(super) fn last_rollback(entries: &[Entry]) -> Option<(u64, u64)> {
+    entries.iter().rev().find_map(|entry| match entry.change {
+        Change::Rollback {
+            to_step,
+            weight_version,
+            ..
+        } => Some((to_step, weight_version)),
+        Change::Config { .. } => None,
+    })
 }
 
 /// Refuses keys that cannot change while the run goes on.
@@ -153,16 +168,14 @@ pub(super) fn check(changes: &Map<String, Value>) -> Result<(), TrainError> {
     }
 }
 
-/// `config` with the changes of before `step` laid over it, but for what a resumed run may be given otherwise anyway.
+/// `config` with the changes of before `step` laid over it.
 ///
 /// # Errors
 /// [`TrainError::Faults`].
 pub(super) fn replayed(config: &TrainConfig, changes: &[Pending], step: u64) -> Result<TrainConfig, TrainError> {
     let mut config = config.clone();
     for (_, changes) in changes.iter().filter(|(at, _)| *at <= step) {
-        let mut kept = changes.clone();
-        kept.retain(|key, _| !MAY_CHANGE.contains(&key.as_str()));
-        config = config.overlaid(&kept)?;
+        config = config.overlaid(changes)?;
     }
     Ok(config)
 }
@@ -217,13 +230,17 @@ mod tests {
             found.iter().map(|entry| entry.change.clone()).collect::<Vec<_>>(),
             changes
         );
+        assert_eq!(last_rollback(&found), Some((4, 9)));
         let pending = of_config(found);
+        assert!(
+            pending.iter().all(|(_, changes)| !changes.contains_key("steps")),
+            "a resumed run is told its length anew"
+        );
         assert_eq!(pending.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 4, 6]);
         let given = TrainConfig::default();
         for (step, lr, temperature) in [(1, given.optim.lr, 1.0), (4, 0.25, 0.5), (6, 0.125, 0.5)] {
             let config = replayed(&given, &pending, step).expect("valid");
             assert_eq!((config.optim.lr, config.rollout.temperature), (lr, temperature));
-            assert_eq!(config.steps, given.steps, "a resumed run is told its length anew");
         }
     }
 

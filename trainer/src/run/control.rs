@@ -31,6 +31,8 @@ struct Inner {
     listeners: Vec<SyncSender<TrainStatus>>,
     /// What the loop was asked to do between two steps.
     tasks: VecDeque<Asked>,
+    /// A paused run makes a single step.
+    stepping: bool,
     /// The configuration of the run.
     config: Option<TrainConfig>,
     /// Closing number of the last client group that the run is done with.
@@ -81,6 +83,7 @@ impl Control {
         }
         inner.wish = Wish::Run;
         inner.tasks.clear();
+        inner.stepping = false;
         inner.config = None;
         inner.status = TrainStatus {
             state: RunState::Running,
@@ -172,9 +175,30 @@ impl Control {
         Ok(outcome)
     }
 
-    /// Whether something was asked for; long waits look at it.
-    pub(super) fn is_asked(&self) -> bool {
-        !self.lock().tasks.is_empty()
+    /// Puts a task behind the others that wait.
+    pub(super) fn ask_again(&self, asked: Asked) {
+        self.lock().tasks.push_back(asked);
+    }
+
+    /// A paused run begins or ends a single step. A stop that was asked for meanwhile stands.
+    pub(super) fn one_step(&self, begins: bool) {
+        let (from, to) = match begins {
+            true => (RunState::Paused, RunState::Running),
+            false => (RunState::Running, RunState::Paused),
+        };
+        let mut inner = self.lock();
+        inner.stepping = begins;
+        if inner.status.state == from {
+            inner.status.state = to;
+        }
+        self.tell(&mut inner);
+    }
+
+    /// Whether something goes before the step that is under way; waits for clients look at it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        let inner = self.lock();
+        let pausing = inner.wish == Wish::Pause && !inner.stepping;
+        pausing || inner.wish == Wish::Stop || inner.tasks.iter().any(|asked| asked.task != Task::Step)
     }
 
     /// Ends the run: `Finished`, or `Failed` with the reason.
@@ -272,11 +296,6 @@ impl Control {
             }
         }
     }
-
-    /// Whether a stop was asked for; long waits look at it.
-    pub(super) fn stopping(&self) -> bool {
-        self.lock().wish == Wish::Stop
-    }
 }
 
 fn name(state: RunState) -> String {
@@ -348,13 +367,24 @@ mod tests {
             .map(|_| control.submit(Task::Step).expect("room"))
             .collect();
         assert!(control.submit(Task::Step).is_err(), "the queue is bounded");
-        assert!(control.is_asked());
+        assert!(control.is_interrupted(), "a pause goes before a wait");
+        control.one_step(true);
+        assert!(
+            !control.is_interrupted(),
+            "but not before a single step, nor do further steps"
+        );
         let Next::Do(asked) = control.next() else {
             panic!("a task comes first")
         };
         asked.answer.send(Ok(control.status())).expect("somebody waits");
         assert!(waiting.remove(0).blocking_recv().expect("an answer").is_ok());
         control.stop().expect("active");
+        control.one_step(false);
+        assert_eq!(
+            control.status().state,
+            RunState::Stopping,
+            "the step's end undoes no stop"
+        );
         assert!(matches!(control.next(), Next::Stop), "a stop goes before tasks");
         control.end(Ok(()));
         for outcome in waiting {

@@ -62,9 +62,15 @@ impl Runner {
         let storage = around.engine.config().storage();
         let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());
-        let (mut saved, mut replayed) = (None, Vec::new());
+        let (mut saved, mut replayed, mut rolled_back) = (None, Vec::new(), None);
         if resume {
-            replayed = changes::of_config(changes::read(&folder)?);
+            let entries = changes::read(&folder)?;
+            rolled_back = changes::last_rollback(&entries);
+            replayed = changes::of_config(entries);
+        }
+        if let Some((step, version)) = rolled_back {
+            // Where the process died in the middle of it.
+            checkpoints.discard_after(step, version)?;
         }
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
             for reason in &restored.skipped {
@@ -77,6 +83,10 @@ impl Runner {
             memory.adopt(changes::replayed(&config, &replayed, memory.step)?)?;
             replayed.retain(|(step, _)| *step > memory.step);
             saved = Some(restored.step);
+            if let Some((_, version)) = rolled_back.filter(|(_, version)| *version > policy.version()) {
+                // Its numbers up to this one belong to weights that were taken back.
+                policy.set_version(version);
+            }
         }
         if let (None, Some(origin)) = (saved, &config.fork_from) {
             memory = fork::restore(&around.runs, origin, &mut policy)?;
@@ -149,7 +159,7 @@ fn policy(around: &Surroundings, config: &TrainConfig) -> Result<Policy, TrainEr
 /// Makes the engine serve the policy's weights, under a version it has not used yet. A fresh run on a fresh engine
 /// starts from the very weights that are served.
 fn serve_start(around: &Surroundings, policy: &mut Policy, resumed: bool) -> Result<(), TrainError> {
-    let served = around.engine.stats().version;
+    let served = around.engine.weights().policy().version;
     if !resumed && served == 0 {
         return Ok(());
     }

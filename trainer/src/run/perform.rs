@@ -7,13 +7,15 @@ use svs_engine::WeightSet;
 
 use super::changes::{self, Change};
 use super::claim::CONFIG_FILE;
+use super::clients::Waited;
 use super::history::History;
 use super::memory::Memory;
 use super::open::{check_choices, file_error};
 use super::runner::Runner;
 use super::task::{Asked, Target, Task};
 use super::tensorboard::EventFile;
-use super::{RunState, TrainConfig, TrainError};
+use super::{TrainConfig, TrainError};
+use crate::checkpoint::CheckpointError;
 use crate::clock::unix_s;
 
 /// A refusal leaves the run as it was; a failure ends it.
@@ -24,10 +26,21 @@ impl Runner {
     pub(super) fn perform(&mut self, asked: Asked) -> Result<bool, TrainError> {
         let mut more = true;
         let done = match asked.task {
-            Task::Step => self.one_step().map(|trained| {
-                more = trained;
-                Ok(())
-            }),
+            Task::Step => match self.one_step() {
+                Ok(Waited::Interrupted) => {
+                    // It is made when what came between is done.
+                    self.control.ask_again(asked);
+                    return Ok(true);
+                }
+                Ok(Waited::Nothing) => {
+                    more = false;
+                    let reason = "no groups came within trajectories.idle_timeout_s; the run ends without the step";
+                    Ok(Err(TrainError::State(reason.into())))
+                }
+                stepped => stepped.map(|_| Ok(())),
+            },
+            // Another of the same step would say nothing more, and push an older one out.
+            Task::Checkpoint if self.saved == Some(self.memory.step) => Ok(Ok(())),
             Task::Checkpoint => self.checkpoint().map(Ok),
             Task::Configure(changes) => self.configure(&changes),
             Task::RollBack(target) => self.roll_back(target),
@@ -43,11 +56,11 @@ impl Runner {
     }
 
     /// A step of a paused run, which is paused again after it.
-    fn one_step(&mut self) -> Result<bool, TrainError> {
-        self.control.update(|status| status.state = RunState::Running);
-        let trained = self.step()?;
-        self.control.update(|status| status.state = RunState::Paused);
-        Ok(trained)
+    fn one_step(&mut self) -> Result<Waited<()>, TrainError> {
+        self.control.one_step(true);
+        let stepped = self.step()?;
+        self.control.one_step(false);
+        Ok(stepped)
     }
 
     fn configure(&mut self, changes: &Map<String, Value>) -> Performed {
@@ -110,24 +123,30 @@ impl Runner {
             Err(refusal) => return Ok(Err(refusal)),
         };
         self.control.phase("rollback");
-        self.ahead = None;
         let (from_step, config) = (self.memory.step, self.memory.config.clone());
-        let Some(restored) = self.checkpoints.load(&mut self.policy, Some(step))? else {
-            return Ok(Err(TrainError::State(format!("the checkpoint of step {step} is gone"))));
+        // Not the engine's numbers, which are those of its last step: a publish may be newer.
+        let served = self.around.engine.weights().policy().version;
+        let weight_version = served.max(self.policy.version()) + 1;
+        let restored = match self.checkpoints.load(&mut self.policy, Some(step)) {
+            Ok(Some(restored)) => restored,
+            Ok(None) => return Ok(Err(TrainError::State(format!("the checkpoint of step {step} is gone")))),
+            // Nothing was read from it into the policy.
+            Err(error @ CheckpointError::NoneIntact { .. }) => return Ok(Err(TrainError::State(error.to_string()))),
+            Err(error) => return Err(error.into()),
         };
+        self.ahead = None;
         let memory: Memory = serde_json::from_value(restored.run_state)
             .map_err(|error| TrainError::Run(format!("{}: {error}", restored.path.display())))?;
         // What was said of the run since goes on: a rollback takes back what it learned, not what it was told.
         self.memory = Memory { config, ..memory };
-        let weight_version = self.around.engine.stats().version.max(self.policy.version()) + 1;
         let change = Change::Rollback {
             from_step,
             to_step: step,
             weight_version,
         };
-        // From here on a resumed run begins at that step, too.
+        // From here on a resumed run begins at that step and with that version, too.
         changes::append(&self.folder, change)?;
-        self.checkpoints.discard_after(step)?;
+        self.checkpoints.discard_after(step, weight_version)?;
         self.saved = Some(step);
         self.control.consumed(self.memory.cursor);
         let consumed = self.memory.consumed_ids();

@@ -11,6 +11,7 @@ use svs_engine::{EngineHandle, WeightSet};
 use super::TrainError;
 use super::batch::{Batch, Note};
 use super::changes::Pending;
+use super::clients::Waited;
 use super::config::{Mode, ProblemSource};
 use super::control::{Control, Next};
 use super::history::{History, Record};
@@ -78,7 +79,7 @@ impl Runner {
             }
             let go_on = match self.control.next() {
                 Next::Stop => false,
-                Next::Step => self.step()?,
+                Next::Step => self.step()? != Waited::Nothing,
                 Next::Do(asked) => self.perform(asked)?,
             };
             if !go_on {
@@ -108,17 +109,16 @@ impl Runner {
             .map_err(|error| TrainError::Run(format!("{}: {error}", path.display())))
     }
 
-    /// One step; false if there was nothing to train on and nothing will come.
-    pub(super) fn step(&mut self) -> Result<bool, TrainError> {
+    /// One step, if there is something to train on.
+    pub(super) fn step(&mut self) -> Result<Waited<()>, TrainError> {
         let step = self.memory.step + 1;
         let began = Instant::now();
         let batch = match self.memory.config.problems.source {
             ProblemSource::Trajectories => self.client_batch()?,
-            ProblemSource::Procedural | ProblemSource::Files => Some(self.own_batch(step)?),
+            ProblemSource::Procedural | ProblemSource::Files => Waited::Found(self.own_batch(step)?),
         };
-        let Some(mut batch) = batch else {
-            // Something else is to be done first, or there is nothing more.
-            return Ok(self.control.is_asked());
+        let Waited::Found(mut batch) = batch else {
+            return Ok(batch.map(drop));
         };
         let mut metrics = std::mem::take(&mut batch.metrics);
         batch.tally.put(&mut metrics);
@@ -156,7 +156,7 @@ impl Runner {
             self.saving_s = Some(began.elapsed().as_secs_f64());
         }
         self.control.step_done(step, self.policy.version(), metrics);
-        Ok(true)
+        Ok(Waited::Found(()))
     }
 
     /// The batch of `step`: sampled now, or while the last update went on. In the mode `async` the next one is begun.

@@ -41,14 +41,36 @@ pub(super) struct ClientBatch {
     pub(super) unreadable: usize,
 }
 
+/// What came of waiting for clients.
+#[derive(Debug, PartialEq)]
+pub(super) enum Waited<T> {
+    /// This.
+    Found(T),
+    /// Something else is to be done first.
+    Interrupted,
+    /// Nothing, until the idle timeout.
+    Nothing,
+}
+
+impl<T> Waited<T> {
+    /// What `change` makes of what was found.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Waited<U> {
+        match self {
+            Self::Found(found) => Waited::Found(change(found)),
+            Self::Interrupted => Waited::Interrupted,
+            Self::Nothing => Waited::Nothing,
+        }
+    }
+}
+
 /// Collects the next `groups_per_step` usable groups after `cursor`, waiting for clients. After the idle timeout it
-/// takes what there is; `None` if that is nothing, or something else was asked for.
+/// takes what there is.
 pub(super) fn collect(
     log: &TrajectoryLog,
     (config, reward): (&TrainConfig, &Reward),
     control: &Control,
     cursor: i64,
-) -> Result<Option<ClientBatch>, TrainError> {
+) -> Result<Waited<ClientBatch>, TrainError> {
     let mut batch = ClientBatch {
         cursor,
         ..ClientBatch::default()
@@ -70,18 +92,21 @@ pub(super) fn collect(
         for closed in page {
             batch.take(closed, (config, reward));
             if batch.groups.len() == settings.groups_per_step {
-                return Ok(Some(batch));
+                return Ok(Waited::Found(batch));
             }
         }
         if found {
             control.progress(batch.groups.len(), settings.groups_per_step);
         }
         // Groups looked at but not trained on are looked at again.
-        if control.stopping() || control.is_asked() {
-            return Ok(None);
+        if control.is_interrupted() {
+            return Ok(Waited::Interrupted);
         }
         if since.elapsed().as_secs_f64() > settings.idle_timeout_s && !found {
-            return Ok((!batch.groups.is_empty()).then_some(batch));
+            return Ok(match batch.groups.is_empty() {
+                true => Waited::Nothing,
+                false => Waited::Found(batch),
+            });
         }
         if !found {
             std::thread::sleep(Duration::from_millis(settings.poll_ms));

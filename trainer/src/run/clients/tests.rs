@@ -42,7 +42,10 @@ fn collect_with(
     cursor: i64,
 ) -> Result<Option<ClientBatch>, TrainError> {
     let reward = Reward::new(&config.reward, config.rollout.strict_grading).expect("a reward");
-    collect(log, (config, &reward), control, cursor)
+    Ok(match collect(log, (config, &reward), control, cursor)? {
+        Waited::Found(batch) => Some(batch),
+        Waited::Interrupted | Waited::Nothing => None,
+    })
 }
 
 fn ids(batch: &ClientBatch) -> Vec<&str> {
