@@ -58,6 +58,12 @@ pub enum EngineError {
     /// The device that runs the decoder cannot be used, or failed.
     #[error(transparent)]
     Device(#[from] crate::device::DeviceError),
+    /// A pause or somebody else ended it before it was done.
+    #[error("the request was aborted before it was done; try again")]
+    Aborted,
+    /// Its memory is released.
+    #[error("the engine sleeps; wake it up first")]
+    Asleep,
     /// Generation went on before a pause was complete.
     #[error("generation was resumed before the pause was complete")]
     Resumed,

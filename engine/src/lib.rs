@@ -32,6 +32,6 @@ pub use config::{EngineConfig, InFlight, ModelConfig, Precision, Storage};
 pub use device::{CudaMode, Device, DeviceError};
 pub use error::EngineError;
 pub use params::{ParamLayout, Params};
-pub use request::{Completion, Event, FinishReason, GenerateRequest, SamplingParams, TokenEvent, VersionSpan};
+pub use request::{Completion, Event, FinishReason, GenerateRequest, Pooling, SamplingParams, TokenEvent, VersionSpan};
 pub use runtime::{EngineHandle, Generation};
 pub use weights::{WeightSet, WeightStore};

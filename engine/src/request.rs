@@ -112,6 +112,8 @@ pub struct GenerateRequest {
     pub control: Option<Control>,
     /// Reads the hidden states of the choices.
     pub tap: Option<Arc<dyn TapSource>>,
+    /// Pool the hidden states of `prompt`; nothing is sampled. See [`crate::EngineHandle::embed`].
+    pub pooling: Option<Pooling>,
     /// Score `prompt` from this position on, with entropies and at the temperature; nothing is sampled. See
     /// [`crate::EngineHandle::score`].
     pub score_from: Option<usize>,
@@ -121,8 +123,18 @@ impl GenerateRequest {
     /// Whether a publish leaves it under the weights it began with.
     pub(crate) fn is_pinned(&self) -> bool {
         let follows = self.weights.as_deref().is_none_or(|name| name == WeightStore::POLICY);
-        !follows || self.score_from.is_some()
+        !follows || self.score_from.is_some() || self.pooling.is_some()
     }
+}
+
+/// How the hidden states of a prompt become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The one at the last token, which alone has seen the whole prompt.
+    Last,
 }
 
 /// Why a choice ended.
@@ -191,6 +203,8 @@ pub struct PromptLogprob {
 pub enum Event {
     /// The scored prompt, once, before any token, when `prompt_logprobs` was asked.
     Prompt(Vec<PromptLogprob>),
+    /// The pooled hidden states of the prompt, `[hidden]` f32, once, when `pooling` was asked.
+    Pooled(Vec<f32>),
     /// A sampled or forced token.
     Token(TokenEvent),
     /// A controller forked a choice: the new one begins with `at` generated tokens of `parent`, not reported again.
@@ -289,4 +303,6 @@ pub struct Completion {
     pub choices: Vec<Choice>,
     /// The scored prompt if asked for.
     pub prompt: Option<Vec<PromptLogprob>>,
+    /// The pooled hidden states of the prompt, `[hidden]` f32, if asked for.
+    pub pooled: Option<Vec<f32>>,
 }

@@ -76,3 +76,36 @@ pub struct Success {
     /// It was.
     pub success: bool,
 }
+
+/// What `/sleep` has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Sleeping {
+    /// Always `sleeping`.
+    pub status: String,
+    /// Always 1.
+    pub level: u32,
+}
+
+/// What `/wake_up` has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Awake {
+    /// Always `awake`.
+    pub status: String,
+    /// What is there again.
+    pub tags: Vec<String>,
+}
+
+/// Whether the server sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IsSleeping {
+    /// From the beginning of a sleep to the end of it.
+    pub is_sleeping: bool,
+}
+
+/// Body of `/release_memory_occupation` and `/resume_memory_occupation`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemoryTags {
+    /// Only `kv_cache`; needed to release.
+    pub tags: Option<Vec<String>>,
+}

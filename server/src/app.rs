@@ -14,8 +14,10 @@ use crate::http::bodies::Bodies;
 use crate::labels::Labels;
 use crate::log_access::LogAccess;
 use crate::metrics::Metrics;
+use crate::responses::Responses;
 use crate::running::Running;
 use crate::sessions::Sessions;
+use crate::sleep::Sleep;
 use crate::stack::Stack;
 use crate::updates::Updates;
 
@@ -52,6 +54,10 @@ pub struct App {
     pub grading: Arc<Semaphore>,
     /// One evaluation on request at a time.
     pub evaluating: Arc<Semaphore>,
+    /// Whether the server sleeps.
+    pub sleep: Arc<Sleep>,
+    /// Responses that are stored.
+    pub responses: Arc<Responses>,
     /// Requests of clients under way.
     pub running: Arc<Running>,
     /// Counters and histograms.
@@ -90,6 +96,15 @@ impl App {
                 config.server.max_grader_runs.min(Semaphore::MAX_PERMITS),
             )),
             evaluating: Arc::new(Semaphore::new(1)),
+            sleep: Sleep::new(
+                stack.engine.clone(),
+                Some(stack.trainer.clone()),
+                config.server.pause_timeout_seconds,
+            ),
+            responses: Responses::new(
+                config.server.max_stored_responses,
+                config.server.max_stored_response_bytes,
+            ),
             running: Arc::default(),
             metrics: Metrics::new(&model_name, &config.server.metrics_prefix),
             started: unix_seconds(),

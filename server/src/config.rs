@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use svs_engine::EngineConfig;
+use svs_engine::{EngineConfig, Pooling};
 use svs_trainer::TrainConfig;
 
 use crate::secret::Secret;
@@ -53,6 +53,16 @@ pub struct HttpConfig {
     pub max_bodies_bytes: usize,
     /// Prompts of one completion request.
     pub max_prompts: usize,
+    /// Inputs of one request for embeddings.
+    pub max_embedding_inputs: usize,
+    /// Tokens of all inputs of one request for embeddings.
+    pub max_embedding_tokens: usize,
+    /// Responses kept for retrieval and continuation; the oldest that have ended go first.
+    pub max_stored_responses: usize,
+    /// Bytes of the JSON of stored responses and their conversations.
+    pub max_stored_response_bytes: usize,
+    /// How embeddings are pooled where a request does not say.
+    pub embedding_pooling: Pooling,
     /// Queries of the trajectory log that run at once; further ones wait.
     pub max_log_queries: usize,
     /// Exports of the trajectory log at once; one more gets a 429.
@@ -103,6 +113,11 @@ impl Default for HttpConfig {
             max_body_bytes: 16 << 20,
             max_bodies_bytes: 256 << 20,
             max_prompts: 256,
+            max_embedding_inputs: 2048,
+            max_embedding_tokens: 300_000,
+            embedding_pooling: Pooling::Mean,
+            max_stored_responses: 1024,
+            max_stored_response_bytes: 64 << 20,
             max_log_queries: 4,
             max_exports: 2,
             max_grader_runs: 4,
@@ -186,6 +201,13 @@ impl HttpConfig {
             ("server.max_connections", self.max_connections as u64),
             ("server.max_body_bytes", self.max_body_bytes as u64),
             ("server.max_prompts", self.max_prompts as u64),
+            ("server.max_embedding_inputs", self.max_embedding_inputs as u64),
+            ("server.max_embedding_tokens", self.max_embedding_tokens as u64),
+            ("server.max_stored_responses", self.max_stored_responses as u64),
+            (
+                "server.max_stored_response_bytes",
+                self.max_stored_response_bytes as u64,
+            ),
             ("server.max_log_queries", self.max_log_queries as u64),
             ("server.max_exports", self.max_exports as u64),
             ("server.max_grader_runs", self.max_grader_runs as u64),

@@ -9,6 +9,7 @@ use svs_trainer::log::LogError;
 use svs_trainer::run::TrainError;
 
 use crate::adapters::AdapterError;
+use crate::sleep::SleepError;
 use crate::updates::UpdateError;
 
 /// Seconds after which a client that was refused for load should try again.
@@ -137,6 +138,14 @@ impl From<EngineError> for ApiError {
             EngineError::GuideTrial(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "guide_trial", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
             EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
+            EngineError::Aborted => Self {
+                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
+                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "aborted", message)
+            },
+            EngineError::Asleep => Self {
+                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
+                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "sleeping", message)
+            },
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
             EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
             EngineError::NonFiniteLogits { .. } => {
@@ -206,6 +215,19 @@ impl From<AdapterError> for ApiError {
             AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", format!("`lora_path`: {message}")),
             AdapterError::Engine(error) => error.into(),
             AdapterError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
+        }
+    }
+}
+
+impl From<SleepError> for ApiError {
+    fn from(error: SleepError) -> Self {
+        let message = error.to_string();
+        match error {
+            SleepError::Training(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
+            SleepError::Asleep => Self::refused(StatusCode::CONFLICT, "sleeping", message),
+            SleepError::Requests => Self::invalid("", "requests_running", message),
+            SleepError::Timeout(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "pause_timeout", message),
+            SleepError::Engine(error) => error.into(),
         }
     }
 }

@@ -233,8 +233,8 @@ impl Session {
                     .finished(index, reason, sampled.choice.tokens.len(), Some(queued_s));
                 Ok(Some(Update::Finished { index, text }))
             }
-            // Requests over HTTP have no controller that could fork them.
-            Event::Forked { .. } => Ok(None),
+            // Requests that sample have no controller that could fork them, and pool no states.
+            Event::Forked { .. } | Event::Pooled(_) => Ok(None),
             Event::Failed(error) => {
                 let error = ApiError::from(error);
                 let field = self.plan.guide_field.as_deref().unwrap_or("guide");

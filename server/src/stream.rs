@@ -24,15 +24,31 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How a route words its chunks.
 pub trait Wording: Send + 'static {
+    /// The request has begun to run. Chunks that go before those of any update.
+    fn started(&mut self, _app: &App, _session: &Session) -> Vec<Event> {
+        Vec::new()
+    }
     /// Chunks that follow from `update`; the session has already taken it in.
     fn chunks(&mut self, app: &App, session: &Session, update: &Update) -> Vec<Event>;
     /// The chunk with the token counts, where the route has one.
     fn totals(&self, session: &Session) -> Option<Event>;
     /// The answer of a finished session that does not stream.
-    fn whole(&self, app: &App, session: &Session) -> Response;
+    fn whole(&mut self, app: &App, session: &Session) -> Response;
     /// A refusal in the route's words for its fields.
     fn refusal(&self, error: ApiError) -> ApiError {
         error
+    }
+    /// The chunk of a failure, after which nothing follows.
+    fn failed(&mut self, error: &ApiError) -> Event {
+        event(&error.body())
+    }
+    /// What ends a stream.
+    fn ended(&self) -> Option<Event> {
+        Some(Event::default().data("[DONE]"))
+    }
+    /// The answer of a request that goes on without its client.
+    fn behind(&self) -> Option<Response> {
+        None
     }
 }
 
@@ -64,16 +80,21 @@ async fn drive(app: &App, mut session: Session, mut wording: impl Wording, sende
         sender,
         patience: Duration::from_secs(app.config.write_timeout_seconds),
     };
+    for chunk in wording.started(app, &session) {
+        if !out.send(chunk).await {
+            return;
+        }
+    }
     loop {
         let update = match session.next().await {
             Ok(Some(update)) => update,
             Ok(None) => break,
-            Err(error) => return out.fail(&wording.refusal(error)).await,
+            Err(error) => return out.fail(&wording.refusal(error), &mut wording).await,
         };
         if let Update::Finished { index, .. } = update
             && let Err(error) = record(app, &session, [index]).await
         {
-            return out.fail(&error).await;
+            return out.fail(&error, &mut wording).await;
         }
         for chunk in wording.chunks(app, &session, &update) {
             if !out.send(chunk).await {
@@ -87,7 +108,9 @@ async fn drive(app: &App, mut session: Session, mut wording: impl Wording, sende
     {
         return;
     }
-    out.send(Event::default().data("[DONE]")).await;
+    if let Some(end) = wording.ended() {
+        out.send(end).await;
+    }
 }
 
 struct Outlet {
@@ -102,8 +125,8 @@ impl Outlet {
     }
 
     /// The status line is sent already, so the error travels as an event, and no `[DONE]` follows.
-    async fn fail(&self, error: &ApiError) {
+    async fn fail(&self, error: &ApiError, wording: &mut impl Wording) {
         tracing::warn!(message = %error.message, "a stream failed");
-        self.send(event(&error.body())).await;
+        self.send(wording.failed(error)).await;
     }
 }

@@ -116,6 +116,82 @@ def completions(client):
     assert len(by_ids.choices[0].model_extra["token_ids"]) == 4 == by_ids.usage.completion_tokens
 
 
+def responses(client, url, key):
+    common = {"model": NAME, "max_output_tokens": 24, "extra_body": {"seed": 7}}
+    question = MESSAGES[0]["content"]
+    whole = client.responses.create(input=question, instructions="Be brief.", **common)
+    assert whole.object == "response" and whole.id.startswith("resp_"), whole
+    assert whole.usage.total_tokens == whole.usage.input_tokens + whole.usage.output_tokens
+    assert client.responses.retrieve(whole.id).to_dict() == whole.to_dict()
+    with client.responses.stream(input=question, instructions="Be brief.", **common) as stream:
+        events = list(stream)
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[0].type == "response.created" and events[-1].type in ("response.completed", "response.incomplete")
+    assert "".join(event.delta for event in events if event.type == "response.output_text.delta") == whole.output_text
+
+    # The conversation goes on from what is stored, or from the items as the client has them.
+    stored = client.responses.create(input="Again?", previous_response_id=whole.id, **common)
+    history = [*MESSAGES, *whole.output, {"role": "user", "content": "Again?"}]
+    spelled = client.responses.create(input=history, **common)
+    assert stored.output_text == spelled.output_text and stored.usage == spelled.usage, (stored, spelled)
+    client.responses.delete(whole.id)
+    try:
+        client.responses.retrieve(whole.id)
+    except openai.NotFoundError:
+        pass
+    else:
+        sys.exit("a deleted response was found")
+
+    class Count(pydantic.BaseModel):
+        fruit: typing.Literal["apples", "pears"]
+
+    class Weather(pydantic.BaseModel):
+        city: typing.Literal["Rome", "Oslo"]
+
+    roomy = common | {"max_output_tokens": 200, "temperature": 0}
+    calls = common | {"max_output_tokens": 120}
+    assert isinstance(client.responses.parse(input=question, text_format=Count, **roomy).output_parsed, Count)
+    tools = [openai.pydantic_function_tool(Weather, name="weather")["function"] | {"type": "function"}]
+    asked = client.responses.create(input=question, tools=tools, tool_choice="required", parallel_tool_calls=False, **calls)
+    call = asked.output[0]
+    assert call.type == "function_call" and Weather.model_validate_json(call.arguments), asked
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "rain"}
+    assert client.responses.create(input=[output], previous_response_id=asked.id, tools=tools, **common).output
+
+    endless = {"model": NAME, "input": question, "background": True, "extra_body": {"ignore_eos": True}}
+    post(url, "/pause?mode=keep", key, {})
+    begun = client.responses.create(**endless)
+    assert begun.status == "in_progress", begun
+    cancelled = client.responses.cancel(begun.id)
+    assert cancelled.status == "cancelled" and client.responses.retrieve(begun.id).status == "cancelled"
+    post(url, "/resume", key, {})
+    try:
+        client.responses.create(input=question, reasoning={"effort": "low"}, **common)
+    except openai.BadRequestError as error:
+        assert error.param == "reasoning", error
+        return
+    sys.exit("reasoning was accepted")
+
+
+def embeddings(client):
+    texts = ["Three apples and four.", "Two pears."]
+    # The client asks for base64 and decodes it.
+    whole = client.embeddings.create(model=NAME, input=texts)
+    plain = client.embeddings.create(model=NAME, input=texts, encoding_format="float")
+    assert [one.index for one in whole.data] == [0, 1] and whole.usage.total_tokens > 8, whole
+    for coded, listed in zip(whole.data, plain.data):
+        assert abs(sum(value * value for value in coded.embedding) - 1) < 1e-5
+        assert max(abs(a - b) for a, b in zip(coded.embedding, listed.embedding, strict=True)) < 1e-7
+    short = client.embeddings.create(model=NAME, input=texts[0], dimensions=8, extra_body={"pooling": "last"})
+    assert len(short.data[0].embedding) == 8
+    try:
+        client.embeddings.create(model=NAME, input="")
+    except openai.BadRequestError as error:
+        assert error.param == "input", error
+        return
+    sys.exit("an empty text was embedded")
+
+
 def models(client):
     assert [model.id for model in client.models.list()] == [NAME]
     assert client.models.retrieve(NAME).id == NAME
@@ -210,6 +286,8 @@ def main():
             chat(client)
             tools(client)
             completions(client)
+            responses(client, url, key)
+            embeddings(client)
             models(client)
             errors(client, url)
             sessions(client, url, key)
@@ -218,7 +296,7 @@ def main():
             process.terminate()
             code = process.wait(timeout=60)
         assert code == 0, f"svs serve ended with exit code {code}"
-    print(f"openai {openai.__version__}: chat, tools, completions, streams, logprobs, models, errors, sessions, graders")
+    print(f"openai {openai.__version__}: chat, tools, responses, completions, embeddings, streams, logprobs, models, errors, sessions, graders")
 
 
 if __name__ == "__main__":

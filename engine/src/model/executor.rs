@@ -107,25 +107,29 @@ impl Executor {
             #[cfg(feature = "cuda")]
             Backend::Exact(exact) => {
                 check_for_device(weights, batch, exact.blocks());
-                exact.forward(weights, batch, logits)?;
+                on_device(weights, batch, logits, |batch, logits| {
+                    exact.forward(weights, batch, logits)
+                })?;
             }
             #[cfg(feature = "cuda-fast")]
             Backend::Fast(fast) => {
                 check_for_device(weights, batch, fast.blocks());
-                fast.forward(weights, batch, logits)?;
+                on_device(weights, batch, logits, |batch, logits| {
+                    fast.forward(weights, batch, logits)
+                })?;
             }
         }
         Ok(())
     }
 
-    /// The states that the last [`Self::forward`] under `weights` made the logits of its `rows` rows from: `states`
-    /// becomes `[rows, hidden]` f32, after the final norm.
+    /// The states of the last [`Self::forward`] under `weights`: of the rows that it made logits of, then of
+    /// `state_rows`, `rows` in all. `states` becomes `[rows, hidden]` f32, after the final norm.
     ///
     /// # Errors
     /// [`DeviceError::Failed`].
     ///
     /// # Panics
-    /// If the last forward had another number of logit rows.
+    /// If the last forward had another number of such rows.
     pub fn states(&mut self, weights: &WeightSet, rows: usize, states: &mut Vec<f32>) -> Result<(), DeviceError> {
         match &mut self.backend {
             Backend::Cpu { scratch, .. } => scratch.states(weights, rows, states),
@@ -136,6 +140,28 @@ impl Executor {
         }
         Ok(())
     }
+}
+
+/// A forward on a device, which makes logits of every state: those that nobody wants are dropped here.
+#[cfg(feature = "cuda")]
+fn on_device(
+    weights: &WeightSet,
+    batch: &StepBatch<'_>,
+    logits: &mut Vec<f32>,
+    forward: impl FnOnce(&StepBatch<'_>, &mut Vec<f32>) -> Result<(), DeviceError>,
+) -> Result<(), DeviceError> {
+    if batch.state_rows.is_empty() {
+        return forward(batch, logits);
+    }
+    let rows = [batch.logit_rows, batch.state_rows].concat();
+    let all = StepBatch {
+        logit_rows: &rows,
+        state_rows: &[],
+        ..batch.clone()
+    };
+    forward(&all, logits)?;
+    logits.truncate(batch.logit_rows.len() * weights.config.vocab_size);
+    Ok(())
 }
 
 /// What the CPU's slices find as they are read must be found before a kernel reads its memory.

@@ -47,6 +47,8 @@ pub struct StepBatch<'a> {
     pub sequences: &'a [SequenceRows<'a>],
     /// Rows whose logits are wanted.
     pub logit_rows: &'a [u32],
+    /// Rows whose states after the final norm are wanted, and no logits.
+    pub state_rows: &'a [u32],
 }
 
 /// Buffers of a forward, reused from step to step.
@@ -62,10 +64,10 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// The states behind the logits of the last forward, `[rows, hidden]` f32, after the final norm.
+    /// The states of the last forward's `logit_rows`, then `state_rows`, `[rows, hidden]` f32, after the final norm.
     pub(super) fn states(&self, weights: &WeightSet, rows: usize, states: &mut Vec<f32>) {
         let hidden = weights.config.hidden_size;
-        assert_eq!(self.selected.len(), rows * hidden, "logit rows of the last forward");
+        assert_eq!(self.selected.len(), rows * hidden, "rows of the last forward");
         states.resize(rows * hidden, 0.0);
         rms_norm(
             Par::Serial,
@@ -130,10 +132,8 @@ pub(super) fn check(batch: &StepBatch<'_>, blocks: usize) {
         );
     }
     assert_eq!(row, batch.tokens.len(), "sequences must cover all rows");
-    assert!(
-        batch.logit_rows.iter().all(|i| (*i as usize) < row),
-        "logit row out of range"
-    );
+    let mut wanted = batch.logit_rows.iter().chain(batch.state_rows);
+    assert!(wanted.all(|i| (*i as usize) < row), "wanted row out of range");
 }
 
 fn step(
@@ -168,17 +168,18 @@ fn step(
         SharedKv::F32(kv) => all_layers(par, weights, &kv, batch, scratch, parts),
         SharedKv::Bf16(kv) => all_layers(par, weights, &kv, batch, scratch, parts),
     }
-    scratch.selected.resize(batch.logit_rows.len() * hidden, 0.0);
-    for (slot, row) in scratch.selected.chunks_exact_mut(hidden).zip(batch.logit_rows) {
+    let (drawn, wanted) = (batch.logit_rows.len(), batch.logit_rows.iter().chain(batch.state_rows));
+    scratch.selected.resize((drawn + batch.state_rows.len()) * hidden, 0.0);
+    for (slot, row) in scratch.selected.chunks_exact_mut(hidden).zip(wanted) {
         slot.copy_from_slice(&scratch.hidden[*row as usize * hidden..][..hidden]);
     }
-    logits.resize(batch.logit_rows.len() * config.vocab_size, 0.0);
+    logits.resize(drawn * config.vocab_size, 0.0);
     let normed = Normed {
-        x: &scratch.selected,
+        x: &scratch.selected[..drawn * hidden],
         weight: &weights.norm,
         eps: config.rms_norm_eps,
     };
-    weights.head.project(par, batch.logit_rows.len(), &normed, logits);
+    weights.head.project(par, drawn, &normed, logits);
 }
 
 /// Every layer, part by part: from tokens to `scratch.hidden`.

@@ -11,9 +11,10 @@ use super::lane::Lane;
 use super::live::{Live, Start};
 use super::memory::{MemoryPlan, plan};
 use super::steer::Steering;
+use super::wanted::Wanted;
 use super::{EngineStats, PublishReport};
 use crate::config::{EngineConfig, InFlight};
-use crate::device::DeviceError;
+use crate::device::{CudaMode, Device, DeviceError};
 use crate::error::EngineError;
 use crate::kv::KvBlocks;
 use crate::model::{Executor, SequenceRows, StepBatch};
@@ -31,9 +32,12 @@ pub struct Engine {
     pub(super) tokenizer: Tokenizer,
     pub(super) scheduler: Scheduler,
     pub(super) live: HashMap<SeqId, Live>,
-    pub(super) executor: Executor,
+    /// `None` while it sleeps.
+    pub(super) executor: Option<Executor>,
+    /// Where steps are computed, and KV blocks there.
+    pub(super) place: (Device, CudaMode, usize),
     pub(super) logits: Vec<f32>,
-    /// The states behind `logits`, `[rows, hidden]`, if the step has a tap.
+    /// The states behind `logits`, then those that are pooled, `[rows, hidden]`; kept where somebody reads them.
     pub(super) states: Vec<f32>,
     pub(super) team: Arc<Team>,
     /// The engine's thread alone.
@@ -70,7 +74,8 @@ impl Engine {
             max_overtakes: config.max_overtakes,
         };
         Ok(Self {
-            executor: Executor::new(config.device, config.cuda_mode, &weights, blocks)?,
+            executor: Some(Executor::new(config.device, config.cuda_mode, &weights, blocks)?),
+            place: (config.device, config.cuda_mode, blocks),
             stats: EngineStats::new(weights.version, blocks),
             store: WeightStore::new(weights, config.max_weight_sets),
             tokenizer,
@@ -113,6 +118,7 @@ impl Engine {
                 events: events.clone(),
                 guide: guide.clone(),
                 score_from: request.score_from,
+                pooling: request.pooling,
                 pinned: request.is_pinned(),
                 steering: Steering::of(request, seed),
                 tapped: request.tap.as_ref().map(|source| Tapped::new(source, choice)),
@@ -124,7 +130,7 @@ impl Engine {
                 version: weights.version,
                 salt: salt.clone(),
                 leader: (choice > 0).then_some(leader),
-                scored_from: live.scoring.is_some().then(|| request.score_from.unwrap_or(0)),
+                scored_from: live.wanted_from(request.score_from),
                 pinned: live.pinned,
                 priority: request.priority,
             };
@@ -251,44 +257,30 @@ impl Engine {
         }
     }
 
-    /// Rows of `plan` whose logits are wanted: the last one if it draws, all of a scored prompt.
-    fn wanted(&self, plan: &StepPlan) -> Vec<Vec<usize>> {
-        let rows = plan.rows.iter().map(|rows| {
-            let live = &self.live[&rows.id];
-            let scored = |row: usize| {
-                live.scoring
-                    .as_ref()
-                    .is_some_and(|scoring| scoring.wants(rows.start + row))
-            };
-            // A request that samples nothing needs no logits to draw from.
-            let draws = !rows.draw.is_empty() && live.sampling.max_tokens > 0;
-            let last = rows.len - 1;
-            (0..rows.len)
-                .filter(|row| scored(*row) || *row == last && draws)
-                .collect()
-        });
-        rows.collect()
-    }
-
-    fn compute(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) -> Result<(), DeviceError> {
+    fn compute(&mut self, plan: &StepPlan, wanted: &Wanted) -> Result<(), DeviceError> {
+        let Some(executor) = &mut self.executor else {
+            return Err(DeviceError::Failed {
+                doing: "running a step",
+                reason: "the engine sleeps".into(),
+            });
+        };
         for copy in &plan.copies {
-            self.executor.copy_block(copy.from, copy.to, copy.rows)?;
+            executor.copy_block(copy.from, copy.to, copy.rows)?;
         }
-        let (mut tokens, mut logit_rows) = (Vec::new(), Vec::new());
+        let mut tokens = Vec::new();
+        let (mut logit_rows, mut state_rows) = (Vec::new(), Vec::new());
         let tables: Vec<Vec<u32>> = plan
             .rows
             .iter()
             .map(|rows| self.scheduler.block_table(rows.id))
             .collect();
         let mut sequences = Vec::with_capacity(plan.rows.len());
-        for ((rows, table), wanted) in plan.rows.iter().zip(&tables).zip(wanted) {
+        for (at, (rows, table)) in plan.rows.iter().zip(&tables).enumerate() {
             let first = tokens.len();
+            let numbered = |row: &usize| u32::try_from(first + row).expect("a step's rows fit u32");
             tokens.extend_from_slice(&self.scheduler.tokens(rows.id)[rows.start..rows.start + rows.len]);
-            logit_rows.extend(
-                wanted
-                    .iter()
-                    .map(|row| u32::try_from(first + row).expect("a step's rows fit u32")),
-            );
+            logit_rows.extend(wanted.logits[at].iter().map(numbered));
+            state_rows.extend(wanted.states[at].iter().map(numbered));
             sequences.push(SequenceRows {
                 rows: first..tokens.len(),
                 start: rows.start,
@@ -301,19 +293,22 @@ impl Engine {
             tokens: &tokens,
             sequences: &sequences,
             logit_rows: &logit_rows,
+            state_rows: &state_rows,
         };
         let drawn = plan.rows.iter().flat_map(|rows| rows.draw.iter().chain([&rows.id]));
         let tapped = drawn
             .filter_map(|id| self.live.get(id))
             .any(|live| live.tapped.is_some());
-        let (executor, logits, states) = (&mut self.executor, &mut self.logits, &mut self.states);
+        let stated = logit_rows.len() + state_rows.len();
+        let read = stated > 0 && (tapped || !state_rows.is_empty());
+        let (logits, states) = (&mut self.logits, &mut self.states);
         let began = Instant::now();
         let lent = self.lane.enter(tokens.len());
         let team = if lent.is_some() { &self.solo } else { &self.team };
         let computed = team.install(|| {
             executor.forward(&weights, &batch, logits)?;
-            if tapped && !logit_rows.is_empty() {
-                executor.states(&weights, logit_rows.len(), states)?;
+            if read {
+                executor.states(&weights, stated, states)?;
             }
             Ok(())
         });

@@ -106,6 +106,7 @@ impl Collected {
                 seed,
                 choices: (0..n).map(Choice::unfinished).collect(),
                 prompt: None::<Vec<PromptLogprob>>,
+                pooled: None,
             },
         }
     }
@@ -117,6 +118,7 @@ impl Collected {
     pub fn push(&mut self, event: Event) -> Result<(), EngineError> {
         match event {
             Event::Prompt(prompt) => self.completion.prompt = Some(prompt),
+            Event::Pooled(state) => self.completion.pooled = Some(state),
             Event::Token(token) => self.choice(token.choice).push(&token),
             Event::Forked {
                 choice,

@@ -135,6 +135,9 @@ impl EngineHandle {
         weights: Arc<WeightSet>,
     ) -> Result<Generation, EngineError> {
         let inner = &*self.inner;
+        if self.is_asleep() {
+            return Err(EngineError::Asleep);
+        }
         validate(&request, &inner.config, inner.model.vocab_size, inner.context_length)?;
         if let Some(guide) = &request.sampling.guide {
             request.guide = Some(inner.guides.compile_to_run(guide)?);
@@ -220,6 +223,10 @@ impl EngineHandle {
             },
             TrySendError::Disconnected(_) => stopped(),
         })
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.inner.shared
     }
 
     pub(super) fn observed(&self) -> watch::Receiver<Observed> {

@@ -8,12 +8,13 @@ use tokio::sync::mpsc::Sender;
 
 use crate::error::EngineError;
 use crate::guide::{Allowed, GuideState};
-use crate::request::{Event, FinishReason, SamplingParams, TokenEvent};
+use crate::request::{Event, FinishReason, Pooling, SamplingParams, TokenEvent};
 use crate::sampler::{Draw, History, Key};
 use crate::tap::{MAX_TAPPED, Tapped};
 use crate::text::{DecodeStream, Tokenizer};
 use crate::weights::WeightSet;
 
+use super::pooled::Pooled;
 use super::scoring::Scoring;
 use super::steer::Steering;
 use super::stop::StopWatch;
@@ -37,6 +38,8 @@ pub(super) struct Live {
     pub(super) guide: Option<Mutex<GuideState>>,
     /// The scores of given tokens so far, for the choice that reports them.
     pub(super) scoring: Option<Scoring>,
+    /// What its hidden states have come to, if they are pooled.
+    pub(super) pooled: Option<Pooled>,
     /// It keeps its weights over a swap.
     pub(super) pinned: bool,
     /// What it needs to be judged, if it is.
@@ -62,6 +65,7 @@ pub(super) struct Start<'a> {
     pub(super) events: Sender<Event>,
     pub(super) guide: Option<GuideState>,
     pub(super) score_from: Option<usize>,
+    pub(super) pooling: Option<Pooling>,
     pub(super) pinned: bool,
     pub(super) steering: Option<Steering>,
     pub(super) tapped: Option<Tapped>,
@@ -85,6 +89,7 @@ impl Live {
             ends: eos.iter().chain(&sampling.stop_token_ids).copied().collect(),
             sampled: start.resume.len(),
             scoring,
+            pooled: start.pooling.map(|pooling| Pooled::new(pooling, start.prompt.len())),
             pinned: start.pinned,
             steering: start.steering,
             tapped: start.tapped,

@@ -3,6 +3,7 @@
 //! [`Engine`] is the loop's body and can be stepped by hand; [`EngineHandle`] talks to one over a bounded queue.
 
 mod adapter;
+mod embed;
 mod engine;
 mod generation;
 mod handle;
@@ -10,9 +11,11 @@ mod lane;
 mod live;
 mod memory;
 mod pause;
+mod pooled;
 mod report;
 mod score;
 mod scoring;
+mod sleep;
 mod stats;
 mod steer;
 mod stop;
@@ -21,7 +24,9 @@ mod sweep;
 mod tests;
 mod thread;
 mod validate;
+mod wanted;
 
+pub use embed::{EmbedRequest, EmbedRun, Embeddings};
 pub use engine::{Engine, event_channel};
 pub use generation::{Collected, Generation};
 pub use handle::EngineHandle;

@@ -93,6 +93,7 @@ impl Pause {
     /// Whether nothing may step; what has started finishes under `wait`.
     pub(super) fn blocks(&self, engine: &Engine) -> bool {
         match self.mode {
+            _ if engine.is_asleep() => true,
             None => false,
             Some(PauseMode::Wait) => engine.scheduler.started() == 0,
             Some(PauseMode::Abort | PauseMode::Keep) => true,

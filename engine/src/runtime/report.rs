@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Engine;
 use super::live::tap_panicked;
+use super::wanted::Wanted;
 use crate::control::Observed;
 use crate::error::EngineError;
 use crate::guide::Allowed;
@@ -38,11 +39,12 @@ struct ScoredRow {
 
 impl Engine {
     /// Scores given tokens, draws new ones, reports both.
-    pub(super) fn report(&mut self, plan: &StepPlan, wanted: &[Vec<usize>]) {
+    pub(super) fn report(&mut self, plan: &StepPlan, wanted: &Wanted) {
+        self.pool(plan, wanted);
         let vocab = self.store.policy().config.vocab_size;
         let (mut scored, mut draws) = (Vec::new(), Vec::new());
         let mut first = 0;
-        for (rows, wanted) in plan.rows.iter().zip(wanted) {
+        for (rows, wanted) in plan.rows.iter().zip(&wanted.logits) {
             let places = wanted.iter().zip(first..);
             scored.extend(places.map(|(row, at)| ScoredRow {
                 id: rows.id,

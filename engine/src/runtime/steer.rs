@@ -122,6 +122,7 @@ impl Engine {
             events: live.events.clone(),
             guide: steering.guide.as_ref().map(|guide| guide.start(resume)),
             score_from: None,
+            pooling: None,
             tapped: live.tapped.as_ref().map(|tapped| Tapped::new(&tapped.source, choice)),
             steering: Some(Steering {
                 forks_left: 0,

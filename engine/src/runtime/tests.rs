@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod control;
+mod embed;
 mod guided;
 mod lane;
 mod score;

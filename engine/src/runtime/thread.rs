@@ -1,6 +1,6 @@
 //! The engine's own thread: takes commands between steps, sleeps when there is nothing to do.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,6 +42,12 @@ pub(super) enum Command {
         also_held: bool,
         reply: oneshot::Sender<bool>,
     },
+    Sleep {
+        reply: oneshot::Sender<()>,
+    },
+    Wake {
+        reply: oneshot::Sender<Result<(), EngineError>>,
+    },
     Shutdown {
         deadline: Instant,
         reply: SyncSender<()>,
@@ -56,6 +62,8 @@ pub(super) struct Shared {
     /// Sequences in the scheduler's queue, as of the last step.
     pub(super) waiting: AtomicUsize,
     pub(super) stats: Mutex<EngineStats>,
+    /// New requests are refused: it sleeps, or is about to.
+    pub(super) asleep: AtomicBool,
     /// The teams of trainings that compute now.
     pub(super) trainings: Mutex<Vec<Arc<Team>>>,
 }
@@ -175,7 +183,23 @@ impl State {
                 // The caller may have left.
                 let _ = reply.send(clears);
             }
+            Command::Sleep { reply } => {
+                engine.fall_asleep();
+                if reply.send(()).is_err() {
+                    // Nobody waits: who asked has taken new requests in again.
+                    if let Err(error) = engine.wake() {
+                        tracing::error!(%error, "the engine cannot wake up");
+                    }
+                }
+            }
+            Command::Wake { reply } => {
+                // The caller may have left.
+                let _ = reply.send(engine.wake());
+            }
             Command::Shutdown { deadline, reply } => {
+                if let Err(error) = engine.wake() {
+                    tracing::error!(%error, "the engine cannot wake up to finish its requests");
+                }
                 // What a pause holds back may finish in the time that is left.
                 engine.scheduler.hold_new(false);
                 self.shutdown = Some((deadline, reply));

@@ -224,6 +224,7 @@ pub(crate) fn a_copied_block_and_a_shared_prefix_agree(place: Place) {
                 tokens,
                 sequences: &sequences,
                 logit_rows: &logit_rows,
+                state_rows: &[],
             };
             executor.forward(&weights, &batch, &mut logits).expect("the step runs");
             logits.clone()

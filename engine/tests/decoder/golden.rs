@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use svs_engine::model::{SequenceRows, StepBatch};
+use svs_engine::text::Tokenizer;
 use svs_engine::train::{Scratch, TrainWeights, accumulate, score};
-use svs_engine::{Params, WeightSet};
+use svs_engine::{EngineConfig, EngineHandle, Params, Pooling, WeightSet};
 
 use crate::fixture::{Golden, TENSORS, params, tensor};
 use crate::place::Place;
@@ -40,11 +41,58 @@ pub(crate) fn logits_equal_transformers(place: Place) {
                 tokens: &sequence.tokens,
                 sequences: &sequences,
                 logit_rows: &logit_rows,
+                state_rows: &[],
             };
             let mut logits = Vec::new();
             executor.forward(&weights, &batch, &mut logits).expect("the step runs");
             let error = error(&logits, &tensor(&file, &format!("{family}/logits/{index}")));
             assert!(error < 3e-6, "{family} sequence {index}: {error:e}");
+        }
+    }
+}
+
+/// What the engine pools, times the head, is what transformers' logits are in the mean, or at the last token.
+pub(crate) fn pooled_states_equal_transformers(place: Place) {
+    let golden = Golden::read();
+    let file = safetensors::SafeTensors::deserialize(TENSORS).expect("fixture");
+    for model in &golden.models {
+        let family = format!("{:?}", model.config.family).to_lowercase();
+        let params = params(&model.config);
+        let head = match model.config.tie_word_embeddings {
+            true => "model.embed_tokens.weight",
+            false => "lm_head.weight",
+        };
+        let head = params.get(head).expect("the layout has it");
+        let config = EngineConfig {
+            max_num_batched_tokens: 11,
+            kv_blocks: Some(20),
+            device: place.device,
+            cuda_mode: place.mode,
+            ..EngineConfig::default()
+        };
+        let set = Arc::new(WeightSet::pack(&model.config, &params, 1, "golden"));
+        let engine = EngineHandle::start(set, Tokenizer::bytes_only().expect("built in"), config).expect("it fits");
+        for (index, sequence) in golden.sequences().iter().enumerate() {
+            let logits = tensor(&file, &format!("{family}/logits/{index}"));
+            let rows = logits.chunks_exact(model.config.vocab_size);
+            for (pooling, from) in [(Pooling::Mean, 0), (Pooling::Last, sequence.tokens.len() - 1)] {
+                let mut want = vec![0.0_f32; model.config.vocab_size];
+                for row in rows.clone().skip(from) {
+                    want.iter_mut().zip(row).for_each(|(sum, logit)| *sum += logit);
+                }
+                let count = (sequence.tokens.len() - from) as f32;
+                want.iter_mut().for_each(|sum| *sum /= count);
+                let run = engine.submit(pooling.lower(sequence.tokens.clone())).expect("it fits");
+                let state = run
+                    .collect_blocking()
+                    .expect("it runs")
+                    .pooled
+                    .expect("it was asked for");
+                let product = |row: &[f32]| row.iter().zip(&state).map(|(a, b)| a * b).sum();
+                let got: Vec<f32> = head.chunks_exact(model.config.hidden_size).map(product).collect();
+                let error = error(&got, &want);
+                assert!(error < 3e-6, "{family} sequence {index}, {pooling:?}: {error:e}");
+            }
         }
     }
 }

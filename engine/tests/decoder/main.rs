@@ -23,6 +23,11 @@ fn logits_equal_transformers() {
 }
 
 #[test]
+fn pooled_states_equal_transformers() {
+    golden::pooled_states_equal_transformers(Place::CPU);
+}
+
+#[test]
 fn scores_and_gradients_equal_torch() {
     golden::scores_and_gradients_equal_torch();
 }

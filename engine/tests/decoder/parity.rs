@@ -68,6 +68,7 @@ pub(crate) fn run(place: Place, weights: &Arc<WeightSet>, sequences: &[Vec<u32>]
             tokens: &batch_tokens,
             sequences: &rows,
             logit_rows: &logit_rows,
+            state_rows: &[],
         };
         executor.forward(weights, &batch, &mut logits).expect("the step runs");
         for (owner, row) in owners.iter().zip(&rows) {
@@ -248,6 +249,7 @@ pub(crate) fn a_copied_block_and_a_shared_prefix_change_nothing(place: Place) {
             tokens: &nan,
             sequences: &rows,
             logit_rows: &[],
+            state_rows: &[],
         };
         executor.forward(&broken, &batch, &mut logits).expect("the step runs");
         let rows = [SequenceRows {
@@ -259,6 +261,7 @@ pub(crate) fn a_copied_block_and_a_shared_prefix_change_nothing(place: Place) {
             tokens: &sequence[..shared],
             sequences: &rows,
             logit_rows: &[],
+            state_rows: &[],
         };
         executor.forward(&weights, &batch, &mut logits).expect("the step runs");
         executor.copy_block(2, 5, 5).expect("the copy runs");
@@ -281,6 +284,7 @@ pub(crate) fn a_copied_block_and_a_shared_prefix_change_nothing(place: Place) {
             tokens: &both,
             sequences: &rows,
             logit_rows: &logit_rows,
+            state_rows: &[],
         };
         executor.forward(&weights, &batch, &mut logits).expect("the step runs");
         let want = &want[shared * config.vocab_size..];

@@ -122,6 +122,7 @@ fn step(executor: &mut Executor, weights: &Arc<WeightSet>, tables: &[Vec<u32>], 
         tokens: &tokens,
         sequences: &sequences,
         logit_rows: &logit_rows,
+        state_rows: &[],
     };
     executor
         .forward(weights, &batch, &mut Vec::new())

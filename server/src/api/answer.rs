@@ -23,15 +23,37 @@ pub async fn answer<W: Wording>(
     request: Request,
     plan: impl FnOnce(&App, Value) -> Result<(Plan, W), ApiError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let (plan, wording) = lowered(&app, request, plan).await?;
-    let mut session = Session::start(&app, plan).map_err(|error| wording.refusal(error))?;
+    let (plan, mut wording) = lowered(&app, request, plan).await?;
+    let session = Session::start(&app, plan).map_err(|error| wording.refusal(error))?;
     let adapter = session.plan.adapter.clone();
     let response = if session.plan.outputs.stream {
         stream::respond(app, session, wording)
     } else {
-        session.finish().await.map_err(|error| wording.refusal(error))?;
-        record(&app, &session, 0..session.choices.len()).await?;
-        wording.whole(&app, &session)
+        wording.started(&app, &session);
+        match wording.behind() {
+            Some(response) => {
+                tokio::spawn(async move { whole(&app, session, wording).await.map(drop) });
+                response
+            }
+            None => whole(&app, session, wording).await?,
+        }
     };
     Ok(answered_by(adapter.as_deref(), response))
+}
+
+/// Runs a session to its end and words it.
+async fn whole(app: &App, mut session: Session, mut wording: impl Wording) -> Result<Response, ApiError> {
+    let ran = session.finish().await.map_err(|error| wording.refusal(error));
+    let logged = match ran {
+        Ok(()) => record(app, &session, 0..session.choices.len()).await,
+        refused => refused,
+    };
+    match logged {
+        Ok(()) => Ok(wording.whole(app, &session)),
+        Err(error) => {
+            // There is no stream to say it in.
+            let _ = wording.failed(&error);
+            Err(error)
+        }
+    }
 }

@@ -130,7 +130,7 @@ impl Wording for ChatWording {
         Some(stream::event(&reply::totals(session)))
     }
 
-    fn whole(&self, app: &App, session: &Session) -> Response {
+    fn whole(&mut self, app: &App, session: &Session) -> Response {
         axum::Json(reply::response(session, Vocabulary(app.engine.tokenizer()))).into_response()
     }
 

@@ -81,6 +81,7 @@ pub async fn pause_generation(State(app): State<Arc<App>>, request: Request) -> 
 )]
 pub async fn continue_generation(State(app): State<Arc<App>>, request: Request) -> Result<Json<Done>, ApiError> {
     let ContinueGeneration { torch_empty_cache: _ } = optional_body(&app, request).await?;
+    let _awake = app.sleep.awake()?;
     app.engine.resume().await?;
     Ok(done("Generation continued successfully."))
 }

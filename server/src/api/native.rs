@@ -101,7 +101,7 @@ impl Wording for NativeWording {
         None
     }
 
-    fn whole(&self, app: &App, session: &Session) -> Response {
+    fn whole(&mut self, app: &App, session: &Session) -> Response {
         axum::Json(reply::response(app, session, &self.shape)).into_response()
     }
 

@@ -61,6 +61,7 @@ pub async fn pause(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseSt
 
 /// Pauses and waits until nothing runs, at most `server.pause_timeout_seconds`.
 pub(super) async fn pause_until_idle(app: &App, mode: PauseMode, clear_cache: bool) -> Result<(), ApiError> {
+    drop(app.sleep.awake()?);
     let patience = Duration::from_secs(app.config.pause_timeout_seconds);
     match tokio::time::timeout(patience, app.engine.pause(mode, clear_cache)).await {
         Ok(outcome) => Ok(outcome?),
@@ -87,6 +88,7 @@ pub(super) async fn pause_until_idle(app: &App, mode: PauseMode, clear_cache: bo
 ))]
 pub async fn resume(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {
     let NoQuery {} = read_query(&uri)?;
+    let _awake = app.sleep.awake()?;
     app.engine.resume().await?;
     Ok(status("resumed"))
 }

@@ -94,7 +94,7 @@ impl Wording for TokenWording {
         Some(stream::event(&self.words.totals(session)))
     }
 
-    fn whole(&self, app: &App, session: &Session) -> Response {
+    fn whole(&mut self, app: &App, session: &Session) -> Response {
         axum::Json(self.words.response(app, session)).into_response()
     }
 

@@ -144,6 +144,7 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
         let message = "what programs may do here is set where the server is started, not by a request";
         return Err(ApiError::value("config.reward.code", message));
     }
+    let _awake = app.sleep.awake()?;
     control(&app, move |trainer| trainer.start(config, body.resume)).await
 }
 

@@ -54,7 +54,8 @@ pub async fn from_disk(State(app): State<Arc<App>>, request: Request) -> Result<
         .updates
         .update(asked.model_path, asked.weight_version, in_flight, before);
     let updated = update.await.map_err(|error| ApiError::of_update("model_path", error))?;
-    if asked.keep_pause == Some(false) {
+    // Waking up ends the pause of a sleep.
+    if asked.keep_pause == Some(false) && !app.engine.is_asleep() {
         app.engine.resume().await?;
     }
     Ok(Json(UpdatedFromDisk {

@@ -8,8 +8,8 @@ use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{
-    adapters, chat, completions, control, describe, graders, models, native, operate, pause, rl, score, steer,
-    token_generation, tokenize, train, trajectories, update_steps, updates,
+    adapters, chat, completions, control, describe, embeddings, graders, models, native, operate, pause, responses, rl,
+    score, sleep, steer, token_generation, tokenize, train, trajectories, update_steps, updates,
 };
 use crate::app::App;
 use crate::error::ApiError;
@@ -25,10 +25,12 @@ pub mod query;
 pub fn router(app: Arc<App>) -> Router {
     let serving = Router::new()
         .route("/v1/score", post(score::create))
+        .route("/v1/embeddings", post(embeddings::create))
         .route("/v1/fine_tuning/alpha/graders/run", post(graders::run))
         .route("/v1/fine_tuning/alpha/graders/validate", post(graders::validate))
         .route("/tokenizer_info", get(tokenize::tokenizer_config))
         .route("/is_paused", get(pause::is_paused))
+        .route("/is_sleeping", get(sleep::is_sleeping))
         .route("/load", get(describe::load))
         .route("/weight_info", get(describe::weights))
         .route("/model_info", get(describe::model))
@@ -68,6 +70,9 @@ fn generation(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/v1/chat/completions", post(chat::create))
         .route("/v1/completions", post(completions::create))
+        .route("/v1/responses", post(responses::create))
+        .route("/v1/responses/{id}", get(responses::retrieve).delete(responses::delete))
+        .route("/v1/responses/{id}/cancel", post(responses::cancel))
         .route("/generate", post(native::create))
         .route("/inference/v1/generate", post(token_generation::create))
         .route("/tokenize", post(tokenize::tokenize))
@@ -102,6 +107,10 @@ fn administration(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/resume", post(pause::resume))
         .route("/pause_generation", post(control::pause_generation))
         .route("/continue_generation", post(control::continue_generation))
+        .route("/sleep", post(sleep::sleep))
+        .route("/wake_up", post(sleep::wake_up))
+        .route("/release_memory_occupation", post(sleep::release))
+        .route("/resume_memory_occupation", post(sleep::resume))
         .route("/abort_requests", post(control::abort_requests))
         .route("/inference/v1/abort_requests", post(control::abort_requests))
         .route("/abort_request", post(control::abort_request))

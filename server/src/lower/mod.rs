@@ -2,11 +2,13 @@
 //!
 //! Every range is checked here or in the engine, and every refusal names its field; nothing has run yet.
 
+mod embeddings;
 mod guide;
 mod intent;
 mod messages;
 mod native;
 mod plan;
+mod responses;
 mod room;
 mod sampling;
 mod score;
@@ -24,9 +26,11 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::parse;
 
+pub use embeddings::{EmbeddingPlan, plan_embeddings};
 pub use intent::Intent;
 pub use native::{NativePlan, NativeShape, plan_native};
 pub use plan::{Outputs, Plan, PromptPlan, plan_chat, plan_completion};
+pub use responses::{ResponsePlan, in_words as response_words, plan_response};
 pub use score::plan_score;
 pub use token_generation::{TokenPlan, plan_tokens, refusal as token_refusal};
 pub use tokenize::{detokenize, tokenize};

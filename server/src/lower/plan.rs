@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use svs_engine::SamplingParams;
+use svs_openapi::chat::Message;
+use svs_openapi::tools::{Tool, ToolChoice};
 use svs_openapi::{ChatCompletionRequest, CompletionRequest, Prompt, SamplingFields};
 use uuid::Uuid;
 
@@ -87,8 +89,7 @@ pub struct Plan {
 /// # Errors
 /// The refusal of the first bad field.
 pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, ApiError> {
-    let adapter = app.find_model(&request.model)?;
-    let mut fields = request.take_sampling();
+    let fields = request.take_sampling();
     let limit_field = if request.max_completion_tokens.is_some() {
         "max_completion_tokens"
     } else {
@@ -98,22 +99,63 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
         let message = "give `max_tokens` or `max_completion_tokens`, not both";
         return Err(ApiError::value("max_completion_tokens", message));
     }
-    let asked = request.max_completion_tokens.or(fields.max_tokens);
     if request.top_logprobs.is_some() && request.logprobs != Some(true) {
         return Err(ApiError::value("top_logprobs", "needs `logprobs: true`"));
     }
     let top = alternatives("top_logprobs", request.top_logprobs)?;
-    let logprobs = (request.logprobs == Some(true)).then(|| top.unwrap_or(0));
-    let messages = messages(request.messages)?;
-    let asked_tools = tools::Asked {
+    let chat = Chat {
+        prefix: "chatcmpl-",
+        model: request.model,
+        messages: request.messages,
         tools: request.tools,
         choice: request.tool_choice,
         parallel: request.parallel_tool_calls,
+        limit: (limit_field, request.max_completion_tokens.or(fields.max_tokens)),
+        logprobs: (request.logprobs == Some(true)).then(|| top.unwrap_or(0)),
+        fields,
+    };
+    plan_conversation(app, chat)
+}
+
+/// A chat to continue, whichever route it comes from.
+pub(super) struct Chat {
+    /// What ids of such requests begin with.
+    pub(super) prefix: &'static str,
+    /// The name asked for.
+    pub(super) model: String,
+    /// The chat so far.
+    pub(super) messages: Vec<Message>,
+    /// Functions that may be called.
+    pub(super) tools: Option<Vec<Tool>>,
+    /// Whether they are.
+    pub(super) choice: Option<ToolChoice>,
+    /// Whether several are.
+    pub(super) parallel: Option<bool>,
+    /// The field that says how many tokens to sample, and what it says.
+    pub(super) limit: (&'static str, Option<u32>),
+    /// Logprobs with so many alternatives.
+    pub(super) logprobs: Option<u32>,
+    /// All else.
+    pub(super) fields: SamplingFields,
+}
+
+/// Checks a request to continue a chat.
+///
+/// # Errors
+/// The refusal of the first bad field, as `/v1/chat/completions` names it.
+pub(super) fn plan_conversation(app: &App, mut chat: Chat) -> Result<Plan, ApiError> {
+    let adapter = app.find_model(&chat.model)?;
+    let messages = messages(chat.messages)?;
+    let asked_tools = tools::Asked {
+        tools: chat.tools,
+        choice: chat.choice,
+        parallel: chat.parallel,
     };
     let tools = asked_tools.read(app)?;
+    let (field, asked) = chat.limit;
     let (limit, room) = (
         Limit {
-            field: limit_field,
+            field,
             asked,
             default: usize::MAX,
             zero: false,
@@ -141,13 +183,13 @@ pub fn plan_chat(app: &App, mut request: ChatCompletionRequest) -> Result<Plan, 
     };
     let mut plan = build(
         app,
-        "chatcmpl-",
-        (request.model, adapter),
+        chat.prefix,
+        (chat.model, adapter),
         vec![prompt],
-        (&mut fields, tools.guide),
-        logprobs,
+        (&mut chat.fields, tools.guide),
+        chat.logprobs,
         false,
-        limit_field,
+        field,
     )?;
     plan.tools = tools.uses;
     Ok(plan)
@@ -338,11 +380,22 @@ pub(super) fn admit_all(app: &App, field: &str, sequences: usize) -> Result<(), 
 type TokenPrompt = (Vec<u32>, Option<String>);
 
 /// Every prompt of `field` as tokens, with its text where it came as text. `opening` ones begin a sequence, as the model
-/// wants it.
+/// wants it. There are at most `server.max_prompts`.
 pub(super) fn token_prompts(
     app: &App,
     prompt: Prompt,
     (field, opening): (&str, bool),
+) -> Result<Vec<TokenPrompt>, ApiError> {
+    let most = (app.config.max_prompts, "server.max_prompts");
+    bounded_prompts(app, prompt, (field, opening), most)
+}
+
+/// As [`token_prompts`], with a bound of its own and the name of it.
+pub(super) fn bounded_prompts(
+    app: &App,
+    prompt: Prompt,
+    (field, opening): (&str, bool),
+    most: (usize, &str),
 ) -> Result<Vec<TokenPrompt>, ApiError> {
     let encode = |text: String| {
         Room::of(app).admit(app, field, text.len())?;
@@ -351,13 +404,13 @@ pub(super) fn token_prompts(
     let prompts = match prompt {
         Prompt::Text(text) => vec![encode(text)?],
         Prompt::Texts(texts) => {
-            few(app, field, texts.len())?;
+            few(most, field, texts.len())?;
             texts.into_iter().map(encode).collect::<Result<Vec<_>, ApiError>>()?
         }
         Prompt::Tokens(tokens) => vec![(tokens, None)],
         Prompt::TokenLists(lists) => lists.into_iter().map(|tokens| (tokens, None)).collect(),
     };
-    few(app, field, prompts.len())?;
+    few(most, field, prompts.len())?;
     let vocab_size = app.engine.model().vocab_size;
     for (index, (tokens, _)) in prompts.iter().enumerate() {
         if tokens.is_empty() {
@@ -373,8 +426,7 @@ pub(super) fn token_prompts(
     Ok(prompts)
 }
 
-pub(super) fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> {
-    let most = app.config.max_prompts;
+pub(super) fn few((most, key): (usize, &str), field: &str, count: usize) -> Result<(), ApiError> {
     if count == 0 {
         return Err(ApiError::value(field, "an empty list; at least one is needed"));
     }
@@ -383,6 +435,6 @@ pub(super) fn few(app: &App, field: &str, count: usize) -> Result<(), ApiError> 
     }
     Err(ApiError::value(
         field,
-        format!("{count} {field}s; allowed are at most {most} (server.max_prompts)"),
+        format!("{count} {field}s; allowed are at most {most} ({key})"),
     ))
 }

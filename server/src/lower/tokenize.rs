@@ -34,7 +34,7 @@ pub fn tokenize(app: &App, request: TokenizeRequest) -> Result<Tokenized, ApiErr
             match prompt {
                 TextOrList::One(text) => TokenIds::One(encode(&text)?),
                 TextOrList::Many(texts) => {
-                    few(app, "prompt", texts.len())?;
+                    few((app.config.max_prompts, "server.max_prompts"), "prompt", texts.len())?;
                     TokenIds::Many(texts.iter().map(encode).collect::<Result<_, ApiError>>()?)
                 }
             }
@@ -88,7 +88,7 @@ pub fn detokenize(app: &App, request: DetokenizeRequest) -> Result<Detokenized, 
     let text = match &request.tokens {
         TokenIds::One(tokens) => TextOrList::One(decode(tokens)?),
         TokenIds::Many(lists) => {
-            few(app, "tokens", lists.len())?;
+            few((app.config.max_prompts, "server.max_prompts"), "tokens", lists.len())?;
             TextOrList::Many(lists.iter().map(decode).collect::<Result<_, ApiError>>()?)
         }
     };

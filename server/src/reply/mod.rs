@@ -3,10 +3,12 @@
 mod calls;
 pub mod chat;
 pub mod completion;
+pub mod embeddings;
 mod logprobs;
 pub mod native;
 mod offsets;
 mod reading;
+pub mod responses;
 pub mod token_generation;
 
 use serde_json::Value;

@@ -31,8 +31,22 @@ pub(crate) fn slow_model() -> LoadedModel {
     random_model(512, 6)
 }
 
+/// A small one whose tokens take 16 KiB of KV each.
+pub(crate) fn cached_model() -> LoadedModel {
+    let small = random_config(64, 2);
+    random_weights(ModelConfig {
+        kv_heads: 4,
+        head_dim: 256,
+        ..small
+    })
+}
+
 fn random_model(hidden: usize, layers: usize) -> LoadedModel {
-    let config = ModelConfig {
+    random_weights(random_config(hidden, layers))
+}
+
+fn random_config(hidden: usize, layers: usize) -> ModelConfig {
+    ModelConfig {
         family: Family::Llama,
         vocab_size: VOCAB,
         hidden_size: hidden,
@@ -51,7 +65,10 @@ fn random_model(hidden: usize, layers: usize) -> LoadedModel {
         qkv_bias: false,
         qk_norm: false,
         sliding_window: None,
-    };
+    }
+}
+
+fn random_weights(config: ModelConfig) -> LoadedModel {
     let mut params = Params::zeros(Arc::new(ParamLayout::of(&config)));
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let layout = Arc::clone(&params.layout);
@@ -202,6 +219,10 @@ impl Server {
             &[("content-type", "application/json")],
             body.to_string().as_bytes(),
         )
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        answer(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
     }
 
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {

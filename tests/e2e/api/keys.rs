@@ -5,13 +5,17 @@ use serde_json::json;
 use super::harness::Server;
 
 /// Routes that change weights, training or memory, with a body that changes nothing.
-const ADMIN: [(&str, &str); 22] = [
+const ADMIN: [(&str, &str); 26] = [
     ("/v1/load_lora_adapter", "{}"),
     ("/v1/unload_lora_adapter", "{}"),
     ("/pause?mode=nothing", ""),
     ("/resume", ""),
     ("/pause_generation", r#"{"mode": "nothing"}"#),
     ("/continue_generation", ""),
+    ("/sleep?level=9", ""),
+    ("/wake_up?tags=nothing", ""),
+    ("/release_memory_occupation", ""),
+    ("/resume_memory_occupation", r#"{"tags": ["nothing"]}"#),
     ("/abort_requests", ""),
     ("/abort_request", ""),
     ("/reset_prefix_cache", ""),
@@ -29,9 +33,10 @@ const ADMIN: [(&str, &str); 22] = [
     ("/v1/train/checkpoint", ""),
     ("/v1/train/rollback", "{}"),
 ];
-const ORDINARY: [&str; 11] = [
+const ORDINARY: [&str; 12] = [
     "/v1/models",
     "/is_paused",
+    "/is_sleeping",
     "/load",
     "/weight_info",
     "/model_info",

@@ -43,6 +43,7 @@ impl<'a> Sequence<'a> {
             tokens,
             sequences: &sequences,
             logit_rows: &logit_rows,
+            state_rows: &[],
         };
         let mut logits = Vec::new();
         forward(self.weights, &mut self.cache, &batch, &mut self.scratch, &mut logits);

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance`: compares svs with independent implementations that come from PyPI, and tries it with programs that
+//! `cargo xtask conformance`: compares svs with independent implementations that come from PyPI and npm, and tries it with programs that
 //! Debian packages.
 //!
 //! A step passes, fails, or says what it could not reach; only a failed step makes the task fail, so that it can run
@@ -9,6 +9,7 @@ mod debian;
 mod examples;
 mod forward;
 mod image;
+mod node;
 mod openai;
 mod page;
 mod precision;
@@ -49,6 +50,8 @@ enum Step {
     Examples,
     /// `cargo xtask load` in short: nothing well-formed goes unanswered, nothing malformed gets through, memory is bounded.
     Load,
+    /// The official `openai` client for Node against `svs serve`.
+    Node,
     /// The built-in page in headless Chromium, which is installed where that can be.
     Page,
     /// The queries of the Grafana dashboards over a Prometheus, which is installed where that can be.
@@ -82,6 +85,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             Step::Openai => openai::run(options),
             Step::Examples => examples::run(),
             Step::Load => load::run(&load::Options::short()).map(Outcome::Passed),
+            Step::Node => node::run(),
             Step::Page => page::run(),
             Step::Dashboards => dashboards::run(),
             Step::Image => image::run(),

@@ -112,6 +112,7 @@ fn with_batch<T>((tokens, parts): &Step<'_>, run: impl FnOnce(&StepBatch<'_>) ->
         tokens,
         sequences: &sequences,
         logit_rows: &logit_rows,
+        state_rows: &[],
     })
 }
 
@@ -184,6 +185,7 @@ fn a_step_without_rows_or_logits_gives_none() {
         tokens: &[],
         sequences: &[],
         logit_rows: &[],
+        state_rows: &[],
     };
     decoder.forward(&weights, &nothing, &mut logits).unwrap();
     assert!(logits.is_empty());
@@ -196,6 +198,7 @@ fn a_step_without_rows_or_logits_gives_none() {
         tokens: &[1, 2, 3],
         sequences: &sequences,
         logit_rows: &[],
+        state_rows: &[],
     };
     decoder.forward(&weights, &silent, &mut logits).unwrap();
     assert!(logits.is_empty());
