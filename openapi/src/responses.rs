@@ -386,6 +386,8 @@ pub struct ResponseUsage {
 pub struct InputTokensDetails {
     /// Always 0: what came from the prefix cache is not told by request.
     pub cached_tokens: usize,
+    /// Always 0, as `cached_tokens`.
+    pub cache_write_tokens: usize,
 }
 
 /// Of which the output consists.

@@ -15,9 +15,10 @@ import urllib.error
 import urllib.request
 
 import pydantic
-from openai.types import Completion, Model
+from openai.types import Completion, CreateEmbeddingResponse, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.fine_tuning.alpha import GraderRunResponse, GraderValidateResponse
+from openai.types.responses import Response, ResponseStreamEvent
 from openai.types.shared import ErrorObject
 
 from openai_client import free_port, wait_until_up
@@ -27,6 +28,8 @@ MESSAGES = [{"role": "user", "content": "What is 2 + 3?"}]
 EXTENSIONS = {
     "weight_version", "weight_versions", "seed", "stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs",
     "root", "parent", "max_model_len", "token_id", "rank", "verdict",
+    # In the answers of OpenAI's API, and not in the types.
+    "store",
 }
 FUNCTION = {
     "name": "add",
@@ -42,6 +45,10 @@ class Models(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
     object: typing.Literal["list"]
     data: list[Model]
+
+
+class StreamedResponse(pydantic.RootModel[ResponseStreamEvent]):
+    """One event of `/v1/responses`."""
 
 
 class Refusal(pydantic.BaseModel):
@@ -150,6 +157,25 @@ def answers(base):
             status, text = ask(f"{base}/v1/completions", body | {"stream": True})
             for event in events(text):
                 yield Completion, 200, (status, ended(event))
+    for fields in ({}, {"pooling": "last", "dimensions": 3}):
+        body = {"model": "policy", "input": ["2 + 3 =", "5"]} | fields
+        yield CreateEmbeddingResponse, 200, ask(f"{base}/v1/embeddings", body)
+    responses = [
+        {},
+        {"instructions": "Be brief.", "temperature": 0, "metadata": {"a": "b"}, "store": False},
+        {"max_output_tokens": 120, "tools": [{"type": "function", "strict": True} | FUNCTION], "tool_choice": "required"},
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"enum": ["yes", "no"]}}}},
+    ]
+    for fields in responses:
+        body = {"model": "policy", "input": "What is 2 + 3?", "max_output_tokens": 16} | fields
+        status, text = ask(f"{base}/v1/responses", body)
+        yield Response, 200, (status, text)
+        if body.get("store", True):
+            yield Response, 200, ask(f"{base}/v1/responses/{json.loads(text)['id']}")
+        status, text = ask(f"{base}/v1/responses", body | {"stream": True})
+        for line in text.splitlines():
+            if line.startswith("data: "):
+                yield StreamedResponse, 200, (status, line[len("data: "):])
     yield Models, 200, ask(f"{base}/v1/models")
     yield Model, 200, ask(f"{base}/v1/models/policy")
     graders = f"{base}/v1/fine_tuning/alpha/graders"

@@ -245,23 +245,14 @@ impl Writer {
         };
         let (opened, made) = (item("in_progress", ""), item("completed", &arguments));
         self.response.output.push(made.clone());
-        let place = |field: &str, extra: Value| {
-            let mut fields = json!({"item_id": id, "output_index": at, field: arguments});
-            if let (Some(fields), Value::Object(extra)) = (fields.as_object_mut(), extra) {
-                fields.extend(extra);
-            }
-            fields
-        };
+        let place = |field: &str| json!({"item_id": id, "output_index": at, field: arguments});
         vec![
             self.event(
                 "response.output_item.added",
                 json!({"output_index": at, "item": opened}),
             ),
-            self.event("response.function_call_arguments.delta", place("delta", json!({}))),
-            self.event(
-                "response.function_call_arguments.done",
-                place("arguments", json!({"name": name})),
-            ),
+            self.event("response.function_call_arguments.delta", place("delta")),
+            self.event("response.function_call_arguments.done", place("arguments")),
             self.event("response.output_item.done", json!({"output_index": at, "item": made})),
         ]
     }
