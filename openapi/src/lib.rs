@@ -11,6 +11,8 @@ pub mod control;
 pub mod describe;
 pub mod embeddings;
 pub mod error;
+pub mod files;
+pub mod fine_tuning;
 mod flexible;
 pub mod graders;
 pub mod guide;

@@ -10,18 +10,18 @@ pub struct Model {
     pub id: String,
     /// Always `model`.
     pub object: String,
-    /// When the server started or the adapter was loaded, seconds since the epoch.
+    /// When the server started, the adapter was loaded or the job ended, seconds since the epoch.
     pub created: u64,
     /// Always `svs`.
     pub owned_by: String,
     /// The model behind the name; for an adapter the folder it was loaded from.
     pub root: String,
-    /// The name of the base, for an adapter.
+    /// The name of the base, for an adapter or a job's model.
     pub parent: Option<String>,
     /// Longest sequence served, prompt and completion together.
     pub max_model_len: usize,
-    /// Weight version that answers now.
-    pub weight_version: u64,
+    /// Weight version that answers now; null for a job's model that is loaded when it is first asked for.
+    pub weight_version: Option<u64>,
 }
 
 /// All names.

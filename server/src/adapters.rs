@@ -185,6 +185,11 @@ impl Adapters {
         if name.bytes().all(|byte| byte.is_ascii_digit()) {
             return refuse(format!("`{name}` could be a weight version; use a name with a letter"));
         }
+        if name.starts_with(crate::jobs::tuned::PREFIX) {
+            return refuse(format!(
+                "`{name}`: names that begin with `ft:` belong to fine-tuning jobs"
+            ));
+        }
         if self.held().contains_key(name) {
             return refuse(format!("an adapter is loaded as `{name}` already; unload it first"));
         }

@@ -10,10 +10,14 @@ use tokio::sync::Semaphore;
 use crate::adapters::{Adapter, Adapters};
 use crate::config::{HttpConfig, ServeConfig};
 use crate::error::ApiError;
+use crate::files::Files;
 use crate::http::bodies::Bodies;
+use crate::jobs::tuned::{self, Wanted};
+use crate::jobs::{Jobs, Tuned};
 use crate::labels::Labels;
 use crate::log_access::LogAccess;
 use crate::metrics::Metrics;
+use crate::own_folder::OwnFolder;
 use crate::responses::Responses;
 use crate::running::Running;
 use crate::sessions::Sessions;
@@ -46,6 +50,16 @@ pub struct App {
     pub labels: Arc<Labels>,
     /// New weights from outside trainers.
     pub updates: Arc<Updates>,
+    /// What clients uploaded.
+    pub files: Arc<Files>,
+    /// Runs of the trainer as fine-tuning jobs.
+    pub jobs: Arc<Jobs>,
+    /// What they made.
+    pub tuned: Arc<Tuned>,
+    /// Streams of their events.
+    pub event_streams: Arc<Semaphore>,
+    /// Where files and jobs lie, or why nothing does.
+    pub own_folder: Result<OwnFolder, String>,
     /// Room for long request bodies.
     pub bodies: Bodies,
     /// Sessions of outside agents.
@@ -78,6 +92,18 @@ impl App {
             Arc::clone(&labels),
             config.server.weights_dir.clone(),
         );
+        let own_folder = OwnFolder::take(&config.runs_folder())
+            .inspect_err(|reason| tracing::warn!(reason, "this server keeps no files"));
+        let most = config.server.jobs.max_resident_models;
+        let tuned = Tuned::new(stack.engine.clone(), stack.trainer.clone(), most);
+        let jobs = Jobs::open(
+            own_folder.as_ref(),
+            (stack.trainer.clone(), Arc::clone(&tuned)),
+            &config.runs_folder(),
+            config.server.jobs,
+            config.train.clone(),
+        );
+        let streams = config.server.jobs.max_event_streams.min(Semaphore::MAX_PERMITS);
         let idle = Duration::from_secs(config.server.session_idle_seconds);
         Arc::new(Self {
             engine: stack.engine.clone(),
@@ -90,6 +116,11 @@ impl App {
             model_path: config.model.clone().unwrap_or_else(|| model_name.clone()),
             labels,
             updates,
+            files: Files::open(own_folder.as_ref(), config.server.files),
+            jobs,
+            tuned,
+            event_streams: Arc::new(Semaphore::new(streams)),
+            own_folder,
             bodies: Bodies::new(&config.server),
             sessions: Sessions::new(stack.log.clone(), config.server.max_sessions, idle),
             grading: Arc::new(Semaphore::new(
@@ -129,13 +160,28 @@ impl App {
         }
     }
 
-    /// What the name of a request means: an adapter, or (`None`) the policy.
+    /// The job's model that `name` means, whether it is in memory or not.
     ///
     /// # Errors
-    /// 404 `model_not_found`.
+    /// 404 `model_not_found` for the name of a job that has not succeeded.
+    pub fn describe_model(&self, name: &str) -> Result<Option<Wanted>, ApiError> {
+        if !name.starts_with(tuned::PREFIX) {
+            return Ok(None);
+        }
+        Ok(self.jobs.resolve(name)?)
+    }
+
+    /// What the name of a request means: an adapter or a job's model, or (`None`) the policy. A job's model that is not in
+    /// memory is loaded, so this may block.
+    ///
+    /// # Errors
+    /// 404 `model_not_found`, 409 `no_room`, 429 `model_loading`, 500 `model_failed`.
     pub fn find_model(&self, name: &str) -> Result<Option<Arc<Adapter>>, ApiError> {
         if let Some(adapter) = self.adapters.get(name) {
             return Ok(Some(adapter));
+        }
+        if let Some(wanted) = self.describe_model(name)? {
+            return Ok(Some(self.tuned.get(name, &wanted)?));
         }
         let any = self.config.served_model_names.iter().any(|served| served == "*");
         if any || self.names().contains(&name) {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use svs_engine::{EngineConfig, Pooling};
 use svs_trainer::TrainConfig;
 
+use crate::files::FilesConfig;
+use crate::jobs::JobsConfig;
 use crate::secret::Secret;
 
 /// Everything that `svs serve` needs to know. Flags of the command line go before the file.
@@ -93,6 +95,10 @@ pub struct HttpConfig {
     pub metrics_prefix: String,
     /// Time that a request waits for the step of a run to end that it wants something of.
     pub train_task_timeout_seconds: u64,
+    /// Bounds of uploaded files.
+    pub files: FilesConfig,
+    /// Bounds of fine-tuning jobs.
+    pub jobs: JobsConfig,
     /// LoRA adapters to load at start: folders by name.
     pub lora: BTreeMap<String, PathBuf>,
 }
@@ -133,6 +139,8 @@ impl Default for HttpConfig {
             health_timeout_seconds: 20,
             metrics_prefix: "vllm:".into(),
             train_task_timeout_seconds: 600,
+            files: FilesConfig::default(),
+            jobs: JobsConfig::default(),
         }
     }
 }
@@ -221,7 +229,11 @@ impl HttpConfig {
             ("server.health_timeout_seconds", self.health_timeout_seconds),
             ("server.train_task_timeout_seconds", self.train_task_timeout_seconds),
         ];
-        if let Some((field, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+        let mut at_least_one = at_least_one
+            .into_iter()
+            .chain(self.files.bounds())
+            .chain(self.jobs.bounds());
+        if let Some((field, _)) = at_least_one.find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value {
                 field,
                 reason: "must be at least 1".into(),

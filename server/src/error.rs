@@ -9,6 +9,9 @@ use svs_trainer::log::LogError;
 use svs_trainer::run::TrainError;
 
 use crate::adapters::AdapterError;
+use crate::files::FileError;
+use crate::jobs::JobError;
+use crate::jobs::tuned::TunedError;
 use crate::sleep::SleepError;
 use crate::updates::UpdateError;
 
@@ -228,6 +231,56 @@ impl From<SleepError> for ApiError {
             SleepError::Requests => Self::invalid("", "requests_running", message),
             SleepError::Timeout(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "pause_timeout", message),
             SleepError::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        let message = error.to_string();
+        match error {
+            FileError::Unavailable(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "files_unavailable", message),
+            FileError::TooLarge(_) => Self::refused(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message),
+            FileError::Full(_) => Self::refused(StatusCode::CONFLICT, "files_full", message),
+            FileError::Busy => Self::overloaded("overloaded", message),
+            FileError::Unknown(_) => Self {
+                param: Some("id".into()),
+                ..Self::refused(StatusCode::NOT_FOUND, "file_not_found", message)
+            },
+            FileError::Content(_) => Self::invalid("file", "invalid_file", format!("`file`: {message}")),
+            FileError::Disk(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "file_failed", message),
+        }
+    }
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let message = error.to_string();
+        match error {
+            JobError::Unavailable(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "jobs_unavailable", message),
+            JobError::Unknown(_) => Self {
+                param: Some("id".into()),
+                ..Self::refused(StatusCode::NOT_FOUND, "job_not_found", message)
+            },
+            JobError::State(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
+            JobError::Full(_) => Self::refused(StatusCode::CONFLICT, "jobs_full", message),
+            JobError::Queue(_) => Self::overloaded("overloaded", message),
+            JobError::Disk(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "job_failed", message),
+        }
+    }
+}
+
+impl From<TunedError> for ApiError {
+    fn from(error: TunedError) -> Self {
+        let message = error.to_string();
+        match error {
+            TunedError::Gone(_) => Self {
+                param: Some("model".into()),
+                ..Self::refused(StatusCode::NOT_FOUND, "model_not_found", message)
+            },
+            TunedError::Busy => Self::overloaded("model_loading", message),
+            TunedError::Engine(error) => error.into(),
+            TunedError::Load(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "model_failed", message),
         }
     }
 }

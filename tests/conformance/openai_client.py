@@ -269,6 +269,72 @@ def graders(client):
     sys.exit("a wrong grader was accepted")
 
 
+def fine_tuning(client, url, key):
+    """From an upload to a chat with what came out of it."""
+    problems = [(f"Tom has {a} apples and buys {b} more. How many apples has he now?", a + b) for a in range(2, 6) for b in (1, 4)]
+    system = {"role": "system", "content": "Answer with a number."}
+    rows = [{"messages": [system, {"role": "user", "content": text}], "answer": answer} for text, answer in problems]
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    try:
+        client.files.create(file=("bad.jsonl", content + b'{"messages": []}\n'), purpose="fine-tune")
+    except openai.BadRequestError as error:
+        assert error.param == "file" and f"line {len(rows) + 1}: `messages`" in error.message, error
+    else:
+        sys.exit("a file with a line without messages was accepted")
+    file = client.files.create(file=("train.jsonl", content), purpose="fine-tune")
+    assert (file.status, file.bytes, file.filename) == ("processed", len(content), "train.jsonl"), file
+    assert client.files.retrieve(file.id) == file and [one.id for one in client.files.list()] == [file.id]
+    assert client.files.content(file.id).read() == content
+
+    grader = {
+        "type": "string_check",
+        "name": "answer",
+        "input": "{{sample.output_text}}",
+        "reference": "{{item.answer}}",
+        "operation": "like",
+    }
+    overrides = {"checkpoint.save_freq": 1, "rollout.max_response_length": 24, "checkpoint.keep": 3}
+    method = {
+        "type": "reinforcement",
+        "reinforcement": {
+            "grader": grader,
+            "hyperparameters": {"n_epochs": 1, "batch_size": 4, "compute_multiplier": 0.5, "eval_interval": "auto"},
+            "x_svs": {"recipe": "grpo", "config": overrides},
+        },
+    }
+    jobs = client.fine_tuning.jobs
+    job = jobs.create(model=NAME, training_file=file.id, method=method, suffix="apples", metadata={"team": "fruit"})
+    assert job.object == "fine_tuning.job" and job.fine_tuned_model is None and job.metadata == {"team": "fruit"}, job
+    assert job.method.reinforcement.hyperparameters.batch_size == 4, job
+    waiting = jobs.create(model=NAME, training_file=file.id, method=method)
+    assert jobs.cancel(waiting.id).status == "cancelled"
+    assert client.files.delete(file.id).deleted
+    request = urllib.request.Request(
+        f"{url}/v1/fine_tuning/jobs/{job.id}/events?stream=true", headers={"Authorization": f"Bearer {key}"}
+    )
+    with urllib.request.urlopen(request, timeout=600) as response:
+        lines = [line[6:].strip() for line in response if line.startswith(b"data: ")]
+    assert lines.pop() == b"[DONE]", lines
+    streamed = [json.loads(line)["id"] for line in lines]
+    assert [event.id for event in jobs.list_events(job.id)] == streamed[::-1]
+    job = jobs.retrieve(job.id)
+    assert job.status == "succeeded" and job.error is None and job.trained_tokens > 0, job
+    assert job.fine_tuned_model.startswith("ft:") and ":apples:" in job.fine_tuned_model, job
+    assert [one.id for one in jobs.list(limit=1)] == [waiting.id, job.id]
+    checkpoints = list(jobs.checkpoints.list(job.id))
+    assert [one.step_number for one in checkpoints] == [2, 1], checkpoints
+    for model in [job.fine_tuned_model, *(one.fine_tuned_model_checkpoint for one in checkpoints)]:
+        assert client.models.retrieve(model).id == model
+        answer = client.chat.completions.create(model=model, messages=MESSAGES, max_completion_tokens=8)
+        assert answer.model == model and answer.usage.completion_tokens, answer
+    try:
+        jobs.create(model=NAME, training_file=file.id, method=method)
+    except openai.BadRequestError as error:
+        assert error.param == "training_file", error
+        return
+    sys.exit("a job on a deleted file was accepted")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--svs", required=True)
@@ -292,11 +358,12 @@ def main():
             errors(client, url)
             sessions(client, url, key)
             graders(client)
+            fine_tuning(client, url, key)
         finally:
             process.terminate()
             code = process.wait(timeout=60)
         assert code == 0, f"svs serve ended with exit code {code}"
-    print(f"openai {openai.__version__}: chat, tools, responses, completions, embeddings, streams, logprobs, models, errors, sessions, graders")
+    print(f"openai {openai.__version__}: chat, tools, responses, completions, embeddings, streams, logprobs, models, errors, sessions, graders, fine-tuning")
 
 
 if __name__ == "__main__":

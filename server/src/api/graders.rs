@@ -20,15 +20,15 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, read_json};
 
-/// The graders of the server, and the one that a request brings: never one that runs programs, nor one that asks endpoints
+/// The graders of the server, and the one that a request brings in `field`: never one that runs programs, nor one that asks endpoints
 /// that are not open to requests.
-fn admitted(app: &App, grader: &Value) -> Result<(Reward, GraderSpec), ApiError> {
-    let refuse = |reason: String| ApiError::value("grader", reason);
+pub(super) fn admitted(app: &App, field: &str, grader: &Value) -> Result<(Reward, GraderSpec), ApiError> {
+    let refuse = |reason: String| ApiError::value(field, reason);
     if !grader.is_object() {
         return Err(ApiError::invalid(
-            "grader",
+            field,
             "invalid_type",
-            "`grader` must be a JSON object",
+            format!("`{field}` must be a JSON object"),
         ));
     }
     let spec = read_client_grader(grader).map_err(refuse)?;
@@ -56,7 +56,7 @@ fn admitted(app: &App, grader: &Value) -> Result<(Reward, GraderSpec), ApiError>
 )]
 pub async fn validate(State(app): State<Arc<App>>, request: Request) -> Result<Json<GraderValidated>, ApiError> {
     let body: ValidateGrader = decode(read_json(&app.config, request).await?, &[])?;
-    let (_, spec) = admitted(&app, &body.grader)?;
+    let (_, spec) = admitted(&app, "grader", &body.grader)?;
     let grader = serde_json::to_value(&spec).unwrap_or(body.grader);
     Ok(Json(GraderValidated { grader }))
 }
@@ -83,7 +83,7 @@ pub async fn run(State(app): State<Arc<App>>, request: Request) -> Result<Json<G
     })?;
     let task = tokio::task::spawn_blocking(move || -> Result<GraderRun, ApiError> {
         let _permit = permit;
-        let (reward, spec) = admitted(&app, &body.grader)?;
+        let (reward, spec) = admitted(&app, "grader", &body.grader)?;
         let began = Instant::now();
         let asks = !spec.endpoints().is_empty();
         let task = Task {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -204,12 +205,15 @@ async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig) -> an
     let address = listener.local_addr().context("the listener has no address")?;
     let signal = stop_signal()?;
     let engine = stack.engine.clone();
+    let app = stack.app(config);
+    let jobs = Arc::clone(&app.jobs);
     let signal = async move {
         signal.await;
+        // What stops now is the server, not the job: it goes on with the next process.
+        let _ = tokio::task::spawn_blocking(move || jobs.close()).await;
         // What a pause holds back may finish within the grace time. An engine that has stopped holds nothing back.
         let _ = engine.resume().await;
     };
-    let app = stack.app(config);
     tracing::info!(
         "serving {} as {} on http://{address}",
         stack.model.name,

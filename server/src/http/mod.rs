@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::api::{
-    adapters, chat, completions, control, describe, embeddings, graders, models, native, operate, pause, responses, rl,
-    score, sleep, steer, token_generation, tokenize, train, trajectories, update_steps, updates,
+    adapters, chat, completions, control, describe, embeddings, files, graders, jobs, models, native, operate, pause,
+    responses, rl, score, sleep, steer, token_generation, tokenize, train, trajectories, update_steps, updates,
 };
 use crate::app::App;
 use crate::error::ApiError;
@@ -17,8 +17,10 @@ use crate::page;
 
 pub mod bodies;
 pub mod body;
+pub mod form;
 pub mod guard;
 pub mod listen;
+pub mod paging;
 pub mod query;
 
 /// All routes over shared state.
@@ -41,6 +43,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/train/metrics", get(steer::metrics))
         .route("/v1/train/config", get(steer::config))
         .route("/v1/trajectories", get(trajectories::list))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/fine_tuning/jobs/{id}", get(jobs::retrieve))
+        .route("/v1/fine_tuning/jobs/{id}/events", get(jobs::events))
+        .route("/v1/fine_tuning/jobs/{id}/checkpoints", get(jobs::checkpoints))
         .route("/v1/trajectories/export", get(trajectories::export))
         .route("/v1/trajectories/{id}", get(trajectories::retrieve))
         .route("/v1/trajectories/{id}/reward", post(trajectories::reward))
@@ -50,6 +56,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(serving)
         .merge(generation(&app))
         .merge(sessions(&app))
+        .merge(stored(&app))
         .merge(administration(&app))
         .route("/health", get(operate::health))
         .route("/ping", get(operate::health).post(operate::health))
@@ -98,6 +105,26 @@ fn sessions(app: &Arc<App>) -> Router<Arc<App>> {
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
 }
 
+/// Files and jobs: reading asks for the API key, changing for the admin key.
+fn stored(app: &Arc<App>) -> Router<Arc<App>> {
+    let key = middleware::from_fn_with_state(Arc::clone(app), guard::check_key);
+    let admin = middleware::from_fn_with_state(Arc::clone(app), guard::check_admin);
+    let files = get(files::list).route_layer(key.clone());
+    let file = get(files::retrieve).route_layer(key.clone());
+    let jobs = get(jobs::list).route_layer(key);
+    Router::new()
+        .route("/v1/files", files.merge(post(files::create).route_layer(admin.clone())))
+        .route(
+            "/v1/files/{id}",
+            file.merge(delete(files::delete).route_layer(admin.clone())),
+        )
+        .route(
+            "/v1/fine_tuning/jobs",
+            jobs.merge(post(jobs::create).route_layer(admin)),
+        )
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), guard::check_origin))
+}
+
 /// Routes that change weights, training or memory.
 fn administration(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
@@ -122,6 +149,9 @@ fn administration(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/finish_weight_update", post(update_steps::finish))
         .route("/update_weight_version", post(updates::name))
         .route("/weight_checker", post(updates::check))
+        .route("/v1/fine_tuning/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/v1/fine_tuning/jobs/{id}/pause", post(jobs::pause))
+        .route("/v1/fine_tuning/jobs/{id}/resume", post(jobs::resume))
         .route("/v1/train/start", post(train::start))
         .route("/v1/train/pause", post(train::pause))
         .route("/v1/train/resume", post(train::resume))

@@ -212,6 +212,10 @@ impl Server {
         answer(self.open_with(path, headers, body))
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        answer(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
+    }
+
     /// A response whose body is still to be read.
     pub(crate) fn open(&self, path: &str, body: &Value) -> ureq::http::Response<ureq::Body> {
         self.open_with(
@@ -219,10 +223,6 @@ impl Server {
             &[("content-type", "application/json")],
             body.to_string().as_bytes(),
         )
-    }
-
-    pub(crate) fn delete(&self, path: &str) -> Answer {
-        answer(self.agent.delete(format!("{}{path}", self.url)).call().unwrap())
     }
 
     pub(crate) fn patch(&self, path: &str, body: &Value) -> Answer {

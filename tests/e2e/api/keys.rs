@@ -5,7 +5,7 @@ use serde_json::json;
 use super::harness::Server;
 
 /// Routes that change weights, training or memory, with a body that changes nothing.
-const ADMIN: [(&str, &str); 26] = [
+const ADMIN: [(&str, &str); 31] = [
     ("/v1/load_lora_adapter", "{}"),
     ("/v1/unload_lora_adapter", "{}"),
     ("/pause?mode=nothing", ""),
@@ -32,8 +32,13 @@ const ADMIN: [(&str, &str); 26] = [
     ("/v1/train/step", ""),
     ("/v1/train/checkpoint", ""),
     ("/v1/train/rollback", "{}"),
+    ("/v1/files", "{}"),
+    ("/v1/fine_tuning/jobs", "{}"),
+    ("/v1/fine_tuning/jobs/x/cancel", ""),
+    ("/v1/fine_tuning/jobs/x/pause", ""),
+    ("/v1/fine_tuning/jobs/x/resume", ""),
 ];
-const ORDINARY: [&str; 12] = [
+const ORDINARY: [&str; 14] = [
     "/v1/models",
     "/is_paused",
     "/is_sleeping",
@@ -46,6 +51,8 @@ const ORDINARY: [&str; 12] = [
     "/v1/train/config",
     "/v1/trajectories",
     "/v1/trajectories/export",
+    "/v1/files",
+    "/v1/fine_tuning/jobs",
 ];
 const OPEN: [&str; 5] = ["/health", "/ping", "/version", "/metrics", "/openapi.json"];
 

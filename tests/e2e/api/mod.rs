@@ -6,6 +6,7 @@ mod browse;
 mod controls;
 mod describe;
 mod embeddings;
+pub(crate) mod files;
 mod generate;
 mod graders;
 mod guided;

@@ -2,6 +2,7 @@
 
 mod agents;
 mod clients;
+mod jobs;
 mod kill;
 mod learn;
 mod modes;

@@ -104,6 +104,13 @@ pub(crate) fn post(url: &str, path: &str, body: &Value) -> Value {
     read(request.send(body.to_string().as_bytes()).unwrap())
 }
 
+/// Posts a form, as `tests/e2e/api/files.rs` makes it.
+pub(crate) fn post_form(url: &str, path: &str, form: &str) -> Value {
+    let (name, value) = crate::api::files::FORM[0];
+    let request = agent().post(format!("{url}{path}")).header(name, value);
+    read(request.send(form.as_bytes()).unwrap())
+}
+
 pub(crate) fn get(url: &str, path: &str) -> Value {
     read(agent().get(format!("{url}{path}")).call().unwrap())
 }

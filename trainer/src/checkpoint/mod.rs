@@ -118,6 +118,15 @@ impl CheckpointStore {
         Ok(self.checkpoints()?.into_iter().map(|(step, _)| step).collect())
     }
 
+    /// Step and folder of each checkpoint, oldest first.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`].
+    pub fn found(&self) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+        let path = |(step, copy)| (step, self.folder.join(folder_name(step, copy)));
+        Ok(self.checkpoints()?.into_iter().map(path).collect())
+    }
+
     /// Step and weight version of each checkpoint whose state can be read, oldest first.
     ///
     /// # Errors

@@ -191,9 +191,7 @@ pub fn evaluate(
         });
     }
     let encode = |problem: &Problem| {
-        let encoded = engine
-            .tokenizer()
-            .encode_chat(&prompts.solve_messages(&problem.question), true);
+        let encoded = engine.tokenizer().encode_chat(&prompts.messages_of(problem), true);
         encoded.map_err(|error| EvalError::Prompt {
             problem: problem.id.clone(),
             error,

@@ -6,6 +6,7 @@ mod split;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use svs_engine::text::ChatMessage;
 use svs_verifier::spec::GraderSpec;
 
 pub use files::{AnswerForm, FileOptions, Loaded, ProblemError, load, load_counted};
@@ -18,10 +19,13 @@ pub struct Problem {
     pub id: String,
     /// Question as given, without instructions.
     pub question: String,
-    /// Reference answer.
+    /// Reference answer; empty where only a grader can judge.
     pub answer: String,
     /// Data source, e.g. `svamp`, `procedural`.
     pub source: String,
+    /// The conversation that poses it, as it is; `None` puts the question into the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<ChatMessage>>,
     /// What helps to solve it without giving the answer away; shown only where a run gives hints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

@@ -39,7 +39,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// The task of solving a problem: `item` is its row with `id`, `question` and `reference` as they were read.
+    /// The task of solving a problem: `item` is its row with `id`, `question` and `reference` as they were read; what the
+    /// row of a conversation has under these names stays.
     #[must_use]
     pub fn of(problem: &Problem) -> Self {
         let mut item = problem.row.as_deref().cloned().unwrap_or_default();
@@ -48,9 +49,13 @@ impl Task {
             ("question", &problem.question),
             ("reference", &problem.answer),
         ];
-        item.extend(fields.map(|(key, text)| (key.to_owned(), Value::String(text.clone()))));
+        for (key, text) in fields {
+            if problem.messages.is_none() || !(text.is_empty() || item.contains_key(key)) {
+                item.insert(key.to_owned(), Value::String(text.clone()));
+            }
+        }
         Self {
-            reference: Some(problem.answer.clone()),
+            reference: Some(problem.answer.clone()).filter(|answer| !answer.is_empty()),
             grader: problem.grader.clone(),
             item: Value::Object(item),
         }

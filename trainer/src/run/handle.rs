@@ -151,6 +151,11 @@ impl TrainerHandle {
         Ok(Some(Backlog { groups, most }))
     }
 
+    /// What it works with.
+    pub(super) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
     /// The folder of a run, if there is one of that id.
     #[must_use]
     pub fn folder(&self, run_id: &str) -> Option<PathBuf> {

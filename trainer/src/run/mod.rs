@@ -10,6 +10,7 @@ mod epochs;
 mod fork;
 mod handle;
 pub mod history;
+mod kept;
 mod lock;
 pub mod memory;
 mod open;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{Fault, FaultKind, TrainConfig};
 pub use handle::{Backlog, TrainerHandle};
+pub use kept::Checkpoint;
 pub use task::{Outcome, Target, Task};
 pub use totals::Totals;
 

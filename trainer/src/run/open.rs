@@ -8,6 +8,7 @@ use super::claim::CONFIG_FILE;
 use super::config::ProblemSource;
 use super::control::Control;
 use super::history::History;
+use super::kept::CHECKPOINTS;
 use super::lock::RunLock;
 use super::memory::Memory;
 use super::perform::reference;
@@ -58,7 +59,7 @@ impl Runner {
         if config.problems.source == ProblemSource::Trajectories {
             lock.take_clients(&around.runs)?;
         }
-        let checkpoints = CheckpointStore::open(&folder.join("checkpoints"), config.checkpoint.keep)?;
+        let checkpoints = CheckpointStore::open(&folder.join(CHECKPOINTS), config.checkpoint.keep)?;
         let storage = around.engine.config().storage();
         let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());
@@ -146,7 +147,7 @@ impl Runner {
 }
 
 /// What the run trains: the model, or an adapter on it.
-fn policy(around: &Surroundings, config: &TrainConfig) -> Result<Policy, TrainError> {
+pub(super) fn policy(around: &Surroundings, config: &TrainConfig) -> Result<Policy, TrainError> {
     let Some(lora) = &config.lora else {
         return Ok(Policy::new(around.model.as_ref().clone(), 0));
     };

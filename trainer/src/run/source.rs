@@ -7,7 +7,7 @@ use serde::Deserialize;
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
 
-use super::config::ProblemSource;
+use super::config::{ProblemSource, Recipe};
 use super::{TrainConfig, TrainError};
 use crate::problems::procedural::{Generator, Split};
 use crate::problems::{FileOptions, Problem, load, split};
@@ -91,6 +91,17 @@ fn check_rewards(config: &TrainConfig, problems: &[Problem]) -> Result<(), Train
                 field: "problems.files".into(),
                 reason: format!("the grader of problem `{}`: {reason}", problem.id),
             });
+        }
+    }
+    if let Some(problem) = problems.iter().find(|problem| problem.answer.is_empty()) {
+        let needs = match (config.recipe, &config.reward.grader) {
+            (Recipe::Svs, _) => Some("the recipe `svs` compares with reference answers"),
+            (Recipe::Grpo, None) => Some("without a grader, mathematics needs reference answers"),
+            (Recipe::Grpo, Some(_)) => None,
+        };
+        if let Some(needs) = needs {
+            let reason = format!("{needs}, and problem `{}` has none (column `answer`)", problem.id);
+            return Err(refuse("problems.files", reason));
         }
     }
     let between = |problem: &&Problem| problem.grader.as_ref().is_some_and(|grader| !grader.is_binary());
@@ -220,11 +231,9 @@ pub(super) fn drop_long(
     let mut kept = Vec::with_capacity(before);
     for problem in problems.drain(..) {
         let tokenizer = engine.tokenizer();
-        let fits = tokenizer.least_tokens(problem.question.len()) <= longest
-            && tokenizer
-                .encode_chat(&prompts.solve_messages(&problem.question), true)?
-                .len()
-                <= longest;
+        let messages = prompts.messages_of(&problem);
+        let bytes = messages.iter().map(|message| message.content.len()).sum();
+        let fits = tokenizer.least_tokens(bytes) <= longest && tokenizer.encode_chat(&messages, true)?.len() <= longest;
         if fits {
             kept.push(problem);
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use svs_verifier::spec::GraderSpec;
 
 use super::super::Problem;
-use super::{AnswerForm, FileOptions, ProblemError};
+use super::{AnswerForm, FileOptions, ProblemError, conversation};
 use crate::reward::{GRADER_KEY, read_grader};
 
 /// Column in which a row may name its source, as verl's files do.
@@ -104,7 +104,8 @@ impl Columns {
         let named = options
             .question
             .iter()
-            .chain(&options.answer)
+            .chain(&options.messages)
+            .chain(options.answer.as_ref().filter(|_| options.messages.is_none()))
             .chain(&options.id)
             .chain(&options.hint);
         let preset = PRESETS
@@ -118,13 +119,27 @@ impl Columns {
         if let Some(missing) = named.into_iter().find(|column| !has(column)) {
             return Err(refuse(format!("no column `{missing}`")));
         }
+        if options.messages.is_some() {
+            let other = [
+                ("question", !options.question.is_empty()),
+                ("hint", options.hint.is_some()),
+                ("grader", options.grader.is_some()),
+            ];
+            if let Some((column, _)) = other.into_iter().find(|(_, given)| *given) {
+                return Err(refuse(format!(
+                    "a conversation (`messages`) has no `{column}` beside it"
+                )));
+            }
+        }
         let unknown = |what: &str| refuse(format!("the {what} column is not given and no known schema fits"));
         let question = match (options.question.as_slice(), preset) {
+            ([], _) if options.messages.is_some() => options.messages.iter().cloned().collect(),
             ([], None) => return Err(unknown("question")),
             ([], Some(preset)) => preset.question.iter().map(|q| (*q).to_owned()).collect(),
             (given, _) => given.to_vec(),
         };
         let answer = match (&options.answer, preset) {
+            (None, _) if options.messages.is_some() => conversation::ANSWER.to_owned(),
             (None, None) => return Err(unknown("answer")),
             (None, Some(preset)) => preset.answer.to_owned(),
             (Some(given), _) => given.clone(),
@@ -196,6 +211,16 @@ impl Columns {
                 _ => Ok(text),
             }
         };
+        let id = match &self.id {
+            Some(column) => text(column)?,
+            None => format!("{}-{row}", self.stem),
+        };
+        if let Some(column) = &options.messages {
+            let found = conversation::problem(value, column, options);
+            let problem = found.map_err(|(field, reason)| bad(&field, reason))?;
+            let source = self.source(value, "").to_owned();
+            return Ok(Problem { id, source, ..problem });
+        }
         let parts = self
             .question
             .iter()
@@ -203,10 +228,6 @@ impl Columns {
             .collect::<Result<Vec<_>, _>>()?;
         let raw = text(&self.answer)?;
         let answer = answer_in(&raw, self.form).map_err(|reason| bad(&self.answer, reason.into()))?;
-        let id = match &self.id {
-            Some(column) => text(column)?,
-            None => format!("{}-{row}", self.stem),
-        };
         let has_hint = |column: &&String| lookup(value, column).is_some_and(|found| !found.is_null() && found != "");
         let hint = self
             .hint
@@ -225,6 +246,7 @@ impl Columns {
             question: join(&parts),
             answer: answer.to_owned(),
             source: self.source(value, &raw).to_owned(),
+            messages: None,
             hint,
             grader,
             row,
@@ -270,7 +292,7 @@ pub(super) fn lookup<'v>(value: &'v Value, column: &str) -> Option<&'v Value> {
 }
 
 /// Text of a value: strings trimmed, whole numbers without a point, chat messages by their user turn.
-fn as_text(value: &Value) -> Result<String, String> {
+pub(super) fn as_text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) => Ok(text.trim().to_owned()),
         Value::Number(number) => Ok(match number.as_f64() {

@@ -3,6 +3,7 @@
 //! Rows become JSON values whatever the format, so that columns, presets and answer forms exist once.
 
 mod columns;
+mod conversation;
 mod error;
 mod lines;
 mod table;
@@ -45,6 +46,9 @@ pub enum AnswerForm {
 pub struct FileOptions {
     /// Columns of the question, joined in order; a list of chat messages gives its user turn. Empty: by known schemas.
     pub question: Vec<String>,
+    /// Column of a conversation, whose last message is the user's: it is posed as it is, and its row is kept. The answer is
+    /// then that of the column `answer`, if it is a text or a number.
+    pub messages: Option<String>,
     /// Column of the answer. `None`: by known schemas.
     pub answer: Option<String>,
     /// What the answer column holds besides the answer.
@@ -74,6 +78,7 @@ impl Default for FileOptions {
     fn default() -> Self {
         Self {
             question: Vec::new(),
+            messages: None,
             answer: None,
             answer_form: AnswerForm::default(),
             id: None,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use svs_engine::text::ChatMessage;
 
+use crate::problems::Problem;
+
 /// A template that cannot be used; `field` is its dotted name in the config.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
@@ -67,6 +69,13 @@ impl Prompts {
         check("prompts.solve", &self.solve, &["question"])?;
         check("prompts.hint", &self.hint, &["question", "hint"])?;
         check("prompts.synthesize", &self.synthesize, &["response"])
+    }
+
+    /// The conversation that poses `problem`: its own, or the template with its question.
+    #[must_use]
+    pub fn messages_of(&self, problem: &Problem) -> Vec<ChatMessage> {
+        let own = problem.messages.clone();
+        own.unwrap_or_else(|| self.solve_messages(&problem.question))
     }
 
     /// The conversation that asks for a solution of `question`.

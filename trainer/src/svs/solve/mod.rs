@@ -104,7 +104,7 @@ fn wave(batch: usize, kept: usize, sampled: usize) -> usize {
 fn asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
     let mut visits: BTreeMap<&str, u32> = BTreeMap::new();
     let ask = |problem| {
-        let Problem { id, question, .. }: &Problem = problem;
+        let Problem { id, .. }: &Problem = problem;
         let visit = visits.entry(id).and_modify(|visit| *visit += 1).or_default();
         Ask {
             key: if *visit == 0 {
@@ -115,7 +115,7 @@ fn asks(problems: &[Problem], plan: Plan<'_>) -> Vec<Ask> {
             kind: Kind::Solve,
             problem_id: id.clone(),
             parent: None,
-            messages: plan.prompts.solve_messages(question),
+            messages: plan.prompts.messages_of(problem),
             trained_as: None,
             task: Some(Task::of(problem)),
             n: plan.n,

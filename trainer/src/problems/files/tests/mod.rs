@@ -119,6 +119,56 @@ fn columns_and_forms_can_be_given() {
 }
 
 #[test]
+fn conversations_are_posed_as_they_are() {
+    let options = FileOptions {
+        messages: Some("messages".into()),
+        ..FileOptions::default()
+    };
+    let row = |messages: &str, more: &str| format!(r#"{{"messages": [{messages}]{more}}}"#);
+    let (system, user) = (
+        r#"{"role": "system", "content": "Be brief."}"#,
+        r#"{"role": "user", "content": " 2 + 2? "}"#,
+    );
+    let both = format!("{system}, {user}");
+    let code = r#", "answer": 4, "grader": {"type": "regex", "name": "x", "pattern": "4"}"#;
+    let text = [row(&both, code), row(user, ""), row(user, r#", "answer": {"x": 1}"#)].join("\n");
+    let found = load_text(&text, &options).unwrap().problems;
+    let messages = found[0].messages.as_ref().unwrap();
+    let told: Vec<(&str, &str)> = messages.iter().map(|m| (m.role.as_str(), m.content.as_str())).collect();
+    assert_eq!(told, [("system", "Be brief."), ("user", " 2 + 2? ")]);
+    let answers: Vec<&str> = found.iter().map(|problem| problem.answer.as_str()).collect();
+    assert_eq!(answers, ["4", "", ""]);
+    assert!(
+        found.iter().all(|problem| problem.grader.is_none()),
+        "a row of such a file brings none"
+    );
+    assert_eq!(found[0].row.as_ref().unwrap()["answer"], 4);
+    for (messages, wanted) in [
+        (String::new(), "must end with a message of the user"),
+        (system.to_owned(), "must end with a message of the user"),
+        (
+            r#"{"role": "tool", "content": "x"}"#.into(),
+            "`messages[0].role` is none of",
+        ),
+        (
+            r#"{"role": "user", "content": ""}"#.into(),
+            "`messages[0].content` must be a text",
+        ),
+    ] {
+        let error = load_text(&row(&messages, ""), &options).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+    let beside = FileOptions {
+        hint: Some("answer".into()),
+        ..options
+    };
+    let error = load_text(&row(user, r#", "answer": "4""#), &beside)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no `hint` beside it"), "{error}");
+}
+
+#[test]
 fn rows_bring_their_own_graders() {
     let rows = [
         r#"{"question": "a", "answer": "1", "grader": {"type": "regex", "name": "one", "pattern": "1"}, "tests": [2]}"#,

@@ -1,0 +1,186 @@
+//! `POST /v1/fine_tuning/jobs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde_json::Value;
+use svs_openapi::ErrorResponse;
+use svs_openapi::fine_tuning::{CreateJob, Job, Reinforcement};
+use uuid::Uuid;
+
+use super::{on_disk, wire};
+use crate::api::graders::admitted;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::files::FileError;
+use crate::http::body::{decode, only_objects, read_json, refuse_within};
+use crate::jobs::plan::{count_rows, plan};
+use crate::jobs::record::{TRAINING, VALIDATION};
+use crate::jobs::{PREFIX, Record, Status};
+
+/// Fields of OpenAI's that this server does not have.
+const UNSUPPORTED: [&str; 2] = ["hyperparameters", "integrations"];
+/// Where names of fine-tuned models have the organisation.
+const ORGANISATION: &str = "svs";
+const MAX_SUFFIX: usize = 64;
+const MAX_PAIRS: usize = 16;
+const MAX_KEY: usize = 64;
+const MAX_VALUE: usize = 512;
+/// Hexadecimal digits of the job's id in the name of its model.
+const SHORT: usize = 12;
+
+/// Makes a job: a run of the trainer on an uploaded file. One runs at a time, others wait.
+///
+/// # Errors
+/// 400 naming the field, 404 `model_not_found`, 409 `jobs_full`, 429 `overloaded` when as many wait as may.
+#[utoipa::path(
+    post, path = "/v1/fine_tuning/jobs", tag = "training",
+    request_body = CreateJob,
+    responses(
+        (status = 200, description = "The job.", body = Job),
+        (status = 400, description = "A field is wrong.", body = ErrorResponse),
+        (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
+        (status = 404, description = "The model is not served.", body = ErrorResponse),
+        (status = 409, description = "As many jobs are held as may be.", body = ErrorResponse),
+        (status = 429, description = "As many jobs wait as may.", body = ErrorResponse),
+        (status = 503, description = "This server keeps no jobs.", body = ErrorResponse),
+    )
+)]
+pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Json<Job>, ApiError> {
+    let body = read_json(&app.config, request).await?;
+    only_objects(
+        &body,
+        &["method", "method.reinforcement", "method.reinforcement.hyperparameters"],
+    )?;
+    supported(&body)?;
+    let request: CreateJob = decode(body, &UNSUPPORTED)?;
+    let record = on_disk(move || made(&app, &request)).await?;
+    tracing::info!(id = record.id, "a fine-tuning job was made");
+    Ok(Json(wire(record)))
+}
+
+/// Refuses what OpenAI has and this server has not, before the shape is looked at.
+fn supported(body: &Value) -> Result<(), ApiError> {
+    let Some(method) = body.get("method").and_then(Value::as_object) else {
+        return Ok(());
+    };
+    match method.get("type").and_then(Value::as_str) {
+        None | Some("reinforcement") => {}
+        Some("supervised") => {
+            let message = "`supervised` is not supported here; `svs sft` trains a model on given answers";
+            return Err(ApiError::value("method.type", message));
+        }
+        Some(other) => {
+            let message = format!("`{other}` is not supported; only `reinforcement` is");
+            return Err(ApiError::value("method.type", message));
+        }
+    }
+    refuse_within("method", method, &["supervised", "dpo"])?;
+    match method.get("reinforcement").and_then(Value::as_object) {
+        Some(reinforcement) => refuse_within("method.reinforcement", reinforcement, &["response_format"]),
+        None => Ok(()),
+    }
+}
+
+fn made(app: &App, request: &CreateJob) -> Result<Record, ApiError> {
+    let base = served(app, &request.model)?;
+    check_suffix(request.suffix.as_deref())?;
+    check_metadata(request.metadata.as_ref())?;
+    let method = reinforcement(request)?;
+    let (_, grader) = admitted(app, "method.reinforcement.grader", &method.grader)?;
+    let unknown = |field: &str, error: FileError| match error {
+        FileError::Unknown(_) => ApiError::value(field, error.to_string()),
+        error => error.into(),
+    };
+    let training = app.files.content(&request.training_file);
+    let training = training.map_err(|error| unknown("training_file", error))?;
+    let mut files = vec![(training.clone(), TRAINING)];
+    if let Some(file) = &request.validation_file {
+        let found = app
+            .files
+            .content(file)
+            .map_err(|error| unknown("validation_file", error))?;
+        files.push((found, VALIDATION));
+    }
+    let digits = Uuid::new_v4().simple().to_string();
+    let id = format!("{PREFIX}{digits}");
+    let folder = app.jobs.place(&id)?;
+    let rows = count_rows(&training)?;
+    let planned = plan((&id, &folder), &app.train_defaults, request, method, grader, rows)?;
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let record = Record {
+        created_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+        finished_at: None,
+        status: Status::ValidatingFiles,
+        error: None,
+        tuned: format!(
+            "ft:{base}:{ORGANISATION}:{}:{}",
+            request.suffix.as_deref().unwrap_or_default(),
+            &digits[..SHORT]
+        ),
+        model: base.to_owned(),
+        method: planned.method,
+        training_file: request.training_file.clone(),
+        validation_file: request.validation_file.clone(),
+        metadata: request.metadata.clone(),
+        trained_tokens: None,
+        told: 0,
+        config: planned.config,
+        id,
+    };
+    Ok(app.jobs.create(record, &files)?)
+}
+
+/// The name of the policy under which a job is made.
+fn served<'a>(app: &App, model: &'a str) -> Result<&'a str, ApiError> {
+    if app.names().contains(&model) {
+        return Ok(model);
+    }
+    if app.describe_model(model)?.is_some() {
+        let message = format!(
+            "a job begins with the served model; to begin where a run ended, set `x_svs.config.fork_from` instead of naming \
+             `{model}`"
+        );
+        return Err(ApiError::value("model", message));
+    }
+    Err(ApiError::unknown_model(model))
+}
+
+fn reinforcement(request: &CreateJob) -> Result<&Reinforcement, ApiError> {
+    request.method.reinforcement.as_ref().ok_or_else(|| {
+        let field = "method.reinforcement";
+        ApiError::invalid(field, "missing_parameter", format!("`{field}` is required"))
+    })
+}
+
+fn check_suffix(suffix: Option<&str>) -> Result<(), ApiError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    match suffix {
+        Some(suffix) if !(1..=MAX_SUFFIX).contains(&suffix.len()) || !suffix.chars().all(plain) => {
+            let message = format!("must have 1 to {MAX_SUFFIX} letters, digits, `-` and `_`");
+            Err(ApiError::value("suffix", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_metadata(metadata: Option<&BTreeMap<String, String>>) -> Result<(), ApiError> {
+    let Some(metadata) = metadata else { return Ok(()) };
+    if metadata.len() > MAX_PAIRS {
+        return Err(ApiError::value("metadata", format!("has more than {MAX_PAIRS} keys")));
+    }
+    let long = |text: &str, most: usize| text.chars().count() > most;
+    match metadata
+        .iter()
+        .find(|(key, value)| long(key, MAX_KEY) || long(value, MAX_VALUE))
+    {
+        Some((key, _)) => {
+            let message = format!("keys have at most {MAX_KEY} characters, values {MAX_VALUE}");
+            Err(ApiError::value(&format!("metadata.{key}"), message))
+        }
+        None => Ok(()),
+    }
+}

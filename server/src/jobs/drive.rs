@@ -1,0 +1,219 @@
+//! The thread that drives jobs: tries their files, starts the next, watches the one that runs.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use svs_openapi::fine_tuning::JobFailure;
+use svs_trainer::TrainConfig;
+use svs_trainer::problems::{Problem, load};
+use svs_trainer::reward::{Reward, Task};
+use svs_trainer::run::{RunState, TrainError};
+use svs_verifier::Verdict;
+
+use super::record::{Record, Status, TRAINING, VALIDATION};
+use super::{Job, Shared, settle};
+
+/// Time between looks at a run, or at whether one that is no job's has ended.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What is to be done next.
+enum Turn {
+    Validate(Record),
+    Start(Record),
+    Watch(Record),
+}
+
+/// Drives until the jobs are closed.
+pub(super) fn drive(shared: &Shared) {
+    while let Some(turn) = next(shared) {
+        let waits = match turn {
+            Turn::Validate(record) => validate(shared, &record),
+            Turn::Start(record) => start(shared, &record),
+            Turn::Watch(record) => settle::watch(shared, &record),
+        };
+        if waits {
+            let held = shared.held();
+            if !held.closing {
+                // A change ends the wait.
+                drop(
+                    shared
+                        .wake
+                        .wait_timeout(held, LOOK)
+                        .unwrap_or_else(PoisonError::into_inner),
+                );
+            }
+        }
+    }
+}
+
+/// What to do next; waits while there is nothing. `None` once the jobs are closed.
+fn next(shared: &Shared) -> Option<Turn> {
+    let mut held = shared.held();
+    loop {
+        if held.closing {
+            return None;
+        }
+        let first = |wanted: fn(&Job) -> bool| held.jobs.iter().find(|job| wanted(job)).map(|job| job.record.clone());
+        let turn = first(|job| job.record.status == Status::ValidatingFiles)
+            .map(Turn::Validate)
+            .or_else(|| first(|job| job.live).map(Turn::Watch))
+            .or_else(|| first(|job| job.record.status == Status::Queued).map(Turn::Start));
+        match turn {
+            Some(turn) => return Some(turn),
+            None => held = shared.wake.wait(held).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+/// Notes that a job has failed.
+pub(super) fn fail(shared: &Shared, id: &str, code: &str, param: Option<&str>, message: String) {
+    tracing::warn!(id, message, "a fine-tuning job failed");
+    let failed = shared.change(id, "error", message.clone(), |job| {
+        job.live = false;
+        if !job.record.status.is_final() {
+            job.record.status = Status::Failed;
+            job.record.error = Some(JobFailure {
+                code: code.into(),
+                message,
+                param: param.map(str::to_owned),
+            });
+        }
+    });
+    report(id, failed.err());
+}
+
+/// The disk would not take what is in memory: said where the operator looks, since nobody waits here.
+pub(super) fn report(id: &str, error: Option<super::JobError>) {
+    if let Some(error) = error {
+        tracing::error!(id, %error, "the state of a job could not be written");
+    }
+}
+
+/// Tries every line with the grader, then lets the job wait for its turn. False: there may be more to do at once.
+fn validate(shared: &Shared, record: &Record) -> bool {
+    let files = [
+        (TRAINING, "training_file", Some(&record.training_file)),
+        (VALIDATION, "validation_file", record.validation_file.as_ref()),
+    ];
+    for (name, param, id) in files {
+        let Some(id) = id else { continue };
+        if let Err(reason) = try_lines(shared, record, name) {
+            if shared.held().closing {
+                return false;
+            }
+            fail(
+                shared,
+                &record.id,
+                &format!("invalid_{param}"),
+                Some(param),
+                format!("file `{id}`: {reason}"),
+            );
+            return false;
+        }
+    }
+    let said = "Files validated, moving job to queued state".to_owned();
+    let queued = shared.change(&record.id, "info", said, |job| {
+        // It may have been cancelled meanwhile.
+        if job.record.status == Status::ValidatingFiles {
+            job.record.status = Status::Queued;
+        }
+    });
+    report(&record.id, queued.err());
+    false
+}
+
+fn try_lines(shared: &Shared, record: &Record, name: &str) -> Result<(), String> {
+    let path = shared.folder(&record.id).join(name);
+    let mut options = record.config.problems.columns.clone();
+    options.keep_rows = true;
+    let problems = load(&path, &options).map_err(|error| {
+        let shown = format!("{}: ", path.display());
+        error.to_string().replace(&shown, "").replace("row ", "line ")
+    })?;
+    let config = config(shared, record);
+    let reward = Reward::new(&config.reward, config.rollout.strict_grading).map_err(|error| error.to_string())?;
+    let asks = config
+        .reward
+        .grader
+        .as_ref()
+        .is_some_and(|grader| !grader.endpoints().is_empty());
+    if asks {
+        // What an endpoint makes of a line is known only when it is asked.
+        return Ok(());
+    }
+    for problem in &problems {
+        if shared.held().closing {
+            return Err("the server is stopping".into());
+        }
+        let task = Task::of(problem);
+        if reward.judge(&task).grade("", &task).verdict == Verdict::Infrastructure {
+            return Err(format!(
+                "line {}: the grader cannot be used on it: a value that it names is missing, or of the wrong type",
+                line_of(problem)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn line_of(problem: &Problem) -> &str {
+    problem.id.rsplit('-').next().unwrap_or_default()
+}
+
+/// The configuration of a job's run, with what only this process knows.
+fn config(shared: &Shared, record: &Record) -> TrainConfig {
+    let mut config = record.config.clone();
+    config.reward.code.clone_from(&shared.defaults.reward.code);
+    config.reward.endpoints.clone_from(&shared.defaults.reward.endpoints);
+    config
+}
+
+/// Hands a job to the trainer. True where it must wait.
+fn start(shared: &Shared, record: &Record) -> bool {
+    let busy = || {
+        let state = shared.trainer.status().state;
+        matches!(state, RunState::Running | RunState::Paused | RunState::Stopping)
+    };
+    if busy() {
+        return true;
+    }
+    let id = &record.id;
+    let resume = shared.trainer.folder(id).is_some();
+    shared.tuned.make_room();
+    match shared.trainer.start(config(shared, record), resume) {
+        Ok(status) => {
+            let mut cancelled = false;
+            let said = if resume {
+                format!("Fine-tuning job resumed at step {}", status.step)
+            } else {
+                "Fine-tuning job started".to_owned()
+            };
+            let started = shared.change(id, "info", said, |job| {
+                job.live = true;
+                job.saved = status.step;
+                job.record.told = status.step;
+                cancelled = job.record.status != Status::Queued;
+                if !cancelled {
+                    job.record.status = Status::Running;
+                }
+            });
+            report(id, started.err());
+            if cancelled {
+                // It may have ended already.
+                let _ = shared.trainer.stop();
+            }
+            false
+        }
+        // Somebody else was faster.
+        Err(TrainError::State(_)) if busy() => true,
+        Err(error) => {
+            let of_file = matches!(&error, TrainError::Config { field, .. } if field.starts_with("problems"));
+            let (code, param) = match of_file {
+                true => ("invalid_training_file", Some("training_file")),
+                false => ("training_failed", None),
+            };
+            fail(shared, id, code, param, error.to_string());
+            false
+        }
+    }
+}

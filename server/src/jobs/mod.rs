@@ -1,0 +1,419 @@
+//! Fine-tuning jobs: runs of the trainer that are queued, told of, and outlive the process.
+//!
+//! A job is the folder of its run with `job.json` and `events.jsonl` in it. One thread drives them, one job at a time.
+
+mod config;
+mod drive;
+pub mod events;
+pub mod plan;
+pub mod record;
+mod settle;
+pub mod tuned;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use svs_trainer::run::RunState;
+use svs_trainer::{TrainConfig, TrainerHandle};
+use tokio::sync::watch;
+
+pub use config::JobsConfig;
+use events::Events;
+pub use record::{Record, Status};
+pub use settle::metrics_of;
+pub use tuned::Tuned;
+use tuned::{TunedError, Wanted};
+
+use crate::app::unix_seconds;
+use crate::own_folder::OwnFolder;
+
+/// What ids of jobs begin with.
+pub const PREFIX: &str = "ftjob-";
+
+/// Why a job is not made, found or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The folder cannot be used.
+    #[error("this server keeps no jobs: {0}")]
+    Unavailable(String),
+    /// No such job.
+    #[error("there is no job `{0}`; GET /v1/fine_tuning/jobs lists them")]
+    Unknown(String),
+    /// It is not in a state for that.
+    #[error("{0}")]
+    State(String),
+    /// As many jobs are held as may be.
+    #[error("{0} jobs are held (server.jobs.max_jobs); stop the server and remove folders of ended ones from its runs")]
+    Full(usize),
+    /// As many jobs wait as may.
+    #[error("{0} jobs wait already (server.jobs.max_queued); try again when one has ended")]
+    Queue(usize),
+    /// The disk.
+    #[error("{0}")]
+    Disk(String),
+}
+
+/// A job in memory.
+#[derive(Debug)]
+struct Job {
+    record: Record,
+    events: Events,
+    /// This process has handed it to the trainer, and has not yet seen how it ended.
+    live: bool,
+    /// The state that its run was asked for and has not been seen in, and the step of then.
+    asked: Option<(RunState, u64)>,
+    /// Step of the last checkpoint that an event tells of.
+    saved: u64,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Oldest first.
+    jobs: Vec<Job>,
+    closing: bool,
+}
+
+/// What the driver and the routes share.
+#[derive(Debug)]
+struct Shared {
+    trainer: TrainerHandle,
+    runs: PathBuf,
+    config: JobsConfig,
+    defaults: TrainConfig,
+    tuned: Arc<Tuned>,
+    held: Mutex<Held>,
+    wake: Condvar,
+    changed: watch::Sender<u64>,
+}
+
+/// The jobs of a server. Dropping it ends the driver; what runs goes on with the next process.
+#[derive(Debug)]
+pub struct Jobs {
+    shared: Result<Arc<Shared>, String>,
+    driver: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // A change that panicked half-way would have been the disk's; what is on it counts after a restart.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folder(&self, id: &str) -> PathBuf {
+        self.runs.join(id)
+    }
+
+    fn tell(&self) {
+        self.wake.notify_all();
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Changes a job, on the disk too, and notes what happened.
+    fn change(&self, id: &str, level: &str, said: String, change: impl FnOnce(&mut Job)) -> Result<Record, JobError> {
+        let mut held = self.held();
+        let found = held.jobs.iter_mut().find(|job| job.record.id == id);
+        let job = found.ok_or_else(|| JobError::Unknown(id.to_owned()))?;
+        change(job);
+        if job.record.status.is_final() && job.record.finished_at.is_none() {
+            job.record.finished_at = Some(unix_seconds());
+        }
+        let last = job.record.status.is_final();
+        let noted = job.events.note(level, said, None, last);
+        let saved = noted.and_then(|()| job.record.save(&self.folder(id)));
+        let record = job.record.clone();
+        drop(held);
+        self.tell();
+        saved
+            .map(|()| record)
+            .map_err(|error| JobError::Disk(error.to_string()))
+    }
+}
+
+impl Jobs {
+    /// The jobs in `runs`, and the thread that drives them. Where `own` is not there, every use says why.
+    #[must_use]
+    pub fn open(
+        own: Result<&OwnFolder, &String>,
+        (trainer, tuned): (TrainerHandle, Arc<Tuned>),
+        runs: &Path,
+        config: JobsConfig,
+        defaults: TrainConfig,
+    ) -> Arc<Self> {
+        let shared = own.map_err(Clone::clone).and_then(|_| {
+            let jobs = read_all(runs, config).map_err(|error| format!("{}: {error}", runs.display()))?;
+            Ok(Arc::new(Shared {
+                trainer,
+                runs: runs.to_path_buf(),
+                config,
+                defaults,
+                tuned,
+                held: Mutex::new(Held { jobs, closing: false }),
+                wake: Condvar::new(),
+                changed: watch::Sender::new(0),
+            }))
+        });
+        let (mut shared, mut driver) = (shared, None);
+        if let Ok(inner) = &shared {
+            let driven = Arc::clone(inner);
+            let spawned = std::thread::Builder::new().name("jobs".into());
+            match spawned.spawn(move || drive::drive(&driven)) {
+                Ok(thread) => driver = Some(thread),
+                Err(error) => shared = Err(format!("cannot start the thread that drives jobs: {error}")),
+            }
+        }
+        Arc::new(Self {
+            shared,
+            driver: Mutex::new(driver),
+        })
+    }
+
+    fn shared(&self) -> Result<&Arc<Shared>, JobError> {
+        self.shared
+            .as_ref()
+            .map_err(|reason| JobError::Unavailable(reason.clone()))
+    }
+
+    /// All jobs, oldest first.
+    ///
+    /// # Errors
+    /// [`JobError::Unavailable`].
+    pub fn list(&self) -> Result<Vec<Record>, JobError> {
+        let held = self.shared()?.held();
+        Ok(held.jobs.iter().map(|job| job.record.clone()).collect())
+    }
+
+    /// What a name of a model means; without jobs no name means one.
+    ///
+    /// # Errors
+    /// [`TunedError::Gone`] for the name of a job that has not succeeded.
+    pub fn resolve(&self, name: &str) -> Result<Option<Wanted>, TunedError> {
+        let Ok(shared) = &self.shared else { return Ok(None) };
+        tuned::resolve(shared.held().jobs.iter().map(|job| &job.record), name)
+    }
+
+    /// The job of that id.
+    ///
+    /// # Errors
+    /// [`JobError::Unknown`], [`JobError::Unavailable`].
+    pub fn get(&self, id: &str) -> Result<Record, JobError> {
+        let held = self.shared()?.held();
+        let found = held.jobs.iter().find(|job| job.record.id == id);
+        found
+            .map(|job| job.record.clone())
+            .ok_or_else(|| JobError::Unknown(id.to_owned()))
+    }
+
+    /// Where a job lies, and how many events it has.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn events(&self, id: &str) -> Result<(PathBuf, u64), JobError> {
+        let shared = self.shared()?;
+        let held = shared.held();
+        let found = held.jobs.iter().find(|job| job.record.id == id);
+        let job = found.ok_or_else(|| JobError::Unknown(id.to_owned()))?;
+        Ok((shared.folder(id), job.events.count()))
+    }
+
+    /// Counts changes of any job.
+    ///
+    /// # Errors
+    /// [`JobError::Unavailable`].
+    pub fn changes(&self) -> Result<watch::Receiver<u64>, JobError> {
+        Ok(self.shared()?.changed.subscribe())
+    }
+
+    /// Whether the server is stopping.
+    #[must_use]
+    pub fn closing(&self) -> bool {
+        self.shared.as_ref().is_ok_and(|shared| shared.held().closing)
+    }
+
+    /// The folder that a job of that id gets.
+    ///
+    /// # Errors
+    /// [`JobError::Unavailable`].
+    pub fn place(&self, id: &str) -> Result<PathBuf, JobError> {
+        Ok(self.shared()?.folder(id))
+    }
+
+    /// Takes in a job, with its copies of `files`: where each lies, and its name in the job's folder.
+    ///
+    /// # Errors
+    /// [`JobError::Full`], [`JobError::Queue`], [`JobError::Disk`], [`JobError::Unavailable`].
+    pub fn create(&self, record: Record, files: &[(PathBuf, &str)]) -> Result<Record, JobError> {
+        let shared = self.shared()?;
+        let mut held = shared.held();
+        if held.jobs.len() >= shared.config.max_jobs {
+            return Err(JobError::Full(shared.config.max_jobs));
+        }
+        if held.jobs.iter().filter(|job| job.record.status.waits()).count() >= shared.config.max_queued {
+            return Err(JobError::Queue(shared.config.max_queued));
+        }
+        let folder = shared.folder(&record.id);
+        let made = take_in(&folder, &record, files, shared.config.max_events);
+        let events = made.map_err(|error| {
+            let _ = fs::remove_dir_all(&folder);
+            JobError::Disk(error.to_string())
+        })?;
+        held.jobs.push(Job {
+            record: record.clone(),
+            events,
+            live: false,
+            asked: None,
+            saved: 0,
+        });
+        drop(held);
+        shared.tell();
+        Ok(record)
+    }
+
+    /// Ends a job: at once where it waits, after its current step where it is trained.
+    ///
+    /// # Errors
+    /// [`JobError::State`] if it has ended, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
+    pub fn cancel(&self, id: &str) -> Result<Record, JobError> {
+        let shared = self.shared()?;
+        self.check(id, "cancel", |status| !status.is_final())?;
+        let mut live = false;
+        let said = "The job was cancelled.".to_owned();
+        let record = shared.change(id, "info", said, |job| {
+            live = job.live;
+            job.record.status = Status::Cancelled;
+        })?;
+        if live && shared.trainer.status().run_id.as_deref() == Some(id) {
+            // It may have ended in between.
+            let _ = shared.trainer.stop();
+        }
+        Ok(record)
+    }
+
+    /// Pauses a job after its current step.
+    ///
+    /// # Errors
+    /// [`JobError::State`] if it is not running, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
+    pub fn pause(&self, id: &str) -> Result<Record, JobError> {
+        let shared = self.shared()?;
+        self.check(id, "pause", |status| status == Status::Running)?;
+        shared
+            .trainer
+            .pause()
+            .map_err(|error| JobError::State(error.to_string()))?;
+        let said = "The job was paused; its current step ends first.".to_owned();
+        let step = shared.trainer.status().step;
+        shared.change(id, "info", said, |job| {
+            (job.record.status, job.asked) = (Status::Paused, Some((RunState::Paused, step)));
+        })
+    }
+
+    /// Lets a paused job go on; one that was paused before a restart waits for its turn.
+    ///
+    /// # Errors
+    /// [`JobError::State`] if it is not paused, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
+    pub fn resume(&self, id: &str) -> Result<Record, JobError> {
+        let shared = self.shared()?;
+        self.check(id, "resume", |status| status == Status::Paused)?;
+        let live = shared.held().jobs.iter().any(|job| job.record.id == id && job.live);
+        if live {
+            shared
+                .trainer
+                .resume()
+                .map_err(|error| JobError::State(error.to_string()))?;
+        }
+        let step = shared.trainer.status().step;
+        shared.change(id, "info", "The job was resumed.".to_owned(), |job| {
+            (job.record.status, job.asked) = match live {
+                true => (Status::Running, Some((RunState::Running, step))),
+                false => (Status::Queued, None),
+            };
+        })
+    }
+
+    fn check(&self, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -> Result<(), JobError> {
+        let status = self.get(id)?.status;
+        if allowed(status) {
+            return Ok(());
+        }
+        Err(JobError::State(format!(
+            "cannot {verb} job `{id}`: it is {}",
+            status.name()
+        )))
+    }
+
+    /// Ends the driver, so that stopping the trainer now ends no job: it goes on with the next process.
+    pub fn close(&self) {
+        if let Ok(shared) = &self.shared {
+            shared.held().closing = true;
+            shared.tell();
+        }
+        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(driver) = driver
+            && driver.join().is_err()
+        {
+            tracing::error!("the thread that drives jobs panicked");
+        }
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Makes the folder of a job; its record comes last, so that a folder without one is no job.
+fn take_in(folder: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<Events> {
+    fs::create_dir(folder)?;
+    for (from, name) in files {
+        // The same bytes under a second name where the disk can: the file may be deleted then.
+        let to = folder.join(name);
+        if fs::hard_link(from, &to).is_err() {
+            fs::copy(from, &to)?;
+        }
+    }
+    let mut events = Events::open(folder, &record.id, most)?;
+    events.note("info", format!("Created fine-tuning job: {}", record.id), None, false)?;
+    record.save(folder)?;
+    Ok(events)
+}
+
+/// The jobs in `runs`, oldest first. Those that a process left in the middle wait for their turn again.
+fn read_all(runs: &Path, config: JobsConfig) -> std::io::Result<Vec<Job>> {
+    let mut jobs = Vec::new();
+    for entry in fs::read_dir(runs)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        let folder = entry.path();
+        match Record::load(&folder) {
+            Ok(Some(record)) if record.id == name => jobs.push(found(&folder, record, config)?),
+            Ok(Some(_)) => tracing::warn!(name, "is no job: its id is another"),
+            Ok(None) => tracing::warn!(name, "is no job: it has no record"),
+            Err(error) => tracing::warn!(name, %error, "is no job that can be read"),
+        }
+    }
+    jobs.sort_by(|a, b| (a.record.created_us, &a.record.id).cmp(&(b.record.created_us, &b.record.id)));
+    Ok(jobs)
+}
+
+fn found(folder: &Path, mut record: Record, config: JobsConfig) -> std::io::Result<Job> {
+    let mut events = Events::open(folder, &record.id, config.max_events)?;
+    if record.status == Status::Running {
+        record.status = Status::Queued;
+        let said = "The server was stopped; the job goes on from its last checkpoint.";
+        events.note("warn", said.into(), None, false)?;
+        record.save(folder)?;
+    }
+    Ok(Job {
+        record,
+        events,
+        live: false,
+        asked: None,
+        saved: 0,
+    })
+}
