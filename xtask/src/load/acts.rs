@@ -13,6 +13,9 @@ use crate::events;
 
 /// Longest time of an answer; a request that takes longer counts as unanswered.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Longest time for which a client keeps a connection that it does not use; much less than the server does, so that no request
+/// is sent on one that the server is just closing.
+const IDLE: Duration = Duration::from_secs(1);
 /// Longest time that a refused client waits, whatever it is told.
 const MOST_WAIT: Duration = Duration::from_secs(2);
 /// Tokens of a slow reader's stream. Each event repeats all before it, so that the whole is megabytes: more than sockets hold.
@@ -40,6 +43,7 @@ struct Draw {
 pub(super) fn run(url: &str, seed: u64, tally: &Tally, ended: &AtomicBool) {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
+        .max_idle_age(IDLE)
         .timeout_global(Some(PATIENCE));
     let agent = config.build().new_agent();
     let key = [(seed & 0xffff_ffff) as u32, (seed >> 32) as u32];
@@ -156,7 +160,9 @@ fn slow(agent: &ureq::Agent, url: &str, draw: Draw, tally: &Tally) -> anyhow::Re
 /// The response to a well-formed request, or none if it was refused as it may be.
 fn send(agent: &ureq::Agent, url: &str, body: &Value) -> anyhow::Result<Option<ureq::http::Response<ureq::Body>>> {
     let request = agent.post(url).header("content-type", "application/json");
-    let mut response = request.send(body.to_string().as_bytes())?;
+    let mut response = request
+        .send(body.to_string().as_bytes())
+        .with_context(|| format!("{url}: {body}"))?;
     match response.status().as_u16() {
         200 => Ok(Some(response)),
         status @ (429 | 503) => {

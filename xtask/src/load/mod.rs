@@ -23,7 +23,7 @@ use tally::Tally;
 const CLIENTS_PER_STREAM: f64 = 1.5;
 const WAITING_PER_STREAM: f64 = 1.25;
 /// Bounds of the server on those who send nothing: nobody waits for them for long.
-const TIMEOUTS: &str = "[server]\nheader_timeout_seconds = 4\nbody_timeout_seconds = 4\n";
+const TIMEOUTS: &str = "[server]\nheader_timeout_seconds = 8\nbody_timeout_seconds = 4\n";
 /// Time between two looks at the server's memory.
 const LOOK: Duration = Duration::from_millis(500);
 /// Stack of a client's thread.
