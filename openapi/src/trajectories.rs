@@ -205,7 +205,7 @@ pub struct Trajectory {
     #[schema(value_type = Object)]
     pub sampling: Value,
     /// What the client gave.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>, required)]
     pub metadata: Value,
     /// When it was trained on, seconds since the epoch.
     pub trained_at: Option<f64>,

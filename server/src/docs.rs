@@ -4,6 +4,9 @@ use svs_openapi::{ChatCompletionChunk, chat, common};
 use utoipa::OpenApi;
 
 use crate::api;
+use shared::Shared;
+
+mod shared;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -93,6 +96,7 @@ use crate::api;
         api::operate::metrics,
         api::operate::openapi,
     ),
+    modifiers(&Shared),
     components(schemas(ChatCompletionChunk, chat::ChunkChoice, chat::Delta, common::PromptLogprob)),
     tags(
         (name = "serving", description = "Generation."),

@@ -89,6 +89,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<ModelList> {
     responses(
         (status = 200, description = "The name.", body = Model),
         (status = 404, description = "The model is not served.", body = ErrorResponse),
+        (status = 429, description = "The session of the key takes no more; see Retry-After.", body = ErrorResponse),
     )
 )]
 pub async fn retrieve(

@@ -36,6 +36,7 @@ const UNSUPPORTED: [&str; 8] = [
         (status = 400, description = "A field is wrong.", body = ErrorResponse),
         (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
         (status = 404, description = "The model is not served.", body = ErrorResponse),
+        (status = 429, description = "Too many long bodies at once, or the session of the key takes no more; see Retry-After.", body = ErrorResponse),
     )
 )]
 pub async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<Json<Tokenized>, ApiError> {
@@ -60,6 +61,7 @@ pub async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<J
         (status = 400, description = "A field is wrong.", body = ErrorResponse),
         (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
         (status = 404, description = "The model is not served.", body = ErrorResponse),
+        (status = 429, description = "Too many long bodies at once, or the session of the key takes no more; see Retry-After.", body = ErrorResponse),
     )
 )]
 pub async fn detokenize(State(app): State<Arc<App>>, request: Request) -> Result<Json<Detokenized>, ApiError> {

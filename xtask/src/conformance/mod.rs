@@ -15,6 +15,7 @@ mod page;
 mod precision;
 mod python;
 mod sandbox;
+mod schemathesis;
 mod scratch;
 mod smollm2;
 mod swap;
@@ -52,6 +53,8 @@ enum Step {
     Load,
     /// The official `openai` client for Node against `svs serve`.
     Node,
+    /// Schemathesis over all of openapi.json: no 5xx, and every response is one that the document has.
+    Schemathesis,
     /// The built-in page in headless Chromium, which is installed where that can be.
     Page,
     /// The queries of the Grafana dashboards over a Prometheus, which is installed where that can be.
@@ -86,6 +89,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             Step::Examples => examples::run(),
             Step::Load => load::run(&load::Options::short()).map(Outcome::Passed),
             Step::Node => node::run(),
+            Step::Schemathesis => schemathesis::run(options),
             Step::Page => page::run(),
             Step::Dashboards => dashboards::run(),
             Step::Image => image::run(),

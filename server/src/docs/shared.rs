@@ -1,0 +1,58 @@
+//! What every route may answer because of what surrounds it: keys, origins, how bodies and queries are read.
+
+use utoipa::Modify;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
+
+/// Routes behind no key, see `http::router`.
+const OPEN: [&str; 4] = ["/health", "/version", "/metrics", "/openapi.json"];
+const GUARDED: [(&str, &str); 2] = [
+    ("401", "The API key is missing or wrong."),
+    (
+        "403",
+        "The request comes from a page of another origin (`foreign_origin`), names another host than this machine (`foreign_host`), \
+         or has a key that does not open this route.",
+    ),
+];
+const READ: (&str, &str) = ("400", "The request is refused; `param` names the field at fault.");
+const BODY: [(&str, &str); 4] = [
+    READ,
+    ("408", "The body did not arrive in time."),
+    ("413", "The body is too large."),
+    ("415", "The body is not `application/json`."),
+];
+
+/// Adds them where a handler does not say them itself.
+pub(super) struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let operations = [&mut item.get, &mut item.post, &mut item.patch];
+            for operation in operations.into_iter().flatten() {
+                if !OPEN.contains(&path.as_str()) {
+                    add(operation, &GUARDED);
+                }
+                let mut parameters = operation.parameters.iter().flatten();
+                if parameters.any(|parameter| parameter.parameter_in == ParameterIn::Query) {
+                    add(operation, &[READ]);
+                }
+                if operation.request_body.is_some() {
+                    add(operation, &BODY);
+                }
+            }
+        }
+    }
+}
+
+fn add(operation: &mut Operation, responses: &[(&str, &str)]) {
+    let error = || Content::new(Some(RefOr::Ref(Ref::from_schema_name("ErrorResponse"))));
+    for (status, description) in responses {
+        let known = &mut operation.responses.responses;
+        known.entry((*status).to_owned()).or_insert_with(|| {
+            let mut response = Response::new(*description);
+            response.content.insert("application/json".to_owned(), error());
+            RefOr::T(response)
+        });
+    }
+}
