@@ -61,7 +61,8 @@ fn an_upload_that_does_not_end_well_leaves_nothing() {
     bad.write(b"{}").expect("room");
     let error = bad.finish("x".into()).expect_err("no messages").to_string();
     assert_eq!(error, "line 1: `messages`: is missing");
-    assert_eq!((bench.entries(), files.held().uploads, files.held().coming), (0, 0, 0));
+    let held = files.held();
+    assert_eq!((bench.entries(), held.uploads, held.coming), (0, 0, 0));
 }
 
 #[test]

@@ -340,7 +340,7 @@ mod tests {
             config("reward.code.mode", json!("strict")),
             config("rollout.nn", json!(3)),
             config("optim.lr", json!(-1)),
-            config("steps.x", json!(3)),
+            (json!({"x_svs": {"config": {"steps.x": 3}}}), "steps".to_owned()),
         ] {
             let error = planned(10, &request).expect_err(&field);
             let param = error.param.unwrap_or_default();
