@@ -45,7 +45,8 @@ fn learns(lora: Option<LoraSection>, gain: f64) {
     assert!(first < 0.35 && last > first + gain, "reward {first:.2} -> {last:.2}");
     let measured = |name: &str| records[39].metrics[&format!("val-core/held_out/{name}")];
     assert!(measured("pass@1") > first + gain);
-    assert_eq!(measured("acc/mean@8"), measured("pass@1"));
+    // The same number, summed in two orders.
+    assert!((measured("acc/mean@8") - measured("pass@1")).abs() < 1e-12);
     assert!((0.0..=1.0).contains(&measured("acc/maj@8/mean")) && measured("answer_entropy") >= 0.0);
     assert!(
         mean(&records, "rollout_corr/log_ppl_abs_diff") < 1e-5,
