@@ -17,6 +17,9 @@ type KeyHash = [u8; 32];
 
 /// Time between looks for sessions that nobody uses any more, at most.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How long the end of a session waits for its last request, and how often it looks.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+const END_POLL: Duration = Duration::from_millis(5);
 
 /// The sessions of a server.
 #[derive(Debug)]
@@ -161,8 +164,13 @@ impl Sessions {
         let hash = hash(key);
         let found = self.held().sessions.get(&hash).cloned();
         let session = found.ok_or_else(unknown_key)?;
-        if !session.end(false) {
-            return Err(busy());
+        // An answer may arrive before the request that it ends is let go of here.
+        let asked = Instant::now();
+        while !session.end(false) {
+            if asked.elapsed() >= END_PATIENCE {
+                return Err(busy());
+            }
+            tokio::time::sleep(END_POLL).await;
         }
         let ended = self.finish(hash, &session).await?;
         Ok((session, ended))
