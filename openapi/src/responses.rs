@@ -282,7 +282,6 @@ pub struct Response {
     /// As asked.
     pub text: ResponseText,
     /// As asked.
-    #[schema(value_type = Object)]
     pub tool_choice: Value,
     /// As asked.
     pub tools: Vec<ResponseTool>,

@@ -94,11 +94,13 @@ impl App {
         );
         let own_folder = OwnFolder::take(&config.runs_folder())
             .inspect_err(|reason| tracing::warn!(reason, "this server keeps no files"));
+        let patience = config.server.pause_timeout_seconds;
+        let sleep = Sleep::new(stack.engine.clone(), Some(stack.trainer.clone()), patience);
         let most = config.server.jobs.max_resident_models;
         let tuned = Tuned::new(stack.engine.clone(), stack.trainer.clone(), most);
         let jobs = Jobs::open(
             own_folder.as_ref(),
-            (stack.trainer.clone(), Arc::clone(&tuned)),
+            (stack.trainer.clone(), Arc::clone(&tuned), Arc::clone(&sleep)),
             &config.runs_folder(),
             config.server.jobs,
             config.train.clone(),
@@ -127,11 +129,7 @@ impl App {
                 config.server.max_grader_runs.min(Semaphore::MAX_PERMITS),
             )),
             evaluating: Arc::new(Semaphore::new(1)),
-            sleep: Sleep::new(
-                stack.engine.clone(),
-                Some(stack.trainer.clone()),
-                config.server.pause_timeout_seconds,
-            ),
+            sleep,
             responses: Responses::new(
                 config.server.max_stored_responses,
                 config.server.max_stored_response_bytes,

@@ -249,18 +249,20 @@ pub async fn metrics(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Train
 /// all other requests; they stay to the end of it, whatever is published meanwhile. One at a time.
 ///
 /// # Errors
-/// 400 naming the field, 429 `overloaded`, 500 `train_failed`.
+/// 400 naming the field, 409 `sleeping`, 429 `overloaded`, 500 `train_failed`.
 #[utoipa::path(
     post, path = "/v1/train/eval", tag = "training",
     request_body(content = EvalRequest, description = "May be empty."),
     responses(
         (status = 200, description = "What was found.", body = Evaluated),
         (status = 400, description = "A field is wrong.", body = ErrorResponse),
+        (status = 409, description = "The server sleeps.", body = ErrorResponse),
         (status = 429, description = "Another evaluation is under way.", body = ErrorResponse),
     )
 )]
 pub async fn eval(State(app): State<Arc<App>>, request: Request) -> Result<Json<Evaluated>, ApiError> {
     let body: EvalRequest = optional(&app, request).await?;
+    drop(app.sleep.awake()?);
     let permit = Arc::clone(&app.evaluating).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::overloaded("overloaded", "another evaluation is under way"))?;
     let mut config = trainer(&app)?.config().unwrap_or_else(|| app.train_defaults.clone());

@@ -2,7 +2,7 @@
 
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, Schema};
 
 /// Routes behind no key, see `http::router`.
 const OPEN: [&str; 4] = ["/health", "/version", "/metrics", "/openapi.json"];
@@ -25,10 +25,21 @@ const BODY: [(&str, &str); 4] = [
 /// Adds them where a handler does not say them itself.
 pub(super) struct Shared;
 
+/// An empty list of token ids is that of one text: a list of several has one at least, so that only one of both fits.
+fn lists_of_several(document: &mut OpenApi) {
+    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
+    if let Some(RefOr::T(Schema::OneOf(shapes))) = schemas.and_then(|schemas| schemas.get_mut("TokenIds"))
+        && let Some(RefOr::T(Schema::Array(several))) = shapes.items.last_mut()
+    {
+        several.min_items = Some(1);
+    }
+}
+
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
+        lists_of_several(document);
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.post, &mut item.patch];
+            let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 if !OPEN.contains(&path.as_str()) {
                     add(operation, &GUARDED);

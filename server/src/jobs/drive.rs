@@ -174,7 +174,9 @@ fn start(shared: &Shared, record: &Record) -> bool {
         let state = shared.trainer.status().state;
         matches!(state, RunState::Running | RunState::Paused | RunState::Stopping)
     };
-    if busy() {
+    // Nothing is trained while the server sleeps, and it does not fall asleep before the run is known.
+    let awake = shared.sleep.awake();
+    if busy() || awake.is_err() {
         return true;
     }
     let id = &record.id;

@@ -28,6 +28,7 @@ use tuned::{TunedError, Wanted};
 
 use crate::app::unix_seconds;
 use crate::own_folder::OwnFolder;
+use crate::sleep::Sleep;
 
 /// What ids of jobs begin with.
 pub const PREFIX: &str = "ftjob-";
@@ -84,6 +85,7 @@ struct Shared {
     config: JobsConfig,
     defaults: TrainConfig,
     tuned: Arc<Tuned>,
+    sleep: Arc<Sleep>,
     held: Mutex<Held>,
     wake: Condvar,
     changed: watch::Sender<u64>,
@@ -137,7 +139,7 @@ impl Jobs {
     #[must_use]
     pub fn open(
         own: Result<&OwnFolder, &String>,
-        (trainer, tuned): (TrainerHandle, Arc<Tuned>),
+        (trainer, tuned, sleep): (TrainerHandle, Arc<Tuned>, Arc<Sleep>),
         runs: &Path,
         config: JobsConfig,
         defaults: TrainConfig,
@@ -150,6 +152,7 @@ impl Jobs {
                 config,
                 defaults,
                 tuned,
+                sleep,
                 held: Mutex::new(Held { jobs, closing: false }),
                 wake: Condvar::new(),
                 changed: watch::Sender::new(0),

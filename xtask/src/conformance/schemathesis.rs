@@ -55,7 +55,8 @@ const PARTS: [Part; 2] = [
         seconds: "10",
     },
 ];
-const PAUSES: &str = "^/(pause|pause_generation|resume|continue_generation|is_paused)$";
+const PAUSES: &str = "^/(pause|pause_generation|resume|continue_generation|is_paused|sleep|wake_up|is_sleeping\
+                      |release_memory_occupation|resume_memory_occupation)$";
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Outcome> {
     let python = match python::prepare(options, "schemathesis", &[PACKAGE])? {
