@@ -35,8 +35,10 @@ struct Inner {
     stepping: bool,
     /// The configuration of the run.
     config: Option<TrainConfig>,
-    /// Closing number of the last client group that the run is done with.
+    /// Closing number of the last client group that the run has looked at.
     cursor: i64,
+    /// Usable groups up to there that wait for the rest of their batch.
+    usable: u64,
     /// When the status last changed.
     progressed: Option<Instant>,
     totals: Totals,
@@ -143,17 +145,25 @@ impl Control {
         self.update(|status| status.steps = config.steps);
     }
 
-    /// Notes how far the run is with groups of clients.
+    /// Notes that the run has trained on the groups of clients up to `cursor`.
     pub(super) fn consumed(&self, cursor: i64) {
-        self.lock().cursor = cursor;
+        self.looked_at(cursor, 0);
     }
 
-    /// The configuration of an active run that trains on groups of clients, and how far it is with them.
-    pub(super) fn of_clients(&self) -> Option<(TrainConfig, i64)> {
+    /// Notes that the run has looked at the groups of clients up to `cursor`, and how many of them it will train on: what it
+    /// has no use for keeps no others out.
+    pub(super) fn looked_at(&self, cursor: i64, usable: u64) {
+        let mut inner = self.lock();
+        (inner.cursor, inner.usable) = (cursor, usable);
+    }
+
+    /// The configuration of an active run that trains on groups of clients, how far it has looked at them, and how many of
+    /// those it will train on.
+    pub(super) fn of_clients(&self) -> Option<(TrainConfig, i64, u64)> {
         let inner = self.lock();
         let config = inner.config.as_ref().filter(|_| is_active(inner.status.state))?;
         let clients = config.problems.source == ProblemSource::Trajectories;
-        clients.then(|| (config.clone(), inner.cursor))
+        clients.then(|| (config.clone(), inner.cursor, inner.usable))
     }
 
     /// Asks the loop to do something before its next step.

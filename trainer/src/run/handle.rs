@@ -142,11 +142,11 @@ impl TrainerHandle {
     /// # Errors
     /// [`TrainError::Run`].
     pub fn client_backlog(&self) -> Result<Option<Backlog>, TrainError> {
-        let Some((config, cursor)) = self.control.of_clients() else {
+        let Some((config, cursor, usable)) = self.control.of_clients() else {
             return Ok(None);
         };
         let settings = &config.trajectories;
-        let groups = self.surroundings.log.closed_after(Kind::Client, cursor)?;
+        let groups = usable + self.surroundings.log.closed_after(Kind::Client, cursor)?;
         let most = (settings.max_staleness + 1).saturating_mul(settings.groups_per_step as u64);
         Ok(Some(Backlog { groups, most }))
     }

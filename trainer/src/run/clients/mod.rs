@@ -92,9 +92,11 @@ pub(super) fn collect(
         for closed in page {
             batch.take(closed, (config, reward));
             if batch.groups.len() == settings.groups_per_step {
+                control.looked_at(batch.cursor, batch.groups.len() as u64);
                 return Ok(Waited::Found(batch));
             }
         }
+        control.looked_at(batch.cursor, batch.groups.len() as u64);
         if found {
             control.progress(batch.groups.len(), settings.groups_per_step);
         }
