@@ -67,7 +67,7 @@ pub async fn pause_generation(State(app): State<Arc<App>>, request: Request) -> 
 /// Ends a pause, as `/resume` does.
 ///
 /// # Errors
-/// 503 `engine_stopped`.
+/// 409 `sleeping`; 503 `engine_stopped`.
 #[utoipa::path(
     post, path = "/continue_generation", tag = "operation",
     request_body(content = ContinueGeneration, description = "May be empty."),
@@ -76,6 +76,7 @@ pub async fn pause_generation(State(app): State<Arc<App>>, request: Request) -> 
         (status = 400, description = "The body is wrong.", body = ErrorResponse),
         (status = 401, description = "The key is missing or wrong.", body = ErrorResponse),
         (status = 403, description = "The admin key is needed.", body = ErrorResponse),
+        (status = 409, description = "The server sleeps.", body = ErrorResponse),
         (status = 503, description = "The engine has stopped.", body = ErrorResponse),
     )
 )]

@@ -79,11 +79,12 @@ pub(super) async fn pause_until_idle(app: &App, mode: PauseMode, clear_cache: bo
 /// Goes on after a pause; without one nothing happens.
 ///
 /// # Errors
-/// A query; 503 `engine_stopped`.
+/// A query; 409 `sleeping`; 503 `engine_stopped`.
 #[utoipa::path(post, path = "/resume", tag = "operation", responses(
     (status = 200, description = "Requests run.", body = PauseStatus),
     (status = 400, description = "The route takes no query.", body = ErrorResponse),
     (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
+    (status = 409, description = "The server sleeps.", body = ErrorResponse),
     (status = 503, description = "The engine has stopped.", body = ErrorResponse),
 ))]
 pub async fn resume(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {

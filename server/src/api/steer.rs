@@ -25,9 +25,8 @@ use crate::http::query::read_query;
 
 const DEFAULT_STEPS: usize = 1000;
 const MAX_STEPS: usize = 10_000;
-/// Problems and samples that one request may have evaluated.
+/// Problems that one request may have evaluated.
 const MAX_EVAL_PROBLEMS: usize = 10_000;
-const MAX_EVAL_SAMPLES: u32 = 1024;
 
 type Answer = Result<Json<TrainStatus>, ApiError>;
 
@@ -266,8 +265,9 @@ pub async fn eval(State(app): State<Arc<App>>, request: Request) -> Result<Json<
     let permit = Arc::clone(&app.evaluating).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::overloaded("overloaded", "another evaluation is under way"))?;
     let mut config = trainer(&app)?.config().unwrap_or_else(|| app.train_defaults.clone());
+    let samples = app.engine.config().max_choices as u64;
     for (field, given, most) in [
-        ("samples", body.samples.map(u64::from), u64::from(MAX_EVAL_SAMPLES)),
+        ("samples", body.samples.map(u64::from), samples),
         ("limit", body.limit.map(|limit| limit as u64), MAX_EVAL_PROBLEMS as u64),
     ] {
         if given.is_some_and(|given| !(1..=most).contains(&given)) {

@@ -22,6 +22,16 @@ const BODY: [(&str, &str); 4] = [
     ("415", "The body is not `application/json`."),
 ];
 
+/// Routes that may answer with server-sent events.
+const STREAMED: [&str; 6] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/fine_tuning/jobs/{id}/events",
+    "/generate",
+    "/inference/v1/generate",
+];
+
 /// Adds them where a handler does not say them itself.
 pub(super) struct Shared;
 
@@ -41,6 +51,9 @@ impl Modify for Shared {
         for (path, item) in &mut document.paths.paths {
             let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {
+                if STREAMED.contains(&path.as_str()) {
+                    streamed(operation);
+                }
                 if !OPEN.contains(&path.as_str()) {
                     add(operation, &GUARDED);
                 }
@@ -53,6 +66,17 @@ impl Modify for Shared {
                 }
             }
         }
+    }
+}
+
+/// Says that a successful answer may be a stream of events.
+fn streamed(operation: &mut Operation) {
+    if let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") {
+        let events = || Content::new(None::<RefOr<Schema>>);
+        response
+            .content
+            .entry("text/event-stream".to_owned())
+            .or_insert_with(events);
     }
 }
 

@@ -77,15 +77,13 @@ enum Outcome {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    // Schemathesis runs when it is named, until its last two findings are mended (docs/log.md).
-    let all = Step::value_variants().iter().copied();
-    let steps: Vec<Step> = if options.steps.is_empty() {
-        all.filter(|step| !matches!(step, Step::Schemathesis)).collect()
+    let steps = if options.steps.is_empty() {
+        Step::value_variants()
     } else {
-        options.steps.clone()
+        options.steps.as_slice()
     };
     let mut failed = Vec::new();
-    for step in &steps {
+    for step in steps {
         let outcome = match step {
             Step::Openai => openai::run(options),
             Step::Examples => examples::run(),
