@@ -77,16 +77,30 @@ fn same_by_kind(gold: &Value, prediction: &Value, budget: &mut Budget) -> Result
                 determinant: false,
                 rows,
             },
-        ) if matches!((open, close), ('(', ')') | ('[', ']')) => match as_vector(rows) {
-            Some(cells) => same_in_order(&cells, items, budget),
-            None => Ok(false),
-        },
+        ) if matches!((open, close), ('(', ')') | ('[', ']')) => same_listed(rows, items, budget),
         _ if is_empty(gold) && is_empty(prediction) => Ok(true),
         _ => Ok(match (as_words(gold), as_words(prediction)) {
             (Some(g), Some(p)) => g == p,
             _ => false,
         }),
     }
+}
+
+/// Whether a matrix is what a tuple lists: the cells of a vector, or the rows, each a tuple of its own.
+fn same_listed(rows: &[Vec<Value>], items: &[Value], budget: &mut Budget) -> Result<bool, Stop> {
+    if let Some(cells) = as_vector(rows) {
+        return same_in_order(&cells, items, budget);
+    }
+    if rows.len() != items.len() {
+        return Ok(false);
+    }
+    for (row, item) in rows.iter().zip(items) {
+        match item {
+            Value::Tuple { items, .. } if same_in_order(row, items, budget)? => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// The cells of a matrix with one row or one column.

@@ -19,6 +19,14 @@ fn one_value_in_several_spellings_is_one_value() {
         (r"\operatorname{arsinh}(a)", r"\arcsinh(a)", C),
         (r"\arcsin a", r"\operatorname{arsinh}(a)", W),
         (r"\sin(x)", r"\text{sin}(x)", C),
+        // Matrices and infinity as programs print them.
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1, 2], [3, 4]]", C),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1, 3], [2, 4]]", W),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[1, 2, 3, 4]", W),
+        (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", "[[1, 2], [3, 4], [5, 6]]", W),
+        ("[[1, 2], [3, 4]]", r"\begin{bmatrix}1&2\\3&4\end{bmatrix}", C),
+        (r"\infty", "oo", C),
+        (r"(-\infty, 2)", "(-oo, 2)", C),
         // Limits from a side.
         (r"\lim_{x \to 3^+} f(x)", r"\lim_{x \Rightarrow 3^{+}} f(x)", C),
         (r"\lim_{x \to 3^+} f(x)", r"\lim_{x → 3} f(x)", C),

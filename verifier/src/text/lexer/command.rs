@@ -199,7 +199,7 @@ impl Lexer {
             "percent" | "pct" => self.out.push(Token::Percent),
             "degree" | "degrees" => self.out.push(Token::Degree),
             "lcm" | "gcd" | "floor" | "ceil" | "max" | "min" | "mod" if font => self.out.push(Token::Command(normal)),
-            "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
+            "inf" | "infinity" | "oo" => self.out.push(Token::Command("infty".into())),
             _ => self.out.push(match names::function(&normal) {
                 Some(function) if font || self.argument_follows() => Token::Command(function.into()),
                 _ => Token::Words(unbracket(&normal).to_owned()),

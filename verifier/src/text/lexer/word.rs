@@ -45,7 +45,7 @@ impl Lexer {
             "percent" | "pct" => self.out.push(Token::Percent),
             "degrees" | "degree" => self.out.push(Token::Degree),
             "exp" | "sqrt" | "pi" | "gcd" | "lcm" | "max" | "min" | "mod" => self.out.push(Token::Command(lower)),
-            "inf" | "infinity" => self.out.push(Token::Command("infty".into())),
+            "inf" | "infinity" | "oo" => self.out.push(Token::Command("infty".into())),
             w if w.len() > 3 || prose(w) => self.out.push(Token::Words(lower)),
             "per" if matches!(self.out.last(), Some(Token::Words(unit)) if units::known_unit(unit).is_some()) => {
                 self.out.push(Token::Words(lower));
