@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let done = AtomicBool::new(false);
     let (steps, swaps) = std::thread::scope(|scope| {
         let feeder = scope.spawn(|| keep_streaming(&engine, &model, options.streams, &done));
-        let swaps = swap(&engine, pack, options.swaps);
+        let swaps = swap(&engine, pack, options);
         done.store(true, Ordering::Relaxed);
         let steps = feeder.join().map_err(|_| anyhow::anyhow!("the streams panicked"))?;
         anyhow::Ok((steps?, swaps?))
@@ -81,14 +81,15 @@ struct Swap {
     in_flight: usize,
 }
 
-fn swap(engine: &EngineHandle, pack: impl Fn(u64) -> Arc<WeightSet>, count: u64) -> anyhow::Result<Vec<Swap>> {
+/// Swaps once all streams decode: the first of them has its tokens while others still prefill.
+fn swap(engine: &EngineHandle, pack: impl Fn(u64) -> Arc<WeightSet>, options: &Options) -> anyhow::Result<Vec<Swap>> {
     let started = Instant::now();
-    while engine.stats().generation_tokens == 0 {
-        ensure!(started.elapsed() < Duration::from_secs(60), "no stream starts");
+    while engine.stats().generation_tokens < 4 * u64::from(options.streams) {
+        ensure!(started.elapsed() < Duration::from_secs(60), "not all streams start");
         std::thread::sleep(Duration::from_millis(5));
     }
     let mut swaps = Vec::new();
-    for version in 1..=count {
+    for version in 1..=options.swaps {
         std::thread::sleep(REST);
         let packing = Instant::now();
         let weights = pack(version);
