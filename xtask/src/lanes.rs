@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
+use svs_trainer::TrainConfig;
+
 use crate::measure::quantile;
 use crate::server::Server;
 
@@ -42,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 256)]
     stream_tokens: u32,
     /// `train_share` of the run.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = TrainConfig::default().train_share)]
     train_share: f64,
     /// `engine.share_beside_training` of the server; its default if absent.
     #[arg(long)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
-use svs_engine::ops::{Team, behind_serving};
 
+use super::behind::team;
 use super::claim::{CONFIG_FILE, claim};
 use super::config::is_run_id;
 use super::control::Control;
@@ -75,10 +75,9 @@ impl TrainerHandle {
         );
         let runner = opened.inspect_err(|error| self.control.end(Err(error.clone())))?;
         let control = Arc::clone(&self.control);
-        let train_share = runner.memory.config.train_share;
         let body = move || {
             // A panic is a bug, but one in the trainer must not take the server with it or leave the run "running".
-            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run_watched(train_share, runner)));
+            let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run_watched(runner)));
             control.end(outcome.unwrap_or_else(|_| Err(TrainError::Run("the trainer panicked; see the log".into()))));
         };
         let spawned = std::thread::Builder::new().name("trainer".into()).spawn(body);
@@ -218,10 +217,10 @@ impl TrainerHandle {
 }
 
 /// Runs on this thread, with a watchdog beside it if the configuration wants one.
-fn run_watched(share: f64, runner: Runner) -> Result<(), TrainError> {
+fn run_watched(runner: Runner) -> Result<(), TrainError> {
     let patience = runner.memory.config.watchdog_s;
     if patience == 0.0 {
-        return run_behind(share, runner);
+        return run_with_team(runner);
     }
     let (around, control) = (Arc::clone(&runner.around), Arc::clone(&runner.control));
     let (running, over) = sync_channel(0);
@@ -234,14 +233,11 @@ fn run_watched(share: f64, runner: Runner) -> Result<(), TrainError> {
         watchdog.map_err(|error| TrainError::Run(format!("cannot start the watchdog's thread: {error}")))?;
         // Dropped at the end of the run, also by a panic: the watchdog then ends.
         let _running: SyncSender<()> = running;
-        run_behind(share, runner)
+        run_with_team(runner)
     })
 }
 
-/// Runs on this thread and a team of its own, both behind the threads that serve.
-fn run_behind(share: f64, runner: Runner) -> Result<(), TrainError> {
-    behind_serving(share)?;
-    let team =
-        Team::new(None).map_err(|error| TrainError::Run(format!("cannot start the trainer's threads: {error}")))?;
-    team.install(|| runner.run())
+/// Runs on this thread and a team of its own.
+fn run_with_team(runner: Runner) -> Result<(), TrainError> {
+    team()?.install(|| runner.run())
 }

@@ -1,6 +1,7 @@
 //! The training loop and its controls: config, thread, status.
 
 mod batch;
+mod behind;
 pub mod changes;
 mod claim;
 mod clients;

@@ -10,6 +10,7 @@ use svs_engine::{EngineHandle, WeightSet};
 
 use super::TrainError;
 use super::batch::{Batch, Note};
+use super::behind::behind;
 use super::changes::Pending;
 use super::clients::Waited;
 use super::config::{Mode, ProblemSource};
@@ -191,13 +192,18 @@ impl Runner {
             .iter()
             .flat_map(|group| &group.members)
             .filter_map(|member| member.spans.first());
-        let behind = versions.map(|span| self.policy.version().saturating_sub(span.version));
-        let behind: Vec<u64> = behind.collect();
-        self.control.trained_on(&behind);
-        tally::staleness(&behind, metrics);
+        let staleness = versions.map(|span| self.policy.version().saturating_sub(span.version));
+        let staleness: Vec<u64> = staleness.collect();
+        self.control.trained_on(&staleness);
+        tally::staleness(&staleness, metrics);
         if groups.is_empty() {
             return Ok(());
         }
+        behind(self.memory.config.train_share, || self.learn(step, groups, metrics))
+    }
+
+    /// Learns from `groups` and publishes what comes of it.
+    fn learn(&mut self, step: u64, groups: &[Group], metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         self.control.phase("update");
         let _lane = self.around.engine.training_computes();
         let began = Instant::now();

@@ -43,7 +43,7 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Name of the run and of its folder; `None` makes one of recipe and seed.
     pub run_id: Option<String>,
-    /// Share of each core that training keeps while requests are being served, above 0 to 0.5 (as much as serving); it has
+    /// Share of each core that updates keep while requests are being served, above 0 to 0.5 (as much as serving); it has
     /// all that serving leaves.
     pub train_share: f64,
     /// Write the metrics for TensorBoard too: an event file in the run's folder for every start.
