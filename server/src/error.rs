@@ -18,6 +18,19 @@ use crate::updates::UpdateError;
 /// Seconds after which a client that was refused for load should try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// Longest message, characters: what it repeats of a request has no bound of its own.
+const MAX_MESSAGE: usize = 4096;
+/// Longest `param`, characters.
+const MAX_PARAM: usize = 256;
+
+/// The beginning of `text`.
+fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A refusal or failure, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -105,14 +118,14 @@ impl ApiError {
         self
     }
 
-    /// The wire form.
+    /// The wire form, bounded in length.
     #[must_use]
     pub fn body(&self) -> ErrorResponse {
         ErrorResponse {
             error: ErrorBody {
-                message: self.message.clone(),
+                message: bounded(&self.message, MAX_MESSAGE),
                 kind: self.kind.to_string(),
-                param: self.param.clone(),
+                param: self.param.as_deref().map(|param| bounded(param, MAX_PARAM)),
                 code: Some(self.code.to_string()),
             },
         }

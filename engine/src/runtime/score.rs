@@ -42,6 +42,8 @@ pub struct Scores {
 #[derive(Debug)]
 pub struct ScoreRun {
     version: u64,
+    /// Tokens to score.
+    tokens: usize,
     generation: Generation,
 }
 
@@ -49,10 +51,10 @@ impl ScoreRun {
     /// Waits for the end.
     ///
     /// # Errors
-    /// [`EngineError::NonFiniteLogits`], [`EngineError::Stopped`].
+    /// [`EngineError::NonFiniteLogits`], [`EngineError::Stopped`]; [`EngineError::Aborted`] where a pause ended it.
     pub async fn collect(self) -> Result<Scores, EngineError> {
-        let version = self.version;
-        self.generation.collect().await.map(|done| scores(version, done))
+        let (version, tokens) = (self.version, self.tokens);
+        scores(version, tokens, self.generation.collect().await?)
     }
 
     /// Waits for the end, blocking.
@@ -60,23 +62,27 @@ impl ScoreRun {
     /// # Errors
     /// As [`Self::collect`].
     pub fn collect_blocking(self) -> Result<Scores, EngineError> {
-        let version = self.version;
-        self.generation.collect_blocking().map(|done| scores(version, done))
+        let (version, tokens) = (self.version, self.tokens);
+        scores(version, tokens, self.generation.collect_blocking()?)
     }
 }
 
-fn scores(version: u64, mut done: Completion) -> Scores {
+fn scores(version: u64, tokens: usize, mut done: Completion) -> Result<Scores, EngineError> {
     let tapped = done
         .choices
         .first_mut()
         .map(|choice| std::mem::take(&mut choice.tapped));
     let scored = done.prompt.unwrap_or_default();
-    Scores {
+    // What was aborted has ended as well, with what it had.
+    if scored.iter().filter(|token| token.logprob.is_some()).count() < tokens {
+        return Err(EngineError::Aborted);
+    }
+    Ok(Scores {
         version,
         logprobs: scored.iter().filter_map(|token| token.logprob).collect(),
         entropies: scored.iter().filter_map(|token| token.entropy).collect(),
         tapped: tapped.unwrap_or_default(),
-    }
+    })
 }
 
 impl ScoreRequest {
@@ -122,10 +128,15 @@ impl EngineHandle {
     /// # Errors
     /// As [`Self::submit`].
     pub fn score(&self, request: ScoreRequest) -> Result<ScoreRun, EngineError> {
+        let tokens = request.response.len();
         let request = request.lower()?;
         let weights = self.weights().resolve(request.weights.as_deref())?;
         let version = weights.version;
         let generation = self.submit_under(request, weights)?;
-        Ok(ScoreRun { version, generation })
+        Ok(ScoreRun {
+            version,
+            tokens,
+            generation,
+        })
     }
 }

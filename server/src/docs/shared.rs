@@ -19,7 +19,10 @@ const BODY: [(&str, &str); 4] = [
     READ,
     ("408", "The body did not arrive in time."),
     ("413", "The body is too large."),
-    ("415", "The body is not `application/json`."),
+    (
+        "415",
+        "The body is not `application/json`, or it has a `Content-Encoding`.",
+    ),
 ];
 
 /// Routes that may answer with server-sent events.

@@ -49,6 +49,7 @@ pub async fn read_nothing(config: &HttpConfig, request: Request) -> Result<(), A
 /// 413 `request_too_large`, 408 `body_timeout`, 415 `unsupported_media_type`.
 pub async fn read_bytes(config: &HttpConfig, request: Request, most: usize) -> Result<Bytes, ApiError> {
     let (head, body) = request.into_parts();
+    check_encoding(&head.headers)?;
     let limit = config.max_body_bytes.min(most);
     let too_large = || {
         let bound = if limit < most { " (server.max_body_bytes)" } else { "" };
@@ -116,6 +117,21 @@ fn more_values_than(bytes: &[u8], most: usize) -> bool {
         }
     }
     count > most
+}
+
+/// Refuses a body that is compressed: nothing here takes it apart.
+pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers.get_all(header::CONTENT_ENCODING).iter();
+    let other = given
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+        .find(|value| !value.is_empty() && !value.eq_ignore_ascii_case("identity"));
+    let Some(other) = other else { return Ok(()) };
+    let message = format!("`Content-Encoding: {other}` is not supported; send the body as it is, without that header");
+    Err(ApiError::refused(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        message,
+    ))
 }
 
 pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {

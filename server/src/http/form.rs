@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::declared_length;
+use super::body::{check_encoding, declared_length};
 use crate::config::HttpConfig;
 use crate::error::ApiError;
 
@@ -40,6 +40,7 @@ impl Form {
     /// # Errors
     /// 415 `unsupported_media_type`, 413 `request_too_large`.
     pub fn open(config: &HttpConfig, request: Request, most: u64, whole: Duration) -> Result<Self, ApiError> {
+        check_encoding(request.headers())?;
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| {

@@ -405,6 +405,30 @@ fn bad_bodies_routes_and_methods_are_refused() {
         ),
         (
             CHAT,
+            &[("content-type", "application/json"), ("content-encoding", "gzip")][..],
+            "{}",
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            "/v1/train/start",
+            &[
+                ("content-type", "application/json"),
+                ("content-encoding", "identity, br"),
+            ][..],
+            "{}",
+            415,
+            "unsupported_media_type",
+        ),
+        (
+            CHAT,
+            &[("content-type", "application/json"), ("content-encoding", "Identity")][..],
+            "",
+            400,
+            "missing_body",
+        ),
+        (
+            CHAT,
             &[("content-type", "application/json"), ("origin", "http://evil.example")][..],
             "{}",
             403,

@@ -70,6 +70,9 @@ fn a_grader_that_cannot_be_used_is_refused_by_name() {
         code,
         asks,
         json!({"type": "regex", "name": "r", "pattern": "("}),
+        json!({"type": "regex", "name": "r", "pattern": "(".repeat(10_000)}),
+        json!({"type": "é".repeat(10_000)}),
+        json!({"type": "regex", "name": "r", "pattern": "a", "x".repeat(10_000): 1}),
     ] {
         for (route, body) in [
             (VALIDATE, json!({"grader": grader})),
@@ -77,6 +80,8 @@ fn a_grader_that_cannot_be_used_is_refused_by_name() {
         ] {
             let answer = server.post(route, &body);
             assert_eq!((answer.status, answer.error().0), (400, "grader"), "{route} {body}");
+            let said = answer.body["error"]["message"].as_str().unwrap();
+            assert!(said.chars().count() < 600, "{} characters: {said}", said.len());
         }
     }
     let missing = server.post(RUN, &json!({"grader": equals("x")}));

@@ -63,6 +63,20 @@ fn scores_are_what_generation_reported() {
 }
 
 #[test]
+fn an_abort_is_no_answer_of_nothing() {
+    let server = Server::start();
+    assert_eq!(server.post("/pause?mode=keep", &Value::Null).status, 200);
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| server.post(SCORE, &score(json!({}))));
+        server.wait_until("queue", |stats| stats.waiting == 1);
+        assert_eq!(server.post("/pause?mode=abort", &Value::Null).status, 200);
+        let ended = ended.join().unwrap();
+        assert_eq!((ended.status, ended.error()), (503, ("", "aborted")), "{}", ended.body);
+        assert_eq!(ended.header("retry-after"), Some("1"));
+    });
+}
+
+#[test]
 fn texts_are_scored_as_their_tokens() {
     let server = Server::start();
     let by_text = server

@@ -76,19 +76,30 @@ impl Task {
     }
 }
 
+/// Longest reason for refusing a grader, characters.
+const MAX_REASON: usize = 500;
+
 /// A grader given as a JSON object, or as the text of one; tried out, so that it can be built later, where its endpoints are
 /// declared.
 ///
 /// # Errors
-/// What is wrong with it, with the field.
+/// What is wrong with it, with the field; at most [`MAX_REASON`] characters of it.
 pub fn read_grader(value: &Value) -> Result<GraderSpec, String> {
     let spec = match value {
         Value::String(text) => serde_json::from_str::<GraderSpec>(text),
         object => serde_json::from_value(object.clone()),
     };
-    let spec = spec.map_err(|error| error.to_string())?;
-    spec.check().map_err(|error| error.to_string())?;
+    let spec = spec.map_err(|error| bounded(&error.to_string()))?;
+    spec.check().map_err(|error| bounded(&error.to_string()))?;
     Ok(spec)
+}
+
+/// The beginning of a reason, which may repeat any part of the grader.
+fn bounded(reason: &str) -> String {
+    match reason.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 /// As [`read_grader`], for what comes with a request: never one that runs programs, since whoever sends requests would

@@ -1,6 +1,7 @@
 //! The name and the lock of a run.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use super::lock::RunLock;
@@ -10,8 +11,24 @@ use super::{TrainConfig, TrainError};
 /// The file that makes a folder a run.
 pub(super) const CONFIG_FILE: &str = "config.toml";
 
+/// Where it is written before it takes that name.
+const PART: &str = "config.toml.part";
+
 /// Most runs that may start at the same moment without a name of their own.
 const MOST_STARTS: usize = 64;
+
+/// Writes the configuration of the run in `folder` in place of what was there: whole, or not at all where the process dies.
+///
+/// # Errors
+/// [`TrainError::Run`] if it cannot be written.
+pub(super) fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
+    let (part, text) = (folder.join(PART), config.to_toml()?);
+    let written = File::create(&part)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&part, folder.join(CONFIG_FILE)))
+        .and_then(|()| File::open(folder)?.sync_all());
+    written.map_err(|error| file_error(&folder.join(CONFIG_FILE), &error))
+}
 
 /// Names the run that `config` starts or resumes and takes its lock. Of two runs that start at the same moment without a
 /// `run_id`, one gets the next number.
@@ -83,7 +100,36 @@ fn numbered(base: &str) -> impl Iterator<Item = String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+
+    #[test]
+    fn a_configuration_is_replaced_whole_and_half_of_one_is_none() {
+        let runs = tempfile::tempdir().expect("a folder");
+        let named = TrainConfig {
+            run_id: Some("a".into()),
+            ..TrainConfig::default()
+        };
+        let folder = runs.path().join("a");
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join(PART), "recipe = \"gr").expect("what a killed process leaves");
+        drop(claim(runs.path(), &named, false).expect("no run yet"));
+        write_config(&folder, &named).expect("written");
+        assert!(!folder.join(PART).exists());
+        // Whoever has it open keeps reading what it was.
+        let mut before = File::open(folder.join(CONFIG_FILE)).expect("there");
+        let changed = TrainConfig {
+            steps: 99,
+            ..named.clone()
+        };
+        write_config(&folder, &changed).expect("written");
+        let mut text = String::new();
+        before.read_to_string(&mut text).expect("readable");
+        assert_eq!(TrainConfig::from_toml(&text).expect("whole"), named);
+        let text = fs::read_to_string(folder.join(CONFIG_FILE)).expect("readable");
+        assert_eq!(TrainConfig::from_toml(&text).expect("whole"), changed);
+    }
 
     #[test]
     fn runs_that_start_together_get_numbers_and_named_ones_are_refused() {

@@ -1,10 +1,9 @@
 //! Opening a run: its folder, its problems, its policy, and where it left off.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::claim::CONFIG_FILE;
+use super::claim::write_config;
 use super::config::ProblemSource;
 use super::control::Control;
 use super::history::History;
@@ -102,8 +101,7 @@ impl Runner {
             let consumed = memory.consumed_ids();
             around.log.repair_trained(&run_id, &consumed, unix_s())?;
         }
-        let path = folder.join(CONFIG_FILE);
-        fs::write(&path, memory.config.to_toml()?).map_err(|error| file_error(&path, &error))?;
+        write_config(&folder, &memory.config)?;
         let history = History::open(&folder, memory.step)?;
         let events = match config.tensorboard {
             true => Some(EventFile::create(&folder, memory.step + 1)?),

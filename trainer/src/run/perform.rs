@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use svs_engine::WeightSet;
 
 use super::changes::{self, Change};
-use super::claim::CONFIG_FILE;
+use super::claim::write_config;
 use super::clients::Waited;
 use super::history::History;
 use super::memory::Memory;
-use super::open::{check_choices, file_error};
+use super::open::check_choices;
 use super::runner::Runner;
 use super::task::{Asked, Target, Task};
 use super::tensorboard::EventFile;
@@ -110,8 +110,7 @@ impl Runner {
             self.reference = Some(reference(&self.around));
         }
         sampling.config = config.clone();
-        let path = self.folder.join(CONFIG_FILE);
-        std::fs::write(&path, config.to_toml()?).map_err(|error| file_error(&path, &error))?;
+        write_config(&self.folder, &config)?;
         self.control.configured(&config);
         self.memory.config = config;
         Ok(())
