@@ -14,7 +14,7 @@ pub struct CreateJob {
     pub model: String,
     /// Id of an uploaded file.
     pub training_file: String,
-    /// Id of an uploaded file that is evaluated on.
+    /// Id of an uploaded file that is evaluated on; of a supervised job, whose loss is measured.
     pub validation_file: Option<String>,
     /// Part of the name of the fine-tuned model: 1 to 64 letters, digits, `-` and `_`.
     pub suffix: Option<String>,
@@ -22,19 +22,57 @@ pub struct CreateJob {
     pub seed: Option<u64>,
     /// Up to 16 texts of at most 512 characters, by keys of at most 64.
     pub metadata: Option<BTreeMap<String, String>>,
-    /// How it is trained.
-    pub method: Method,
+    /// How it is trained. Default: `supervised`, with the server's own values.
+    pub method: Option<Method>,
+    /// Where older clients have those of a supervised job.
+    pub hyperparameters: Option<SupervisedHyperparameters>,
 }
 
 /// How a job trains.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
-    /// `reinforcement`.
+    /// `supervised` or `reinforcement`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What goes with it.
+    /// What goes with `supervised`.
+    pub supervised: Option<Supervised>,
+    /// What goes with `reinforcement`.
     pub reinforcement: Option<Reinforcement>,
+}
+
+/// Learning the assistant's turns in the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Supervised {
+    /// What may be set in OpenAI's words.
+    pub hyperparameters: Option<SupervisedHyperparameters>,
+    /// What may be set in this server's own.
+    pub x_svs: Option<SupervisedExtension>,
+}
+
+/// Hyperparameters of supervised learning; `"auto"` is the server's own value.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisedHyperparameters {
+    /// Conversations per step, or `"auto"`: the server's problems per step, or the whole file where it has fewer lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<Value>,
+    /// Multiplies a learning rate of 1e-5, or `"auto"`: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_rate_multiplier: Option<Value>,
+    /// Passes over the file, or `"auto"`: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_epochs: Option<Value>,
+}
+
+/// Settings of svs beyond OpenAI's, for a supervised job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisedExtension {
+    /// Keys of the training configuration (docs/config.md) that a supervised run looks at, dotted or nested, laid over
+    /// everything else.
+    pub config: Map<String, Value>,
 }
 
 /// Reinforcement learning from a grader.

@@ -335,6 +335,43 @@ def fine_tuning(client, url, key):
     sys.exit("a job on a deleted file was accepted")
 
 
+def supervised(client):
+    """The model is taught what to answer, and answers it."""
+    taught = {"Which birds sing?": "Blue birds sing.", "Which foxes run?": "Red foxes run."}
+    turns = lambda asked, said: [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+    content = "".join(json.dumps({"messages": turns(*pair)}) + "\n" for pair in taught.items()).encode()
+    file = client.files.create(file=("taught.jsonl", content), purpose="fine-tune")
+    jobs = client.fine_tuning.jobs
+    method = {
+        "type": "supervised",
+        "supervised": {"hyperparameters": {"n_epochs": 30, "batch_size": "auto", "learning_rate_multiplier": 100}},
+    }
+    job = jobs.create(model=NAME, training_file=file.id, validation_file=file.id, method=method, suffix="taught")
+    assert job.method.type == "supervised" and job.method.supervised.hyperparameters.n_epochs == 30, job
+    deadline = time.monotonic() + 600
+    while (job := jobs.retrieve(job.id)).status in ("validating_files", "queued", "running"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.2)
+    assert job.status == "succeeded" and job.trained_tokens > 0, job
+    events = [event for event in jobs.list_events(job.id, limit=100) if event.type == "metrics"]
+    losses = [event.data["train_loss"] for event in reversed(events)]
+    assert len(losses) == 30 and losses[-1] < 0.2 * losses[0], losses
+    assert all("valid_loss" in event.data for event in events), events
+    checkpoints = [one.fine_tuned_model_checkpoint for one in jobs.checkpoints.list(job.id)]
+    assert checkpoints, job
+    for asked, said in taught.items():
+        answer = client.chat.completions.create(
+            model=job.fine_tuned_model, messages=[{"role": "user", "content": asked}], temperature=0, max_completion_tokens=16
+        )
+        assert answer.choices[0].message.content == said, answer
+    older = jobs.create(model=NAME, training_file=file.id, hyperparameters={"n_epochs": 1})
+    assert older.method.type == "supervised" and older.hyperparameters.n_epochs == 1, older
+    while (older := jobs.retrieve(older.id)).status != "succeeded":
+        assert older.status in ("validating_files", "queued", "running") and time.monotonic() < deadline, older
+        time.sleep(0.2)
+    client.files.delete(file.id)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--svs", required=True)
@@ -359,6 +396,7 @@ def main():
             sessions(client, url, key)
             graders(client)
             fine_tuning(client, url, key)
+            supervised(client)
         finally:
             process.terminate()
             code = process.wait(timeout=60)

@@ -39,7 +39,7 @@ pub struct Args {
     /// Print the configuration that the run would have, with every key, and stop. Model and problems are not looked at.
     #[arg(long)]
     dry_run: bool,
-    /// `svs` or `grpo` [default: svs].
+    /// `svs`, `grpo` or `sft` [default: svs].
     #[arg(long, value_name = "RECIPE", value_parser = recipe)]
     recipe: Option<Recipe>,
     /// Steps to run [default: 20].
@@ -60,10 +60,10 @@ pub struct Args {
 }
 
 fn recipe(name: &str) -> Result<Recipe, String> {
-    [Recipe::Svs, Recipe::Grpo]
+    Recipe::ALL
         .into_iter()
         .find(|recipe| recipe.name() == name)
-        .ok_or_else(|| "the recipes are `svs` and `grpo`".into())
+        .ok_or_else(|| "the recipes are `svs`, `grpo` and `sft`".into())
 }
 
 /// Runs the command.
@@ -173,9 +173,22 @@ fn phase(status: &TrainStatus) -> String {
     }
 }
 
-/// One line per step: accuracy, the synthesis funnel, entropy, speed.
+/// One line per step: accuracy, the synthesis funnel, entropy, speed; or the loss, where answers are learned.
 fn summary(status: &TrainStatus) -> String {
     let metric = |name: &str| status.metrics.get(name).copied().unwrap_or(f64::NAN);
+    if status.metrics.contains_key("train/loss") {
+        let line = format!(
+            "step {:>4}  loss {:.4}  grad {:.3}  lr {:.2e}  {:.0} tok/s  {:.1} s",
+            status.step,
+            metric("train/loss"),
+            metric("actor/grad_norm"),
+            metric("actor/lr"),
+            metric("perf/throughput"),
+            metric("timing_s/step"),
+        );
+        let held_out = status.metrics.get("val/loss");
+        return held_out.map_or(line.clone(), |loss| format!("{line}  held-out loss {loss:.4}"));
+    }
     let mut line = format!(
         "step {:>4}  acc {:5.1} %  entropy {:.3}  grad {:.3}  {:.0} tok/s  {:.1} s",
         status.step,

@@ -116,9 +116,9 @@ fn check_message(path: &str, message: &Value) -> Result<(), Fault> {
     }?;
     match message.get("weight") {
         None | Some(Value::Null) => Ok(()),
-        // OpenAI's switch for messages of the assistant; what it would leave out is not told apart here.
-        Some(weight) if weight.as_u64() == Some(1) => Ok(()),
-        Some(_) => fault(".weight", "only 1 is supported".into()),
+        // OpenAI's switch for messages of the assistant, which a supervised job learns or not.
+        Some(weight) if weight.as_u64().is_some_and(|weight| weight <= 1) => Ok(()),
+        Some(_) => fault(".weight", "must be 0 or 1".into()),
     }
 }
 
@@ -172,8 +172,8 @@ mod tests {
                 "`messages[0].name`: is not supported",
             ),
             (
-                r#"{"messages": [{"role": "assistant", "content": "x", "weight": 0}]}"#.into(),
-                "`messages[0].weight`: only 1",
+                r#"{"messages": [{"role": "assistant", "content": "x", "weight": 2}]}"#.into(),
+                "`messages[0].weight`: must be 0 or 1",
             ),
             (
                 format!("\"{}\"", "x".repeat(MAX_LINE_BYTES as usize)),

@@ -7,6 +7,7 @@ use svs_openapi::fine_tuning::JobFailure;
 use svs_trainer::TrainConfig;
 use svs_trainer::problems::{Problem, load};
 use svs_trainer::reward::{Reward, Task};
+use svs_trainer::run::config::Recipe;
 use svs_trainer::run::{RunState, TrainError};
 use svs_verifier::Verdict;
 
@@ -89,7 +90,7 @@ pub(super) fn report(id: &str, error: Option<super::JobError>) {
     }
 }
 
-/// Tries every line with the grader, then lets the job wait for its turn. False: there may be more to do at once.
+/// Tries every line, with the grader if there is one, then lets the job wait for its turn. False: there may be more to do at once.
 fn validate(shared: &Shared, record: &Record) -> bool {
     let files = [
         (TRAINING, "training_file", Some(&record.training_file)),
@@ -124,6 +125,11 @@ fn validate(shared: &Shared, record: &Record) -> bool {
 
 fn try_lines(shared: &Shared, record: &Record, name: &str) -> Result<(), String> {
     let path = shared.folder(&record.id).join(name);
+    if record.config.recipe == Recipe::Sft {
+        let tried = shared.trainer.try_examples(&path);
+        let shown = format!("{}: ", path.display());
+        return tried.map(drop).map_err(|error| error.to_string().replace(&shown, ""));
+    }
     let mut options = record.config.problems.columns.clone();
     options.keep_rows = true;
     let problems = load(&path, &options).map_err(|error| {
@@ -185,10 +191,10 @@ fn start(shared: &Shared, record: &Record) -> bool {
     match shared.trainer.start(config(shared, record), resume) {
         Ok(status) => {
             let mut cancelled = false;
-            let said = if resume {
-                format!("Fine-tuning job resumed at step {}", status.step)
-            } else {
-                "Fine-tuning job started".to_owned()
+            let said = match (resume, status.step) {
+                (false, _) => "Fine-tuning job started".to_owned(),
+                (true, 0) => "Fine-tuning job started over: it had no checkpoint".to_owned(),
+                (true, step) => format!("Fine-tuning job resumed at step {step}"),
             };
             let started = shared.change(id, "info", said, |job| {
                 job.live = true;

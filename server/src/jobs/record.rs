@@ -21,7 +21,7 @@ pub const VALIDATION: &str = "validation.jsonl";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// The lines are tried with the grader.
+    /// The lines are tried, with the grader if there is one.
     ValidatingFiles,
     /// It waits for its turn.
     Queued,

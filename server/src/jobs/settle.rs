@@ -13,6 +13,13 @@ use super::{JobError, Shared};
 /// Steps that are told of at once.
 const STEPS_AT_ONCE: usize = 100;
 
+/// Metrics that have a name at OpenAI, and a word in the messages.
+const SAID: [(&str, &str, &str); 3] = [
+    ("critic/score/mean", "train_mean_reward", "train mean reward"),
+    ("train/loss", "train_loss", "training loss"),
+    ("val/loss", "valid_loss", "validation loss"),
+];
+
 /// Looks at the run of `record`. True while it goes on.
 pub(super) fn watch(shared: &Shared, record: &Record) -> bool {
     let status = shared.trainer.status();
@@ -126,9 +133,13 @@ fn tell(shared: &Shared, id: &str, step: u64) -> Result<(), JobError> {
 }
 
 fn worded(done: &Step, steps: u64) -> String {
-    let reward = done.metrics.get("critic/score/mean");
-    let reward = reward.map_or(String::new(), |reward| format!(": train mean reward={reward:.4}"));
-    format!("Step {}/{steps}{reward}", done.step)
+    let measured = SAID.iter().filter_map(|(metric, _, word)| {
+        let value = done.metrics.get(*metric)?;
+        Some(format!("{word}={value:.4}"))
+    });
+    let measured: Vec<String> = measured.collect();
+    let colon = if measured.is_empty() { "" } else { ": " };
+    format!("Step {}/{steps}{colon}{}", done.step, measured.join(", "))
 }
 
 /// The metrics of a step, with OpenAI's names for some.
@@ -138,8 +149,10 @@ pub fn metrics_of(done: &Step) -> serde_json::Value {
     for (name, value) in &done.metrics {
         metrics[name] = json!(value);
     }
-    if let Some(reward) = done.metrics.get("critic/score/mean") {
-        metrics["train_mean_reward"] = json!(reward);
+    for (metric, name, _) in SAID {
+        if let Some(value) = done.metrics.get(metric) {
+            metrics[name] = json!(value);
+        }
     }
     metrics
 }

@@ -10,7 +10,7 @@ use super::toy;
 use crate::api::files::{form, upload};
 use crate::api::harness::{Server, events};
 
-const JOBS: &str = "/v1/fine_tuning/jobs";
+pub(super) const JOBS: &str = "/v1/fine_tuning/jobs";
 
 /// Lines of a training file: what to say, and the digit that the grader looks for.
 fn lines() -> String {
@@ -25,7 +25,7 @@ fn lines() -> String {
         .collect()
 }
 
-fn server(change: impl FnOnce(&mut svs::config::ServeConfig)) -> (tempfile::TempDir, Server) {
+pub(super) fn server(change: impl FnOnce(&mut svs::config::ServeConfig)) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_model(toy::model(), |config| {
         config.train = toy::config(folder.path(), Recipe::Grpo, 4);
@@ -47,25 +47,25 @@ fn request(model: &str, file: &str, extra: &Value) -> Value {
     json!({"model": model, "training_file": file, "method": {"type": "reinforcement", "reinforcement": method}})
 }
 
-fn create(server: &Server, body: &Value) -> String {
+pub(super) fn create(server: &Server, body: &Value) -> String {
     let answer = server.post(JOBS, body);
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.body["id"].as_str().unwrap().to_owned()
 }
 
-fn job(server: &Server, id: &str) -> Value {
+pub(super) fn job(server: &Server, id: &str) -> Value {
     let answer = server.get(&format!("{JOBS}/{id}"));
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.body
 }
 
-fn ask(server: &Server, id: &str, what: &str) -> Value {
+pub(super) fn ask(server: &Server, id: &str, what: &str) -> Value {
     let answer = server.post_raw(&format!("{JOBS}/{id}/{what}"), &[], b"");
     assert_eq!(answer.status, 200, "{what}: {}", answer.body);
     answer.body["status"].clone()
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(300);
     while !holds() {
         assert!(Instant::now() < deadline, "{what}");
@@ -73,7 +73,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn wait_for(server: &Server, id: &str, status: &str) -> Value {
+pub(super) fn wait_for(server: &Server, id: &str, status: &str) -> Value {
     until(&format!("job {id} is not {status}: {}", job(server, id)), || {
         job(server, id)["status"] == status
     });
@@ -273,7 +273,7 @@ fn a_request_that_cannot_be_honoured_is_refused_by_name() {
             json!({"n_epochs": 1}),
             400,
             "hyperparameters",
-            "not supported",
+            "within `method.reinforcement`",
         ),
         (
             "/integrations",
@@ -282,8 +282,42 @@ fn a_request_that_cannot_be_honoured_is_refused_by_name() {
             "integrations",
             "not supported",
         ),
-        ("/method/type", json!("supervised"), 400, "method.type", "svs sft"),
-        ("/method/type", json!("dpo"), 400, "method.type", "only `reinforcement`"),
+        (
+            "/method/type",
+            json!("supervised"),
+            400,
+            "method.reinforcement",
+            "does not go with",
+        ),
+        (
+            "/method",
+            json!({"type": "supervised", "supervised": {"hyperparameters": {"batch_size": 0}}}),
+            400,
+            "method.supervised.hyperparameters.batch_size",
+            "auto",
+        ),
+        (
+            "/method",
+            json!({"type": "supervised", "supervised": {"x_svs": {"config": {"rollout.n": 4}}}}),
+            400,
+            "method.supervised.x_svs.config.rollout.n",
+            "no use for it",
+        ),
+        (
+            "/method/supervised",
+            json!({}),
+            400,
+            "method.supervised",
+            "does not go with",
+        ),
+        (
+            "/hyperparameters",
+            json!({"speed": 1}),
+            400,
+            "hyperparameters.speed",
+            "not a parameter",
+        ),
+        ("/method/type", json!("dpo"), 400, "method.type", "not supported"),
         ("/method/dpo", json!({}), 400, "method.dpo", "not supported"),
         (
             "/method/reinforcement",

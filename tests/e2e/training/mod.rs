@@ -9,5 +9,6 @@ pub(crate) mod process;
 mod resume;
 mod rollback;
 mod steer;
+mod supervised;
 mod swap;
 pub(crate) mod toy;

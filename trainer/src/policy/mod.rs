@@ -19,8 +19,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use adapter::Adapter;
-pub(crate) use batching::by_tokens;
 pub use batching::{accumulate_all, micro_batches};
+pub(crate) use batching::{by_tokens, logprobs_all};
 pub use config::{PolicyError, SkippedRow, SkippedStep, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 pub use correction::{RatioLevel, RolloutCorrection};
 use svs_engine::load::lora::LoraShape;
@@ -211,7 +211,7 @@ impl Policy {
     }
 
     /// The packed weights of this version under whatever label they already have.
-    fn current(&self) -> Arc<WeightSet> {
+    pub(crate) fn current(&self) -> Arc<WeightSet> {
         let label = {
             let packed = self.packed.lock().unwrap_or_else(PoisonError::into_inner);
             packed
@@ -223,7 +223,7 @@ impl Policy {
     }
 
     /// One optimizer step of the policy's own optimizer.
-    fn step(&mut self, grads: &Params, config: &OptimConfig) -> StepReport {
+    pub(crate) fn step(&mut self, grads: &Params, config: &OptimConfig) -> StepReport {
         let len = self.masters().values.len();
         let optimizer = self.optimizer.get_or_insert_with(|| AdamW::new(len));
         let model = &mut self.model.params;

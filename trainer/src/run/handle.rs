@@ -12,7 +12,7 @@ use svs_engine::load::LoadedModel;
 
 use super::behind::team;
 use super::claim::{CONFIG_FILE, claim};
-use super::config::is_run_id;
+use super::config::{Recipe, is_run_id};
 use super::control::Control;
 use super::runner::{Runner, Surroundings};
 use super::task::{Outcome, Task};
@@ -169,6 +169,12 @@ impl TrainerHandle {
     /// [`TrainError::Config`], [`TrainError::Run`].
     pub fn evaluate(&self, config: &TrainConfig) -> Result<EvalReport, TrainError> {
         config.validate()?;
+        if config.recipe == Recipe::Sft {
+            return Err(TrainError::Config {
+                field: "recipe".into(),
+                reason: "a run of the recipe `sft` has no problems to solve; its metrics have `val/loss`".into(),
+            });
+        }
         let (around, limits) = (&*self.surroundings, source::limits(config, &self.surroundings.engine)?);
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
         let problems = source::evaluated(config)?;

@@ -22,6 +22,7 @@ mod sampling;
 mod shaped;
 mod skipped;
 pub mod source;
+mod supervised;
 mod tally;
 mod task;
 mod tensorboard;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::claim::write_config;
-use super::config::ProblemSource;
+use super::config::{ProblemSource, Recipe};
 use super::control::Control;
 use super::history::History;
 use super::kept::CHECKPOINTS;
@@ -13,6 +13,7 @@ use super::memory::Memory;
 use super::perform::reference;
 use super::runner::{Runner, Surroundings};
 use super::sampling::Sampling;
+use super::supervised::Examples;
 use super::tensorboard::EventFile;
 use super::{TrainConfig, TrainError, changes, fork, source};
 use crate::checkpoint::CheckpointStore;
@@ -45,6 +46,10 @@ impl Runner {
         check_choices(&config, around.engine.config().max_choices)?;
         check_states(&config, around.model.config.hidden_size, limits.1)?;
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
+        let examples = match config.recipe {
+            Recipe::Sft => Some(Arc::new(Examples::read(&config, &around.engine)?)),
+            Recipe::Svs | Recipe::Grpo => None,
+        };
         let mut problems = source::problems(&config)?;
         reward
             .prepare(&config.reward, &problems)
@@ -133,6 +138,7 @@ impl Runner {
             memory,
             policy,
             reference,
+            examples,
             held_out,
             checkpoints,
             saved,

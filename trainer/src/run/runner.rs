@@ -19,6 +19,7 @@ use super::history::{History, Record};
 use super::lock::RunLock;
 use super::memory::Memory;
 use super::sampling::{Ahead, Sampling, Wanted};
+use super::supervised::Examples;
 use super::tensorboard::EventFile;
 use super::{shaped, skipped, tally};
 use crate::checkpoint::CheckpointStore;
@@ -58,6 +59,8 @@ pub(super) struct Runner {
     pub(super) ahead: Option<Ahead>,
     /// Changes of the configuration that are still to be made again, by step.
     pub(super) replayed: VecDeque<Pending>,
+    /// What the recipe `sft` learns; `None` for the others.
+    pub(super) examples: Option<Arc<Examples>>,
     /// Problems of evaluations.
     pub(super) held_out: Vec<Problem>,
     pub(super) checkpoints: CheckpointStore,
@@ -114,26 +117,13 @@ impl Runner {
     pub(super) fn step(&mut self) -> Result<Waited<()>, TrainError> {
         let step = self.memory.step + 1;
         let began = Instant::now();
-        let batch = match self.memory.config.problems.source {
-            ProblemSource::Trajectories => self.client_batch()?,
-            ProblemSource::Procedural | ProblemSource::Files => Waited::Found(self.own_batch(step)?),
+        let mut metrics = match self.examples.clone() {
+            Some(examples) => self.learn(step, &examples)?,
+            None => match self.reinforce(step)? {
+                Waited::Found(metrics) => metrics,
+                other => return Ok(other.map(drop)),
+            },
         };
-        let Waited::Found(mut batch) = batch else {
-            return Ok(batch.map(drop));
-        };
-        let mut metrics = std::mem::take(&mut batch.metrics);
-        batch.tally.put(&mut metrics);
-        let gen_s = began.elapsed().as_secs_f64();
-        metrics.insert("timing_s/gen".into(), gen_s);
-        metrics.insert(
-            "perf/gen_tokens_per_s".into(),
-            batch.tally.sampled_tokens() / gen_s.max(1e-9),
-        );
-        let generated = self.memory.generated_tokens + batch.tally.sampled_tokens() as u64;
-        metrics.insert("training/generated_tokens".into(), generated as f64);
-
-        self.update(step, &batch.groups, &mut metrics)?;
-        self.remember(step, batch)?;
         self.evaluate(step, &mut metrics)?;
         metrics.extend(self.saving_s.take().map(|s| ("timing_s/save_checkpoint".into(), s)));
         let step_s = began.elapsed().as_secs_f64();
@@ -158,6 +148,32 @@ impl Runner {
         }
         self.control.step_done(step, self.policy.version(), metrics);
         Ok(Waited::Found(()))
+    }
+
+    /// Learns from rollouts, its own or those of clients, if there are any.
+    fn reinforce(&mut self, step: u64) -> Result<Waited<BTreeMap<String, f64>>, TrainError> {
+        let began = Instant::now();
+        let batch = match self.memory.config.problems.source {
+            ProblemSource::Trajectories => self.client_batch()?,
+            ProblemSource::Procedural | ProblemSource::Files => Waited::Found(self.own_batch(step)?),
+        };
+        let mut batch = match batch {
+            Waited::Found(batch) => batch,
+            other => return Ok(other.map(|_| BTreeMap::new())),
+        };
+        let mut metrics = std::mem::take(&mut batch.metrics);
+        batch.tally.put(&mut metrics);
+        let gen_s = began.elapsed().as_secs_f64();
+        metrics.insert("timing_s/gen".into(), gen_s);
+        metrics.insert(
+            "perf/gen_tokens_per_s".into(),
+            batch.tally.sampled_tokens() / gen_s.max(1e-9),
+        );
+        let generated = self.memory.generated_tokens + batch.tally.sampled_tokens() as u64;
+        metrics.insert("training/generated_tokens".into(), generated as f64);
+        self.update(step, &batch.groups, &mut metrics)?;
+        self.remember(step, batch)?;
+        Ok(Waited::Found(metrics))
     }
 
     /// The batch of `step`: sampled now, or while the last update went on. In the mode `async` the next one is begun.
@@ -256,6 +272,11 @@ impl Runner {
         if report.steps == 0 {
             return Ok(());
         }
+        self.publish(step, metrics)
+    }
+
+    /// Makes the engine serve the weights of now.
+    pub(super) fn publish(&mut self, step: u64, metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
         self.control.phase("publish");
         let began = Instant::now();
         crash::point(crash::Point::Publish);
@@ -320,6 +341,9 @@ impl Runner {
             return Ok(());
         }
         self.control.phase("evaluate");
+        if let Some(examples) = &self.examples {
+            return self.validate(examples, metrics);
+        }
         let settings = crate::eval::EvalConfig {
             weights: Some(self.policy.version().to_string()),
             ..crate::eval::EvalConfig::of_run(config, self.sampling.limits.1)

@@ -44,11 +44,14 @@ pub fn prompts(given: Option<&Prompts>, model: &LoadedModel) -> Result<Prompts, 
     Ok(prompts)
 }
 
-/// Problems of a source, with ids that are unique across files.
+/// Problems of a source, with ids that are unique across files; none for the recipe `sft`, which poses none.
 ///
 /// # Errors
 /// [`TrainError::Config`] if a file cannot be read or nothing is left.
 pub fn problems(run: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
+    if run.recipe == Recipe::Sft {
+        return Ok(Vec::new());
+    }
     let (config, seed) = (&run.problems, run.seed);
     let mut problems = match config.source {
         ProblemSource::Trajectories => return Ok(Vec::new()),
@@ -97,7 +100,7 @@ fn check_rewards(config: &TrainConfig, problems: &[Problem]) -> Result<(), Train
         let needs = match (config.recipe, &config.reward.grader) {
             (Recipe::Svs, _) => Some("the recipe `svs` compares with reference answers"),
             (Recipe::Grpo, None) => Some("without a grader, mathematics needs reference answers"),
-            (Recipe::Grpo, Some(_)) => None,
+            (Recipe::Grpo, Some(_)) | (Recipe::Sft, _) => None,
         };
         if let Some(needs) = needs {
             let reason = format!("{needs}, and problem `{}` has none (column `answer`)", problem.id);
@@ -153,6 +156,7 @@ pub fn split_files(problems: Vec<Problem>, fraction: f64) -> Result<(Vec<Problem
 /// [`TrainError::Config`] if a file cannot be read.
 pub(super) fn held_out(config: &TrainConfig) -> Result<Vec<Problem>, TrainError> {
     match config.eval.test_freq {
+        _ if config.recipe == Recipe::Sft => Ok(Vec::new()),
         0 => Ok(Vec::new()),
         _ => evaluated(config),
     }

@@ -53,20 +53,26 @@ fn parse(line: &str, tokenizer: &Tokenizer) -> Result<Example, String> {
             if prompt.is_empty() || completion.is_empty() {
                 return Err("prompt and completion must not be empty".into());
             }
-            let encode = |text, special| {
-                tokenizer
-                    .encode(text, special)
-                    .map_err(|error: TextError| error.to_string())
-            };
-            Ok(Example {
-                prompt: encode(&prompt, true)?,
-                target: ended(encode(&completion, false)?, tokenizer),
-            })
+            plain(&prompt, &completion, tokenizer)
         }
     }
 }
 
-fn chat(messages: &[ChatMessage], tokenizer: &Tokenizer) -> Result<Example, String> {
+/// Plain text and what follows it.
+pub(super) fn plain(prompt: &str, completion: &str, tokenizer: &Tokenizer) -> Result<Example, String> {
+    let encode = |text, special| {
+        tokenizer
+            .encode(text, special)
+            .map_err(|error: TextError| error.to_string())
+    };
+    Ok(Example {
+        prompt: encode(prompt, true)?,
+        target: ended(encode(completion, false)?, tokenizer),
+    })
+}
+
+/// What was said, and the last message as what should follow it.
+pub(super) fn chat(messages: &[ChatMessage], tokenizer: &Tokenizer) -> Result<Example, String> {
     let Some((last, context)) = messages.split_last() else {
         return Err("messages is empty".into());
     };

@@ -1,14 +1,17 @@
 //! The supervised stage: cross-entropy on target tokens through the same forward and backward as the policy update.
 
+mod conversation;
 mod jsonl;
 mod stage;
 
 #[cfg(test)]
 mod tests;
 
+pub use conversation::{Conversation, read_conversations};
 pub use jsonl::read_jsonl;
 use serde::{Deserialize, Serialize};
 pub use stage::train;
+pub(crate) use stage::{gradients, mean_loss, sequence};
 
 use crate::optim::OptimConfig;
 use crate::policy::PolicyError;

@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use svs_engine::Params;
 use svs_engine::train::{TokenGrad, TrainSequence, TrainWeights};
+use svs_engine::{Params, WeightSet};
 
 use super::{Example, Progress, SftConfig, SftReport, SftStep};
 use crate::optim::{AdamW, OptimConfig};
-use crate::policy::{Policy, PolicyError, accumulate_all, by_tokens};
+use crate::policy::{Policy, PolicyError, accumulate_all, by_tokens, logprobs_all};
 use crate::seeds::{SplitMix, derive};
 
 /// Trains `policy` on `examples`; `progress` is called after each step. The same input gives the same parameters bit for
@@ -63,31 +63,12 @@ fn run(
     mut done: impl FnMut(&SftStep, u64) -> Progress,
 ) -> Result<(), PolicyError> {
     for (i, batch) in plan.iter().enumerate() {
-        let target_tokens: usize = batch.iter().map(|index| examples[*index].target.len()).sum();
-        let sequences: Vec<TrainSequence> = batch.iter().map(|index| sequence(&examples[*index])).collect();
-        // Mean cross-entropy over the whole step: each target token has dL/dlogp = −1/N whatever the micro-batches are.
-        let grad = TokenGrad {
-            dlogprob: (-1.0 / target_tokens as f64) as f32,
-            dentropy: 0.0,
-        };
-        let coefficients: Vec<Vec<TokenGrad>> = sequences.iter().map(|row| vec![grad; row.scored.len()]).collect();
+        let batch: Vec<&Example> = batch.iter().map(|index| &examples[*index]).collect();
+        let target_tokens = targets(&batch);
         grads.values.fill(0.0);
         let weights = TrainWeights::new(policy.pack("sft"), policy.params());
-        let scores = accumulate_all(
-            &weights,
-            &sequences,
-            &coefficients,
-            config.micro_batch_tokens,
-            grads,
-            |_| (),
-        )?;
+        let loss = gradients(&weights, &batch, config.micro_batch_tokens, grads, |_| ())?;
         drop(weights);
-        let loss = -scores
-            .iter()
-            .flatten()
-            .map(|score| f64::from(score.logprob))
-            .sum::<f64>()
-            / target_tokens as f64;
         let applied = policy.step_with(optimizer, grads, optim);
         if !applied.applied {
             tracing::warn!(
@@ -108,6 +89,46 @@ fn run(
         }
     }
     Ok(())
+}
+
+/// Target tokens of `batch`.
+fn targets(batch: &[&Example]) -> usize {
+    batch.iter().map(|example| example.target.len()).sum()
+}
+
+/// Mean cross-entropy of the target tokens of `batch`, nats; its gradient is added to `grads`. `done` hears of examples that
+/// are through.
+pub(crate) fn gradients(
+    weights: &TrainWeights<'_>,
+    batch: &[&Example],
+    micro_batch_tokens: usize,
+    grads: &mut Params,
+    done: impl FnMut(usize),
+) -> Result<f64, PolicyError> {
+    let target_tokens = targets(batch) as f64;
+    let sequences: Vec<TrainSequence> = batch.iter().map(|example| sequence(example)).collect();
+    // Over the whole step: each target token has dL/dlogp = −1/N whatever the micro-batches are.
+    let grad = TokenGrad {
+        dlogprob: (-1.0 / target_tokens) as f32,
+        dentropy: 0.0,
+    };
+    let coefficients: Vec<Vec<TokenGrad>> = sequences.iter().map(|row| vec![grad; row.scored.len()]).collect();
+    let scores = accumulate_all(weights, &sequences, &coefficients, micro_batch_tokens, grads, done)?;
+    let sum: f64 = scores.iter().flatten().map(|score| f64::from(score.logprob)).sum();
+    Ok(-sum / target_tokens)
+}
+
+/// As [`gradients`], without the gradient.
+pub(crate) fn mean_loss(
+    weights: &WeightSet,
+    batch: &[&Example],
+    micro_batch_tokens: usize,
+    done: impl FnMut(usize),
+) -> Result<f64, PolicyError> {
+    let sequences: Vec<TrainSequence> = batch.iter().map(|example| sequence(example)).collect();
+    let logprobs = logprobs_all(weights, &sequences, micro_batch_tokens, done)?;
+    let sum: f64 = logprobs.iter().flatten().map(|logprob| f64::from(*logprob)).sum();
+    Ok(-sum / targets(batch) as f64)
 }
 
 /// The examples that fit; the others are counted, contradictory ones refused.
@@ -184,7 +205,8 @@ fn schedule(config: &SftConfig, steps: u64) -> Result<OptimConfig, PolicyError> 
     Ok(optim)
 }
 
-fn sequence(example: &Example) -> TrainSequence {
+/// What the engine computes of `example`.
+pub(crate) fn sequence(example: &Example) -> TrainSequence {
     let length = |tokens: &[u32]| u32::try_from(tokens.len()).expect("bounded by max_position_embeddings");
     let start = length(&example.prompt);
     TrainSequence {

@@ -246,3 +246,64 @@ fn jsonl_gives_prompt_and_target() {
             .contains("none")
     );
 }
+
+#[test]
+fn conversations_give_every_turn_of_the_assistant_with_what_came_before() {
+    let tokenizer = tiny_model(1).tokenizer;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("examples.jsonl");
+    let read = |line: &str| {
+        std::fs::write(&path, format!("{line}\n\n")).expect("writes");
+        read_conversations(&path, &tokenizer, 200)
+    };
+    let text = |tokens: &[u32]| tokenizer.decode(tokens, false).expect("decodes");
+    let user = r#"{"role": "user", "content": "Q"}"#;
+    let turn = |weight: &str| format!(r#"{{"role": "assistant", "content": "A"{weight}}}"#);
+    let asked = "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n";
+    let line = |weight: &str| format!(r#"{{"messages": [{user}, {}, {user}, {}]}}"#, turn(weight), turn(""));
+    for (weight, learned) in [("", 2), (r#", "weight": 1"#, 2), (r#", "weight": 0"#, 1)] {
+        let found = read(&line(weight)).expect("reads").remove(0);
+        assert_eq!(found.len(), learned, "{weight}");
+        let last = found.last().expect("one");
+        let whole = format!("{asked}A<|im_end|>\n{asked}");
+        assert_eq!((text(&last.prompt), text(&last.target)), (whole, "A<|im_end|>".into()));
+        if learned == 2 {
+            assert_eq!(
+                (text(&found[0].prompt), text(&found[0].target)),
+                (asked.into(), "A<|im_end|>".into())
+            );
+        }
+    }
+    let pair = read(r#"{"prompt": "1+1=", "completion": "2", "tools": []}"#).expect("reads");
+    assert_eq!(text(&pair[0][0].prompt), "1+1=");
+    for (line, wanted) in [
+        ("", "has no example"),
+        ("{", "line 1: not JSON"),
+        (r#"{"messages": []}"#, "must end with a message of the assistant"),
+        (r#"{"prompt": "", "completion": "2"}"#, "line 1: expected"),
+        (r#"{"messages": [3]}"#, "`messages[0].role`: must be one of"),
+        (
+            r#"{"messages": [{"role": "tool", "content": "x"}]}"#,
+            "`messages[0].role`",
+        ),
+        (
+            r#"{"messages": [{"role": "user", "content": ["x"]}]}"#,
+            "`messages[0].content`",
+        ),
+        (
+            r#"{"messages": [{"role": "user", "content": "x", "name": "y"}]}"#,
+            "`messages[0].name`",
+        ),
+        (&line(r#", "weight": 0.5"#), "`messages[1].weight`: must be 0 or 1"),
+        (
+            r#"{"prompt": "x", "completion": "y", "functions": [{}]}"#,
+            "`functions` is not supported",
+        ),
+    ] {
+        let error = read(line).expect_err(wanted).to_string();
+        assert!(error.contains(wanted) && error.contains("examples.jsonl"), "{error}");
+    }
+    let long = format!(r#"{{"prompt": "{}", "completion": "y"}}"#, "x".repeat(199));
+    let error = read(&long).expect_err("too long").to_string();
+    assert!(error.contains("line 1: has 201 tokens"), "{error}");
+}

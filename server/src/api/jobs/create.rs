@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use serde_json::Value;
 use svs_openapi::ErrorResponse;
-use svs_openapi::fine_tuning::{CreateJob, Job, Reinforcement};
+use svs_openapi::fine_tuning::{CreateJob, Job, Reinforcement, Supervised};
 use uuid::Uuid;
 
 use super::{on_disk, wire};
@@ -17,12 +17,14 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::files::FileError;
 use crate::http::body::{decode, only_objects, read_json, refuse_within};
-use crate::jobs::plan::{count_rows, plan};
+use crate::jobs::plan::{self, count_rows};
 use crate::jobs::record::{TRAINING, VALIDATION};
 use crate::jobs::{PREFIX, Record, Status};
 
 /// Fields of OpenAI's that this server does not have.
-const UNSUPPORTED: [&str; 2] = ["hyperparameters", "integrations"];
+const UNSUPPORTED: [&str; 1] = ["integrations"];
+const SUPERVISED: &str = "supervised";
+const REINFORCEMENT: &str = "reinforcement";
 /// Where names of fine-tuned models have the organisation.
 const ORGANISATION: &str = "svs";
 const MAX_SUFFIX: usize = 64;
@@ -53,11 +55,19 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Jso
     let body = read_json(&app.config, request).await?;
     only_objects(
         &body,
-        &["method", "method.reinforcement", "method.reinforcement.hyperparameters"],
+        &[
+            "hyperparameters",
+            "method",
+            "method.reinforcement",
+            "method.reinforcement.hyperparameters",
+            "method.supervised",
+            "method.supervised.hyperparameters",
+        ],
     )?;
     supported(&body)?;
     let request: CreateJob = decode(body, &UNSUPPORTED)?;
-    let record = on_disk(move || made(&app, &request)).await?;
+    let method = Asked::of(&request)?;
+    let record = on_disk(move || made(&app, &request, &method)).await?;
     tracing::info!(id = record.id, "a fine-tuning job was made");
     Ok(Json(wire(record)))
 }
@@ -67,30 +77,69 @@ fn supported(body: &Value) -> Result<(), ApiError> {
     let Some(method) = body.get("method").and_then(Value::as_object) else {
         return Ok(());
     };
-    match method.get("type").and_then(Value::as_str) {
-        None | Some("reinforcement") => {}
-        Some("supervised") => {
-            let message = "`supervised` is not supported here; `svs sft` trains a model on given answers";
-            return Err(ApiError::value("method.type", message));
-        }
-        Some(other) => {
-            let message = format!("`{other}` is not supported; only `reinforcement` is");
-            return Err(ApiError::value("method.type", message));
-        }
+    let kind = method.get("type").and_then(Value::as_str);
+    if let Some(other) = kind.filter(|kind| ![SUPERVISED, REINFORCEMENT].contains(kind)) {
+        let message = format!("`{other}` is not supported; `{SUPERVISED}` and `{REINFORCEMENT}` are");
+        return Err(ApiError::value("method.type", message));
     }
-    refuse_within("method", method, &["supervised", "dpo"])?;
-    match method.get("reinforcement").and_then(Value::as_object) {
+    refuse_within("method", method, &["dpo"])?;
+    match method.get(REINFORCEMENT).and_then(Value::as_object) {
         Some(reinforcement) => refuse_within("method.reinforcement", reinforcement, &["response_format"]),
         None => Ok(()),
     }
 }
 
-fn made(app: &App, request: &CreateJob) -> Result<Record, ApiError> {
+/// How a job is asked to train.
+enum Asked {
+    Supervised(Supervised),
+    Reinforcement(Reinforcement),
+}
+
+impl Asked {
+    /// The method of `request`: without one, as at OpenAI, supervised, with the hyperparameters where older clients have them.
+    fn of(request: &CreateJob) -> Result<Self, ApiError> {
+        let older = request.hyperparameters.clone();
+        let beside = |field: &str, message: &str| Err(ApiError::value(field, message));
+        let Some(method) = &request.method else {
+            return Ok(Self::Supervised(Supervised {
+                hyperparameters: older,
+                x_svs: None,
+            }));
+        };
+        match (method.kind.as_str(), &method.supervised, &method.reinforcement) {
+            (REINFORCEMENT, Some(_), _) => beside("method.supervised", "does not go with the type `reinforcement`"),
+            (REINFORCEMENT, None, _) if older.is_some() => {
+                beside("hyperparameters", "give them within `method.reinforcement`")
+            }
+            (REINFORCEMENT, None, Some(reinforcement)) => Ok(Self::Reinforcement(reinforcement.clone())),
+            (REINFORCEMENT, None, None) => {
+                let field = "method.reinforcement";
+                Err(ApiError::invalid(
+                    field,
+                    "missing_parameter",
+                    format!("`{field}` is required"),
+                ))
+            }
+            (_, _, Some(_)) => beside("method.reinforcement", "does not go with the type `supervised`"),
+            (_, supervised, None) => {
+                let mut supervised = supervised.clone().unwrap_or_default();
+                if older.is_some() && supervised.hyperparameters.is_some() {
+                    return beside(
+                        "hyperparameters",
+                        "are given within `method.supervised`, too; give them once",
+                    );
+                }
+                supervised.hyperparameters = supervised.hyperparameters.or(older);
+                Ok(Self::Supervised(supervised))
+            }
+        }
+    }
+}
+
+fn made(app: &App, request: &CreateJob, method: &Asked) -> Result<Record, ApiError> {
     let base = served(app, &request.model)?;
     check_suffix(request.suffix.as_deref())?;
     check_metadata(request.metadata.as_ref())?;
-    let method = reinforcement(request)?;
-    let (_, grader) = admitted(app, "method.reinforcement.grader", &method.grader)?;
     let unknown = |field: &str, error: FileError| match error {
         FileError::Unknown(_) => ApiError::value(field, error.to_string()),
         error => error.into(),
@@ -109,7 +158,14 @@ fn made(app: &App, request: &CreateJob) -> Result<Record, ApiError> {
     let id = format!("{PREFIX}{digits}");
     let folder = app.jobs.place(&id)?;
     let rows = count_rows(&training)?;
-    let planned = plan((&id, &folder), &app.train_defaults, request, method, grader, rows)?;
+    let (named, defaults) = ((id.as_str(), folder.as_path()), &app.train_defaults);
+    let planned = match method {
+        Asked::Supervised(method) => plan::supervised(named, defaults, request, method, rows)?,
+        Asked::Reinforcement(method) => {
+            let (_, grader) = admitted(app, "method.reinforcement.grader", &method.grader)?;
+            plan::reinforcement(named, defaults, request, method, grader, rows)?
+        }
+    };
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let record = Record {
         created_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
@@ -147,13 +203,6 @@ fn served<'a>(app: &App, model: &'a str) -> Result<&'a str, ApiError> {
         return Err(ApiError::value("model", message));
     }
     Err(ApiError::unknown_model(model))
-}
-
-fn reinforcement(request: &CreateJob) -> Result<&Reinforcement, ApiError> {
-    request.method.reinforcement.as_ref().ok_or_else(|| {
-        let field = "method.reinforcement";
-        ApiError::invalid(field, "missing_parameter", format!("`{field}` is required"))
-    })
 }
 
 fn check_suffix(suffix: Option<&str>) -> Result<(), ApiError> {

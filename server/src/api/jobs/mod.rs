@@ -35,7 +35,7 @@ fn wire(job: Record) -> Job {
         error: job.error,
         model: job.model,
         fine_tuned_model: Some(job.tuned).filter(|_| job.status == Status::Succeeded),
-        hyperparameters: job.method["reinforcement"]["hyperparameters"].clone(),
+        hyperparameters: job.method[job.method["type"].as_str().unwrap_or_default()]["hyperparameters"].clone(),
         method: job.method,
         organization_id: "svs".into(),
         result_files: Vec::new(),

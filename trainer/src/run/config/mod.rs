@@ -4,6 +4,7 @@ mod algorithm;
 mod evaluation;
 mod faults;
 mod overrides;
+mod supervised;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -29,7 +30,8 @@ use crate::svs::{Prompts, SvsConfig};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// `svs` (solve, synthesize, solve the synthetic problems) or `grpo` (the same loop with synthesis off).
+    /// `svs` (solve, synthesize, solve the synthetic problems), `grpo` (the same loop with synthesis off), or `sft` (learn the
+    /// answers of `problems.files`).
     pub recipe: Recipe,
     /// `sync`, or `async`: the next batch is sampled while an update goes on, with the weights from before it.
     pub mode: Mode,
@@ -111,15 +113,21 @@ pub enum Recipe {
     Svs,
     /// Solve only.
     Grpo,
+    /// Learn the answers that the files have: supervised, nothing is sampled.
+    Sft,
 }
 
 impl Recipe {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Svs, Self::Grpo, Self::Sft];
+
     /// Name in configs and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Svs => "svs",
             Self::Grpo => "grpo",
+            Self::Sft => "sft",
         }
     }
 }

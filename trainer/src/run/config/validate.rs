@@ -84,6 +84,7 @@ impl TrainConfig {
         faults.note(self.eval.check().err());
         self.check_rewards(faults);
         self.check_sources(faults);
+        self.check_supervised(faults);
     }
 
     /// The name of the run's folder.
@@ -321,7 +322,7 @@ impl TrainConfig {
                 "mode",
                 "client trajectories are sampled at any time anyway; `async` is for rollouts of the run's own",
             ),
-            ProblemSource::Trajectories if self.recipe != Recipe::Grpo => faults.add(
+            ProblemSource::Trajectories if self.recipe == Recipe::Svs => faults.add(
                 "recipe",
                 "training on client trajectories samples nothing of its own, so it needs `recipe = \"grpo\"`",
             ),

@@ -1,20 +1,17 @@
-//! A request for a job → the configuration of its run: every hyperparameter honoured, or refused by name.
+//! `method.reinforcement` → the configuration of the run.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use svs_openapi::fine_tuning::{CreateJob, Extension, Hyperparameters, Reinforcement};
 use svs_trainer::TrainConfig;
 use svs_trainer::problems::FileOptions;
-use svs_trainer::run::Fault;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_verifier::spec::GraderSpec;
 
-use super::record::{TRAINING, VALIDATION};
+use super::{At, Planned, auto};
 use crate::error::ApiError;
-use crate::files::lines::read_lines;
+use crate::jobs::record::{TRAINING, VALIDATION};
 
 /// Keys of a configuration that other fields of the request, or the server, decide.
 const DECIDED: [(&str, &str); 10] = [
@@ -32,16 +29,7 @@ const DECIDED: [(&str, &str); 10] = [
     ),
     ("reward.code", "what programs may do is set where the server is started"),
 ];
-const METHOD: &str = "method.reinforcement";
-
-/// What a request asks for, with the method as it is shown.
-#[derive(Debug)]
-pub struct Planned {
-    /// Configuration of the run.
-    pub config: TrainConfig,
-    /// The method, hyperparameters resolved.
-    pub method: Value,
-}
+const AT: At = At("method.reinforcement");
 
 /// Plans the run `id` in `folder`, whose training file has `rows` lines.
 ///
@@ -76,22 +64,23 @@ pub fn plan(
     }
     let given = method.hyperparameters.clone().unwrap_or_default();
     let epochs = set(&given, &mut config, defaults)?;
-    let over = overlay(method.x_svs.as_ref())?;
+    let over = AT.overlay(method.x_svs.iter().flat_map(|extension| &extension.config))?;
+    AT.decided(&over, &DECIDED)?;
     let steps_given = over.contains_key("steps");
-    config = config.overlaid(&over).map_err(|faults| refusal(&faults))?;
+    config = config.overlaid(&over).map_err(|faults| AT.refusal(&faults))?;
     if let Some(epochs) = epochs {
         if steps_given {
-            return Err(hyper("n_epochs", "give it or `x_svs.config.steps`, not both"));
+            return Err(AT.hyper("n_epochs", "give it or `x_svs.config.steps`, not both"));
         }
         config.steps = (rows as u64 * epochs).div_ceil(config.problems.train_batch_size as u64);
     }
     if config.eval.test_freq > 0 && config.eval.files.is_empty() && config.problems.held_out_fraction == 0.0 {
         let reason = "there is nothing to evaluate on: give a `validation_file`, or `problems.held_out_fraction`";
-        return Err(hyper("eval_interval", reason));
+        return Err(AT.hyper("eval_interval", reason));
     }
     config
         .validate()
-        .map_err(|error| hyper("n_epochs", &error.to_string()))?;
+        .map_err(|error| AT.hyper("n_epochs", &error.to_string()))?;
     let shown = json!({
         "type": "reinforcement",
         "reinforcement": {
@@ -103,43 +92,15 @@ pub fn plan(
     Ok(Planned { config, method: shown })
 }
 
-/// Lines of a file.
-///
-/// # Errors
-/// 500 `file_failed`: it was checked when it was uploaded.
-pub fn count_rows(path: &Path) -> Result<usize, ApiError> {
-    let counted = File::open(path)
-        .map_err(Into::into)
-        .and_then(|file| read_lines(BufReader::new(file), |_, _| Ok(())));
-    counted.map_err(|error| crate::files::FileError::Disk(error.to_string()).into())
-}
-
-/// Names every fault in the message, the first as its parameter.
-fn refusal(faults: &[Fault]) -> ApiError {
-    let param = match faults.first().map(|fault| fault.field.as_str()) {
-        Some("reward.grader") => format!("{METHOD}.grader"),
-        Some(field) => format!("{METHOD}.x_svs.config.{field}"),
-        None => METHOD.to_owned(),
-    };
-    let said = faults
-        .iter()
-        .map(|fault| format!("`{}`: {}", fault.field, fault.reason));
-    ApiError::invalid(&param, "invalid_value", said.collect::<Vec<_>>().join("; "))
-}
-
 fn recipe(extension: Option<&Extension>) -> Result<Recipe, ApiError> {
     match extension.and_then(|extension| extension.recipe.as_deref()) {
         None | Some("grpo") => Ok(Recipe::Grpo),
         Some("svs") => Ok(Recipe::Svs),
         Some(other) => {
             let message = format!("`{other}` is neither `grpo` nor `svs`");
-            Err(ApiError::value(&format!("{METHOD}.x_svs.recipe"), message))
+            Err(ApiError::value("method.reinforcement.x_svs.recipe", message))
         }
     }
-}
-
-fn hyper(name: &str, reason: &str) -> ApiError {
-    ApiError::value(&format!("{METHOD}.hyperparameters.{name}"), reason)
 }
 
 /// Puts the hyperparameters into `config`; the passes over the file are for later.
@@ -149,113 +110,47 @@ fn set(given: &Hyperparameters, config: &mut TrainConfig, defaults: &TrainConfig
         .as_deref()
         .is_some_and(|effort| effort != "default")
     {
-        return Err(hyper(
+        return Err(AT.hyper(
             "reasoning_effort",
             "is not supported; a conversation in the file can ask for it",
         ));
     }
-    if let Some(size) = whole("batch_size", given.batch_size.as_ref(), 100_000)? {
+    if let Some(size) = AT.whole("batch_size", given.batch_size.as_ref(), 100_000)? {
         config.problems.train_batch_size = size as usize;
     }
-    if let Some(factor) = factor("learning_rate_multiplier", given.learning_rate_multiplier.as_ref())? {
+    if let Some(factor) = AT.factor("learning_rate_multiplier", given.learning_rate_multiplier.as_ref())? {
         config.optim.lr = defaults.optim.lr * factor;
     }
-    if let Some(factor) = factor("compute_multiplier", given.compute_multiplier.as_ref())? {
+    if let Some(factor) = AT.factor("compute_multiplier", given.compute_multiplier.as_ref())? {
         let samples = (f64::from(defaults.rollout.n) * factor)
             .round()
             .clamp(2.0, f64::from(u32::MAX));
         config.rollout.n = samples as u32;
     }
-    if let Some(steps) = whole("eval_interval", given.eval_interval.as_ref(), 1_000_000)? {
+    if let Some(steps) = AT.whole("eval_interval", given.eval_interval.as_ref(), 1_000_000)? {
         config.eval.test_freq = steps;
     } else if !config.eval.files.is_empty() {
         config.eval.test_freq = defaults.eval.test_freq.max(1);
     }
-    if let Some(samples) = whole("eval_samples", given.eval_samples.as_ref(), 1024)? {
+    if let Some(samples) = AT.whole("eval_samples", given.eval_samples.as_ref(), 1024)? {
         config.eval.samples = samples as u32;
         config.eval.k.retain(|k| u64::from(*k) <= samples);
     }
-    whole("n_epochs", given.n_epochs.as_ref(), 10_000)
-}
-
-fn is_auto(value: Option<&Value>) -> bool {
-    value.is_none_or(|value| value.is_null() || value == "auto")
-}
-
-fn whole(name: &str, value: Option<&Value>, most: u64) -> Result<Option<u64>, ApiError> {
-    if is_auto(value) {
-        return Ok(None);
-    }
-    let number = value
-        .and_then(Value::as_u64)
-        .filter(|number| (1..=most).contains(number));
-    let reason = format!("must be \"auto\" or a whole number from 1 to {most}");
-    number.map(Some).ok_or_else(|| hyper(name, &reason))
-}
-
-fn factor(name: &str, value: Option<&Value>) -> Result<Option<f64>, ApiError> {
-    if is_auto(value) {
-        return Ok(None);
-    }
-    let number = value
-        .and_then(Value::as_f64)
-        .filter(|number| *number > 0.0 && *number <= 1000.0);
-    number
-        .map(Some)
-        .ok_or_else(|| hyper(name, "must be \"auto\" or a number above 0 and at most 1000"))
+    AT.whole("n_epochs", given.n_epochs.as_ref(), 10_000)
 }
 
 /// The hyperparameters as the run has them.
 fn resolved(given: &Hyperparameters, config: &TrainConfig, defaults: &TrainConfig, rows: usize) -> Value {
-    let auto = |value: &Option<Value>| value.clone().filter(|value| !value.is_null()).unwrap_or(json!("auto"));
     let passes = config.steps as f64 * config.problems.train_batch_size as f64 / rows.max(1) as f64;
     json!({
         "batch_size": config.problems.train_batch_size,
         "learning_rate_multiplier": config.optim.lr / defaults.optim.lr,
         "n_epochs": (passes.ceil() as u64).max(1),
         "compute_multiplier": f64::from(config.rollout.n) / f64::from(defaults.rollout.n),
-        "eval_interval": match config.eval.test_freq { 0 => auto(&given.eval_interval), steps => json!(steps) },
+        "eval_interval": match config.eval.test_freq { 0 => auto(given.eval_interval.as_ref()), steps => json!(steps) },
         "eval_samples": config.eval.samples,
         "reasoning_effort": "default",
     })
-}
-
-/// The keys of `x_svs.config` as a nested document, dotted ones unfolded.
-fn overlay(extension: Option<&Extension>) -> Result<Map<String, Value>, ApiError> {
-    let mut nested = Map::new();
-    for (key, value) in extension.into_iter().flat_map(|extension| &extension.config) {
-        lay(&mut nested, key, value).map_err(|()| {
-            let message = "goes through a key that is no section";
-            ApiError::value(&format!("{METHOD}.x_svs.config.{key}"), message)
-        })?;
-    }
-    let whole = Value::Object(nested.clone());
-    for (key, reason) in DECIDED {
-        if whole.pointer(&format!("/{}", key.replace('.', "/"))).is_some() {
-            return Err(ApiError::value(&format!("{METHOD}.x_svs.config.{key}"), reason));
-        }
-    }
-    Ok(nested)
-}
-
-/// Puts `value` at the dotted `key`; what is an object is laid key by key.
-fn lay(into: &mut Map<String, Value>, key: &str, value: &Value) -> Result<(), ()> {
-    if let Some((section, rest)) = key.split_once('.') {
-        let inner = into.entry(section).or_insert_with(|| json!({}));
-        return lay(inner.as_object_mut().ok_or(())?, rest, value);
-    }
-    match value {
-        Value::Object(entries) => {
-            let inner = into.entry(key).or_insert_with(|| json!({}));
-            let inner = inner.as_object_mut().ok_or(())?;
-            entries.iter().try_for_each(|(key, value)| lay(inner, key, value))
-        }
-        _ if into.get(key).is_some_and(Value::is_object) => Err(()),
-        value => {
-            into.insert(key.to_owned(), value.clone());
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -273,7 +168,11 @@ mod tests {
             }
         }
         let request: CreateJob = serde_json::from_value(whole).expect("a request");
-        let method = request.method.reinforcement.clone().expect("given");
+        let method = request
+            .method
+            .clone()
+            .and_then(|method| method.reinforcement)
+            .expect("given");
         let grader = serde_json::from_value(method.grader.clone()).expect("a grader");
         let defaults = TrainConfig::default();
         plan(
@@ -349,10 +248,7 @@ mod tests {
             } else {
                 &field
             };
-            assert!(
-                param.starts_with(METHOD) && param.ends_with(wanted),
-                "{param}: {wanted}"
-            );
+            assert!(param.starts_with(AT.0) && param.ends_with(wanted), "{param}: {wanted}");
         }
         let both = json!({"hyperparameters": {"n_epochs": 2}, "x_svs": {"config": {"steps": 4}}});
         assert!(planned(10, &both).is_err());

@@ -1,0 +1,137 @@
+//! A request for a job → the configuration of its run: every hyperparameter honoured, or refused by name.
+
+mod reinforcement;
+mod supervised;
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+pub use reinforcement::plan as reinforcement;
+use serde_json::{Map, Value, json};
+pub use supervised::plan as supervised;
+use svs_trainer::TrainConfig;
+use svs_trainer::run::Fault;
+
+use crate::error::ApiError;
+use crate::files::lines::read_lines;
+
+/// What a request asks for, with the method as it is shown.
+#[derive(Debug)]
+pub struct Planned {
+    /// Configuration of the run.
+    pub config: TrainConfig,
+    /// The method, hyperparameters resolved.
+    pub method: Value,
+}
+
+/// Lines of a file.
+///
+/// # Errors
+/// 500 `file_failed`: it was checked when it was uploaded.
+pub fn count_rows(path: &Path) -> Result<usize, ApiError> {
+    let counted = File::open(path)
+        .map_err(Into::into)
+        .and_then(|file| read_lines(BufReader::new(file), |_, _| Ok(())));
+    counted.map_err(|error| crate::files::FileError::Disk(error.to_string()).into())
+}
+
+/// A hyperparameter that the run does not settle, as it was given.
+fn auto(value: Option<&Value>) -> Value {
+    value
+        .filter(|value| !value.is_null())
+        .cloned()
+        .unwrap_or_else(|| json!("auto"))
+}
+
+/// Where a request says how a job trains, as `method.supervised`: refusals name what is in there.
+#[derive(Debug, Clone, Copy)]
+struct At(&'static str);
+
+impl At {
+    /// Refuses a hyperparameter.
+    fn hyper(self, name: &str, reason: &str) -> ApiError {
+        ApiError::value(&format!("{}.hyperparameters.{name}", self.0), reason)
+    }
+
+    /// Refuses a key of the configuration.
+    fn key(self, key: &str, reason: &str) -> ApiError {
+        ApiError::value(&format!("{}.x_svs.config.{key}", self.0), reason)
+    }
+
+    /// Names every fault in the message, the first as its parameter.
+    fn refusal(self, faults: &[Fault]) -> ApiError {
+        let param = match faults.first().map(|fault| fault.field.as_str()) {
+            Some("reward.grader") => format!("{}.grader", self.0),
+            Some(field) => format!("{}.x_svs.config.{field}", self.0),
+            None => self.0.to_owned(),
+        };
+        let said = faults
+            .iter()
+            .map(|fault| format!("`{}`: {}", fault.field, fault.reason));
+        ApiError::invalid(&param, "invalid_value", said.collect::<Vec<_>>().join("; "))
+    }
+
+    /// A count, or `None` for `"auto"`.
+    fn whole(self, name: &str, value: Option<&Value>, most: u64) -> Result<Option<u64>, ApiError> {
+        if auto(value) == "auto" {
+            return Ok(None);
+        }
+        let number = value
+            .and_then(Value::as_u64)
+            .filter(|number| (1..=most).contains(number));
+        let reason = format!("must be \"auto\" or a whole number from 1 to {most}");
+        number.map(Some).ok_or_else(|| self.hyper(name, &reason))
+    }
+
+    /// A multiplier, or `None` for `"auto"`.
+    fn factor(self, name: &str, value: Option<&Value>) -> Result<Option<f64>, ApiError> {
+        if auto(value) == "auto" {
+            return Ok(None);
+        }
+        let number = value
+            .and_then(Value::as_f64)
+            .filter(|number| *number > 0.0 && *number <= 1000.0);
+        number
+            .map(Some)
+            .ok_or_else(|| self.hyper(name, "must be \"auto\" or a number above 0 and at most 1000"))
+    }
+
+    /// The keys of `x_svs.config` as a nested document, dotted ones unfolded.
+    fn overlay<'a>(self, keys: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<Map<String, Value>, ApiError> {
+        let mut nested = Map::new();
+        for (key, value) in keys {
+            lay(&mut nested, key, value).map_err(|()| self.key(key, "goes through a key that is no section"))?;
+        }
+        Ok(nested)
+    }
+
+    /// Refuses the keys that are `decided` elsewhere, with where.
+    fn decided(self, nested: &Map<String, Value>, decided: &[(&str, &str)]) -> Result<(), ApiError> {
+        let whole = Value::Object(nested.clone());
+        let found = decided
+            .iter()
+            .find(|(key, _)| whole.pointer(&format!("/{}", key.replace('.', "/"))).is_some());
+        found.map_or(Ok(()), |(key, reason)| Err(self.key(key, reason)))
+    }
+}
+
+/// Puts `value` at the dotted `key`; what is an object is laid key by key.
+fn lay(into: &mut Map<String, Value>, key: &str, value: &Value) -> Result<(), ()> {
+    if let Some((section, rest)) = key.split_once('.') {
+        let inner = into.entry(section).or_insert_with(|| json!({}));
+        return lay(inner.as_object_mut().ok_or(())?, rest, value);
+    }
+    match value {
+        Value::Object(entries) => {
+            let inner = into.entry(key).or_insert_with(|| json!({}));
+            let inner = inner.as_object_mut().ok_or(())?;
+            entries.iter().try_for_each(|(key, value)| lay(inner, key, value))
+        }
+        _ if into.get(key).is_some_and(Value::is_object) => Err(()),
+        value => {
+            into.insert(key.to_owned(), value.clone());
+            Ok(())
+        }
+    }
+}
