@@ -16,6 +16,11 @@ use svs_trainer::run::Fault;
 use crate::error::ApiError;
 use crate::files::lines::read_lines;
 
+/// Sections in one another, of dotted keys and objects together; a configuration has three.
+const MAX_DEPTH: usize = 16;
+/// Of a key that is refused.
+const SHOWN_CHARS: usize = 100;
+
 /// What a request asks for, with the method as it is shown.
 #[derive(Debug)]
 pub struct Planned {
@@ -34,6 +39,16 @@ pub fn count_rows(path: &Path) -> Result<usize, ApiError> {
         .map_err(Into::into)
         .and_then(|file| read_lines(BufReader::new(file), |_, _| Ok(())));
     counted.map_err(|error| crate::files::FileError::Disk(error.to_string()).into())
+}
+
+/// Refuses a seed beyond those of a configuration, which is TOML.
+fn check_seed(seed: Option<u64>) -> Result<(), ApiError> {
+    match seed {
+        Some(seed) if i64::try_from(seed).is_err() => {
+            Err(ApiError::value("seed", format!("allowed is 0 to {}", i64::MAX)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A hyperparameter that the run does not settle, as it was given.
@@ -101,7 +116,10 @@ impl At {
     fn overlay<'a>(self, keys: impl Iterator<Item = (&'a String, &'a Value)>) -> Result<Map<String, Value>, ApiError> {
         let mut nested = Map::new();
         for (key, value) in keys {
-            lay(&mut nested, key, value).map_err(|()| self.key(key, "goes through a key that is no section"))?;
+            lay(&mut nested, key, value, MAX_DEPTH).map_err(|reason| {
+                let shown: String = key.chars().take(SHOWN_CHARS).collect();
+                self.key(&shown, reason)
+            })?;
         }
         Ok(nested)
     }
@@ -116,19 +134,24 @@ impl At {
     }
 }
 
-/// Puts `value` at the dotted `key`; what is an object is laid key by key.
-fn lay(into: &mut Map<String, Value>, key: &str, value: &Value) -> Result<(), ()> {
+/// Puts `value` at the dotted `key`; what is an object is laid key by key, at most `depth` of them in one another.
+fn lay(into: &mut Map<String, Value>, key: &str, value: &Value, depth: usize) -> Result<(), &'static str> {
+    const NO_SECTION: &str = "goes through a key that is no section";
+    let depth = depth
+        .checked_sub(1)
+        .ok_or("has more sections in one another than a configuration")?;
     if let Some((section, rest)) = key.split_once('.') {
         let inner = into.entry(section).or_insert_with(|| json!({}));
-        return lay(inner.as_object_mut().ok_or(())?, rest, value);
+        return lay(inner.as_object_mut().ok_or(NO_SECTION)?, rest, value, depth);
     }
     match value {
         Value::Object(entries) => {
             let inner = into.entry(key).or_insert_with(|| json!({}));
-            let inner = inner.as_object_mut().ok_or(())?;
-            entries.iter().try_for_each(|(key, value)| lay(inner, key, value))
+            let inner = inner.as_object_mut().ok_or(NO_SECTION)?;
+            let mut entries = entries.iter();
+            entries.try_for_each(|(key, value)| lay(inner, key, value, depth))
         }
-        _ if into.get(key).is_some_and(Value::is_object) => Err(()),
+        _ if into.get(key).is_some_and(Value::is_object) => Err(NO_SECTION),
         value => {
             into.insert(key.to_owned(), value.clone());
             Ok(())

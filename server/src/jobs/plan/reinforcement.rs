@@ -9,7 +9,7 @@ use svs_trainer::problems::FileOptions;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_verifier::spec::GraderSpec;
 
-use super::{At, Planned, auto};
+use super::{At, Planned, auto, check_seed};
 use crate::error::ApiError;
 use crate::jobs::record::{TRAINING, VALIDATION};
 
@@ -43,6 +43,7 @@ pub fn plan(
     grader: GraderSpec,
     rows: usize,
 ) -> Result<Planned, ApiError> {
+    check_seed(request.seed)?;
     let mut config = TrainConfig {
         run_id: Some(id.to_owned()),
         fork_from: None,
@@ -252,6 +253,15 @@ mod tests {
         }
         let both = json!({"hyperparameters": {"n_epochs": 2}, "x_svs": {"config": {"steps": 4}}});
         assert!(planned(10, &both).is_err());
+        let deep = vec!["a"; 100_000].join(".");
+        let deep = planned(10, &json!({"x_svs": {"config": {deep: 1}}})).expect_err("too deep");
+        assert!(
+            deep.message.contains("more sections") && deep.message.len() < 1000,
+            "{}",
+            deep.message
+        );
+        let seed = planned(10, &json!({"seed": u64::MAX})).expect_err("no such seed in TOML");
+        assert_eq!(seed.param.as_deref(), Some("seed"));
         let twice = json!({"x_svs": {"config": {"rollout": {"n": 4}, "rollout.n": {"x": 1}}}});
         assert!(planned(10, &twice).is_err());
     }

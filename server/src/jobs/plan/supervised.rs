@@ -8,7 +8,7 @@ use svs_trainer::TrainConfig;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_trainer::sft::SftConfig;
 
-use super::{At, Planned};
+use super::{At, Planned, check_seed};
 use crate::error::ApiError;
 use crate::jobs::record::{TRAINING, VALIDATION};
 
@@ -42,6 +42,7 @@ pub fn plan(
     method: &Supervised,
     rows: usize,
 ) -> Result<Planned, ApiError> {
+    check_seed(request.seed)?;
     let given = method.hyperparameters.clone().unwrap_or_default();
     let mut config = begin(defaults);
     config.run_id = Some(id.to_owned());
