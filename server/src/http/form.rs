@@ -1,12 +1,17 @@
 //! Multipart forms: fields in any order, each once, bounded in size and time.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{BodyDataStream, Bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::time::{Instant, timeout_at};
+use tokio_stream::Stream;
 
 use super::body::{check_encoding, declared_length};
 use crate::config::HttpConfig;
@@ -16,10 +21,15 @@ use crate::error::ApiError;
 const OVERHEAD_BYTES: u64 = 64 << 10;
 /// Longest value of a field that is no file.
 const MAX_TEXT_BYTES: usize = 4 << 10;
+/// Most bytes of a form in memory: those that no field has had, so what stands between fields too. More than one read of a
+/// connection brings, so that a field is never taken for that.
+const MAX_UNREAD_BYTES: u64 = 1 << 20;
 
 /// A form as it arrives.
 pub struct Form {
     parts: Multipart<'static>,
+    /// Bytes that fields have had.
+    taken: Arc<AtomicU64>,
     idle: Duration,
     deadline: Instant,
     most: u64,
@@ -52,9 +62,16 @@ impl Form {
             return Err(too_large(most));
         }
         let limit = Constraints::new().size_limit(SizeLimit::new().whole_stream(longest));
-        let body = request.into_body().into_data_stream();
+        let taken = Arc::<AtomicU64>::default();
+        let body = Metered {
+            body: request.into_body().into_data_stream(),
+            given: 0,
+            taken: Arc::clone(&taken),
+            looks: false,
+        };
         Ok(Self {
             parts: Multipart::with_constraints(body, boundary, limit),
+            taken,
             idle: Duration::from_secs(config.body_timeout_seconds),
             deadline: Instant::now() + whole,
             most,
@@ -83,7 +100,10 @@ impl Form {
     /// As [`Self::next`].
     pub async fn chunk(&self, part: &mut Part) -> Result<Option<Bytes>, ApiError> {
         let next = timeout_at(self.until(), part.field.chunk()).await;
-        next.map_err(|_| late())?.map_err(|error| self.refusal(&error))
+        let chunk = next.map_err(|_| late())?.map_err(|error| self.refusal(&error))?;
+        let bytes = chunk.as_ref().map_or(0, Bytes::len);
+        self.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+        Ok(chunk)
     }
 
     /// The value of a short field.
@@ -112,11 +132,48 @@ impl Form {
         use multer::Error as E;
         match error {
             E::StreamSizeExceeded { .. } | E::FieldSizeExceeded { .. } => too_large(self.most),
+            E::StreamReadFailed(error) if error.is::<Unread>() => {
+                ApiError::invalid("", "invalid_form", format!("the form cannot be read: {error}"))
+            }
             E::IncompleteFieldData { .. } | E::IncompleteHeaders | E::IncompleteStream | E::StreamReadFailed(_) => {
                 ApiError::invalid("", "incomplete_body", format!("the form ends early: {error}"))
             }
             _ => ApiError::invalid("", "invalid_form", format!("the form cannot be read: {error}")),
         }
+    }
+}
+
+/// What stands before or between the fields of a form is endless.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {MAX_UNREAD_BYTES} bytes of it belong to no field")]
+struct Unread;
+
+/// A body that a parser, which keeps what it cannot use yet, has no more than [`MAX_UNREAD_BYTES`] of.
+struct Metered {
+    body: BodyDataStream,
+    given: u64,
+    taken: Arc<AtomicU64>,
+    /// The parser, which reads as long as there is something, is to look at what it has first.
+    looks: bool,
+}
+
+impl Stream for Metered {
+    type Item = Result<Bytes, axum::BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.looks) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let next = Pin::new(&mut self.body).poll_next(context);
+        if let Poll::Ready(Some(Ok(bytes))) = &next {
+            self.looks = true;
+            self.given += bytes.len() as u64;
+            if self.given.saturating_sub(self.taken.load(Ordering::Relaxed)) > MAX_UNREAD_BYTES {
+                return Poll::Ready(Some(Err(Box::new(Unread))));
+            }
+        }
+        next.map(|next| next.map(|read| read.map_err(Into::into)))
     }
 }
 

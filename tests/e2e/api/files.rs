@@ -250,6 +250,29 @@ fn an_upload_that_is_cut_off_leaves_nothing() {
 }
 
 #[test]
+fn what_belongs_to_no_field_of_a_form_is_not_gathered_without_end() {
+    let server = Server::start();
+    let host = server.url.strip_prefix("http://").unwrap();
+    let begun = "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+    for begun in ["", begun] {
+        let mut stream = TcpStream::connect(host).unwrap();
+        let head = format!(
+            "POST /v1/files HTTP/1.1\r\nHost: {host}\r\nContent-Type: {}\r\nContent-Length: 60000000\r\n\r\n{begun}",
+            FORM[0].1
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b'a'; (1 << 20) + 1]).unwrap();
+        // What was declared does not come, and is not waited for.
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_form"),
+            "{begun:?}: {answer}"
+        );
+    }
+}
+
+#[test]
 fn a_second_server_in_the_same_folder_keeps_no_files() {
     let runs = tempfile::tempdir().unwrap();
     let open = || Server::with(|config| config.runs = Some(runs.path().to_path_buf()));
