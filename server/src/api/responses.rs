@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::sse::Event;
@@ -97,6 +98,11 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Res
     .await
 }
 
+fn given(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    id.map(|Path(id)| id)
+        .map_err(|error| ApiError::value("id", error.body_text()))
+}
+
 fn unknown(id: &str) -> ApiError {
     let message = format!("no response `{id}` is stored (server.max_stored_responses, max_stored_response_bytes)");
     ApiError::refused(StatusCode::NOT_FOUND, "response_not_found", message)
@@ -115,7 +121,12 @@ fn unknown(id: &str) -> ApiError {
         (status = 404, description = "It is not stored.", body = ErrorResponse),
     )
 )]
-pub async fn retrieve(State(app): State<Arc<App>>, Path(id): Path<String>, uri: Uri) -> Result<Json<Answer>, ApiError> {
+pub async fn retrieve(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Json<Answer>, ApiError> {
+    let id = given(id)?;
     let NoQuery {} = read_query(&uri)?;
     app.responses.get(&id).map(Json).ok_or_else(|| unknown(&id))
 }
@@ -132,7 +143,11 @@ pub async fn retrieve(State(app): State<Arc<App>>, Path(id): Path<String>, uri: 
         (status = 404, description = "It is not stored.", body = ErrorResponse),
     )
 )]
-pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<DeletedResponse>, ApiError> {
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<DeletedResponse>, ApiError> {
+    let id = given(id)?;
     if !app.responses.remove(&id) {
         return Err(unknown(&id));
     }
@@ -158,7 +173,11 @@ pub async fn delete(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
         (status = 503, description = "It does not end.", body = ErrorResponse),
     )
 )]
-pub async fn cancel(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Answer>, ApiError> {
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Answer>, ApiError> {
+    let id = given(id)?;
     if app.responses.get(&id).is_none() {
         return Err(unknown(&id));
     }

@@ -227,6 +227,14 @@ fn conversations_go_on_from_what_is_stored() {
     ] {
         assert_eq!((gone.status, gone.error()), (404, ("", "response_not_found")));
     }
+    let cut = format!("{PATH}/%ff");
+    for unread in [
+        server.get(&cut),
+        server.delete(&cut),
+        server.post_raw(&format!("{cut}/cancel"), &[], b""),
+    ] {
+        assert_eq!((unread.status, unread.error()), (400, ("id", "invalid_value")));
+    }
     let refused = server.post(PATH, &body(json!({"previous_response_id": id})));
     let expected = (400, ("previous_response_id", "previous_response_not_found"));
     assert_eq!((refused.status, refused.error()), expected);
