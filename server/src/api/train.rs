@@ -145,7 +145,12 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
         return Err(ApiError::value("config.reward.code", message));
     }
     let _awake = app.sleep.awake()?;
-    control(&app, move |trainer| trainer.start(config, body.resume)).await
+    let jobs = Arc::clone(&app.jobs);
+    control(&app, move |trainer| {
+        jobs.make_room();
+        trainer.start(config, body.resume)
+    })
+    .await
 }
 
 /// Pauses after the current step.

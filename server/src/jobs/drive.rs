@@ -84,7 +84,7 @@ pub(super) fn fail(shared: &Shared, id: &str, code: &str, param: Option<&str>, m
 }
 
 /// The disk would not take what is in memory: said where the operator looks, since nobody waits here.
-pub(super) fn report(id: &str, error: Option<super::JobError>) {
+pub(super) fn report(id: &str, error: Option<impl std::fmt::Display>) {
     if let Some(error) = error {
         tracing::error!(id, %error, "the state of a job could not be written");
     }

@@ -16,9 +16,19 @@ const FILE: &str = "events.jsonl";
 pub struct Events {
     path: PathBuf,
     job: String,
-    /// Events so far.
+    /// Events so far, and their bytes.
     count: u64,
+    bytes: u64,
     most: u64,
+}
+
+/// How far somebody has read the events of a job.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Events that were passed over.
+    pub seen: u64,
+    /// Their bytes, once known.
+    bytes: u64,
 }
 
 impl Events {
@@ -46,6 +56,7 @@ impl Events {
             path,
             job: job.to_owned(),
             count,
+            bytes: whole as u64,
             most: most as u64,
         })
     }
@@ -76,29 +87,62 @@ impl Events {
         };
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');
-        OpenOptions::new().append(true).open(&self.path)?.write_all(&line)?;
+        let mut file = OpenOptions::new().append(true).open(&self.path)?;
+        if file.metadata()?.len() > self.bytes {
+            // A disk that was full took half a line; what follows that could not be read.
+            file.set_len(self.bytes)?;
+        }
+        file.write_all(&line)?;
         self.count = number;
+        self.bytes += line.len() as u64;
         Ok(())
     }
 }
 
-/// The events in `folder` after the first `seen`, oldest first, at most `most`.
+impl Place {
+    /// Behind the first `seen` events.
+    #[must_use]
+    pub fn behind(seen: u64) -> Self {
+        Self { seen, bytes: 0 }
+    }
+}
+
+/// The events in `folder` after `place`, oldest first, at most `most`; `place` is behind them afterwards.
 ///
 /// # Errors
 /// The disk's.
-pub fn read(folder: &Path, seen: usize, most: usize) -> std::io::Result<Vec<JobEvent>> {
-    let file = match File::open(folder.join(FILE)) {
+pub fn read(folder: &Path, place: &mut Place, most: usize) -> std::io::Result<Vec<JobEvent>> {
+    let mut file = match File::open(folder.join(FILE)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut events = Vec::new();
-    for line in BufReader::new(file).split(b'\n').skip(seen).take(most) {
+    file.seek(SeekFrom::Start(place.bytes))?;
+    let mut file = BufReader::new(file);
+    let mut line = Vec::new();
+    // Where the bytes are not known, lines are counted from the beginning.
+    let mut unknown = if place.bytes == 0 { place.seen } else { 0 };
+    let (mut events, mut bytes) = (Vec::new(), place.bytes);
+    while events.len() < most {
+        line.clear();
+        file.read_until(b'\n', &mut line)?;
         // The last line may be on its way.
-        let Ok(event) = serde_json::from_slice(&line?) else {
+        if line.last() != Some(&b'\n') {
             break;
-        };
-        events.push(event);
+        }
+        if unknown > 0 {
+            unknown -= 1;
+        } else {
+            let Ok(event) = serde_json::from_slice(&line) else {
+                break;
+            };
+            events.push(event);
+            place.seen += 1;
+        }
+        bytes += line.len() as u64;
+    }
+    if unknown == 0 {
+        place.bytes = bytes;
     }
     Ok(events)
 }
@@ -116,19 +160,27 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).expect("there");
         file.write_all(b"{\"id\": \"half").expect("written");
         let mut events = Events::open(folder.path(), "ftjob-a", 3).expect("opened");
+        // Half a line that the disk took before it was full.
+        file.write_all(b"{\"id\": \"half").expect("written");
         for (message, last) in [("two", false), ("three", false), ("four", false), ("five", true)] {
             events.note("info", message.into(), None, last).expect("written");
         }
-        let told = |seen, most| {
-            let events = read(folder.path(), seen, most).expect("read");
+        let told = |place: &mut Place, most| {
+            let events = read(folder.path(), place, most).expect("read");
             let told = events.iter().map(|event| format!("{} {}", event.id, event.message));
             told.collect::<Vec<_>>().join(", ")
         };
         assert_eq!(
-            told(0, 9),
+            told(&mut Place::default(), 9),
             "ftevent-a-1 one, ftevent-a-2 two, ftevent-a-3 three, ftevent-a-4 five"
         );
-        assert_eq!(told(1, 1), "ftevent-a-2 two");
-        assert_eq!(told(4, 1), "");
+        assert_eq!(told(&mut Place::behind(4), 1), "");
+        // Who reads on begins where the last page ended.
+        let mut place = Place::behind(1);
+        assert_eq!(told(&mut place, 1), "ftevent-a-2 two");
+        assert_eq!(place.seen, 2);
+        assert!(place.bytes > 0);
+        assert_eq!(told(&mut place, 9), "ftevent-a-3 three, ftevent-a-4 five");
+        assert_eq!(told(&mut place, 9), "");
     }
 }

@@ -98,7 +98,26 @@ pub struct Jobs {
     driver: Mutex<Option<JoinHandle<()>>>,
 }
 
+impl Job {
+    /// Refuses to `verb` it in a state that does not allow that.
+    fn must_be(&self, verb: &str, allowed: impl Fn(Status) -> bool) -> Result<(), JobError> {
+        let Record { id, status, .. } = &self.record;
+        if allowed(*status) {
+            return Ok(());
+        }
+        Err(JobError::State(format!(
+            "cannot {verb} job `{id}`: it is {}",
+            status.name()
+        )))
+    }
+}
+
 impl Shared {
+    /// Whether the trainer's run, going on or ended, is the one of that job.
+    fn trains(&self, id: &str) -> bool {
+        self.trainer.status().run_id.as_deref() == Some(id)
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         // A change that panicked half-way would have been the disk's; what is on it counts after a restart.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -115,16 +134,31 @@ impl Shared {
 
     /// Changes a job, on the disk too, and notes what happened.
     fn change(&self, id: &str, level: &str, said: String, change: impl FnOnce(&mut Job)) -> Result<Record, JobError> {
+        self.ask(id, level, said, |job| {
+            change(job);
+            Ok(())
+        })
+    }
+
+    /// As [`Self::change`], unless `change` refuses. Nobody else changes the job between its look and what it does.
+    fn ask(
+        &self,
+        id: &str,
+        level: &str,
+        said: String,
+        change: impl FnOnce(&mut Job) -> Result<(), JobError>,
+    ) -> Result<Record, JobError> {
         let mut held = self.held();
         let found = held.jobs.iter_mut().find(|job| job.record.id == id);
         let job = found.ok_or_else(|| JobError::Unknown(id.to_owned()))?;
-        change(job);
+        change(job)?;
         if job.record.status.is_final() && job.record.finished_at.is_none() {
             job.record.finished_at = Some(unix_seconds());
         }
         let last = job.record.status.is_final();
         let noted = job.events.note(level, said, None, last);
-        let saved = noted.and_then(|()| job.record.save(&self.folder(id)));
+        // What cannot be told is still so.
+        let saved = job.record.save(&self.folder(id)).and(noted);
         let record = job.record.clone();
         drop(held);
         self.tell();
@@ -221,6 +255,13 @@ impl Jobs {
         Ok((shared.folder(id), job.events.count()))
     }
 
+    /// Lets fine-tuned models in memory go that a run which is about to begin leaves no room for.
+    pub fn make_room(&self) {
+        if let Ok(shared) = &self.shared {
+            shared.tuned.make_room();
+        }
+    }
+
     /// Counts changes of any job.
     ///
     /// # Errors
@@ -280,18 +321,15 @@ impl Jobs {
     /// [`JobError::State`] if it has ended, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
     pub fn cancel(&self, id: &str) -> Result<Record, JobError> {
         let shared = self.shared()?;
-        self.check(id, "cancel", |status| !status.is_final())?;
-        let mut live = false;
-        let said = "The job was cancelled.".to_owned();
-        let record = shared.change(id, "info", said, |job| {
-            live = job.live;
+        shared.ask(id, "info", "The job was cancelled.".to_owned(), |job| {
+            job.must_be("cancel", |status| !status.is_final())?;
             job.record.status = Status::Cancelled;
-        })?;
-        if live && shared.trainer.status().run_id.as_deref() == Some(id) {
-            // It may have ended in between.
-            let _ = shared.trainer.stop();
-        }
-        Ok(record)
+            if job.live && shared.trains(id) {
+                // It may have ended in between.
+                let _ = shared.trainer.stop();
+            }
+            Ok(())
+        })
     }
 
     /// Pauses a job after its current step.
@@ -300,15 +338,16 @@ impl Jobs {
     /// [`JobError::State`] if it is not running, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
     pub fn pause(&self, id: &str) -> Result<Record, JobError> {
         let shared = self.shared()?;
-        self.check(id, "pause", |status| status == Status::Running)?;
-        shared
-            .trainer
-            .pause()
-            .map_err(|error| JobError::State(error.to_string()))?;
         let said = "The job was paused; its current step ends first.".to_owned();
-        let step = shared.trainer.status().step;
-        shared.change(id, "info", said, |job| {
+        shared.ask(id, "info", said, |job| {
+            job.must_be("pause", |status| status == Status::Running)?;
+            if !shared.trains(id) {
+                return Err(JobError::State(format!("cannot pause job `{id}`: its run has ended")));
+            }
+            let paused = shared.trainer.pause();
+            let step = paused.map_err(|error| JobError::State(error.to_string()))?.step;
             (job.record.status, job.asked) = (Status::Paused, Some((RunState::Paused, step)));
+            Ok(())
         })
     }
 
@@ -318,32 +357,20 @@ impl Jobs {
     /// [`JobError::State`] if it is not paused, [`JobError::Unknown`], [`JobError::Disk`], [`JobError::Unavailable`].
     pub fn resume(&self, id: &str) -> Result<Record, JobError> {
         let shared = self.shared()?;
-        self.check(id, "resume", |status| status == Status::Paused)?;
-        let live = shared.held().jobs.iter().any(|job| job.record.id == id && job.live);
-        if live {
-            shared
-                .trainer
-                .resume()
-                .map_err(|error| JobError::State(error.to_string()))?;
-        }
-        let step = shared.trainer.status().step;
-        shared.change(id, "info", "The job was resumed.".to_owned(), |job| {
-            (job.record.status, job.asked) = match live {
-                true => (Status::Running, Some((RunState::Running, step))),
-                false => (Status::Queued, None),
-            };
+        shared.ask(id, "info", "The job was resumed.".to_owned(), |job| {
+            job.must_be("resume", |status| status == Status::Paused)?;
+            if !job.live {
+                (job.record.status, job.asked) = (Status::Queued, None);
+                return Ok(());
+            }
+            if !shared.trains(id) {
+                return Err(JobError::State(format!("cannot resume job `{id}`: its run has ended")));
+            }
+            let resumed = shared.trainer.resume();
+            let step = resumed.map_err(|error| JobError::State(error.to_string()))?.step;
+            (job.record.status, job.asked) = (Status::Running, Some((RunState::Running, step)));
+            Ok(())
         })
-    }
-
-    fn check(&self, id: &str, verb: &str, allowed: impl Fn(Status) -> bool) -> Result<(), JobError> {
-        let status = self.get(id)?.status;
-        if allowed(status) {
-            return Ok(());
-        }
-        Err(JobError::State(format!(
-            "cannot {verb} job `{id}`: it is {}",
-            status.name()
-        )))
     }
 
     /// Ends the driver, so that stopping the trainer now ends no job: it goes on with the next process.
@@ -394,7 +421,11 @@ fn read_all(runs: &Path, config: JobsConfig) -> std::io::Result<Vec<Job>> {
         }
         let folder = entry.path();
         match Record::load(&folder) {
-            Ok(Some(record)) if record.id == name => jobs.push(found(&folder, record, config)?),
+            // One that cannot be read must not take the others with it.
+            Ok(Some(record)) if record.id == name => match found(&folder, record, config) {
+                Ok(job) => jobs.push(job),
+                Err(error) => tracing::error!(name, %error, "is a job that cannot be read"),
+            },
             Ok(Some(_)) => tracing::warn!(name, "is no job: its id is another"),
             Ok(None) => tracing::warn!(name, "is no job: it has no record"),
             Err(error) => tracing::warn!(name, %error, "is no job that can be read"),
@@ -409,8 +440,9 @@ fn found(folder: &Path, mut record: Record, config: JobsConfig) -> std::io::Resu
     if record.status == Status::Running {
         record.status = Status::Queued;
         let said = "The server was stopped; the job goes on from its last checkpoint.";
-        events.note("warn", said.into(), None, false)?;
-        record.save(folder)?;
+        let noted = events.note("warn", said.into(), None, false);
+        // It goes on even if a full disk takes no word of it.
+        drive::report(&record.id, record.save(folder).and(noted).err());
     }
     Ok(Job {
         record,

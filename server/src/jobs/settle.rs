@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::json;
 use svs_trainer::run::history::{self, Record as Step};
-use svs_trainer::run::{RunState, TrainStatus};
+use svs_trainer::run::{Checkpoint, RunState, TrainStatus};
 
 use super::drive::{fail, report};
 use super::record::{Record, Status};
-use super::{JobError, Shared};
+use super::{Job, JobError, Shared};
 
 /// Steps that are told of at once.
 const STEPS_AT_ONCE: usize = 100;
@@ -34,8 +34,12 @@ pub(super) fn watch(shared: &Shared, record: &Record) -> bool {
         );
         return false;
     }
-    report(id, tell(shared, id, status.step).err());
+    let told = tell(shared, id, &status);
+    let more = matches!(told, Ok(true));
+    report(id, told.err());
     match status.state {
+        // Its last steps are told of before its end is.
+        RunState::Finished | RunState::Failed if more => false,
         RunState::Finished => {
             finish(shared, record, &status);
             false
@@ -85,50 +89,71 @@ fn follow(shared: &Shared, id: &str, (state, step): (RunState, u64)) {
     report(id, changed.err());
 }
 
-/// Tells of steps up to `step`, and of checkpoints.
-fn tell(shared: &Shared, id: &str, step: u64) -> Result<(), JobError> {
-    let told = {
+/// Tells of steps that are done, and of checkpoints; true if there are more steps than are told of at once.
+fn tell(shared: &Shared, id: &str, status: &TrainStatus) -> Result<bool, JobError> {
+    let step = status.step;
+    let config = shared.trainer.config();
+    let config = config.filter(|config| config.run_id.as_deref() == Some(id));
+    let (told, saved) = {
         let mut held = shared.held();
         let Some(job) = held.jobs.iter_mut().find(|job| job.record.id == id) else {
-            return Ok(());
+            return Ok(false);
         };
         // A rollback took steps back; they will be told of again.
         job.record.told = job.record.told.min(step);
         job.saved = job.saved.min(step);
-        job.record.told
+        // PATCH /v1/train/config may have moved the end; the next process is to go on to there.
+        if let Some(now) = config {
+            (job.record.config.steps, job.record.config.max_generated_tokens) = (now.steps, now.max_generated_tokens);
+        }
+        (job.record.told, job.saved)
     };
-    if told >= step {
-        return Ok(());
+    if told >= step && saved >= step {
+        return Ok(false);
     }
     let failed = |error: &dyn std::fmt::Display| JobError::Disk(error.to_string());
     let folder = shared.folder(id);
-    let (steps, _) = history::page(&folder, told, STEPS_AT_ONCE, &[]).map_err(|error| failed(&error))?;
+    let (steps, more) = if told < step {
+        history::page(&folder, told, STEPS_AT_ONCE, &[]).map_err(|error| failed(&error))?
+    } else {
+        (Vec::new(), false)
+    };
     let checkpoints = shared.trainer.checkpoints(id).map_err(|error| failed(&error))?;
     let mut held = shared.held();
     let Some(job) = held.jobs.iter_mut().find(|job| job.record.id == id) else {
-        return Ok(());
+        return Ok(false);
     };
+    let before = job.events.count();
+    // Those of a step that was told of come late where somebody asked for them.
+    note_saved(job, &checkpoints).map_err(|error| failed(&error))?;
     for done in steps.iter().filter(|done| done.step <= step) {
-        let noted = job.events.note(
-            "info",
-            worded(done, job.record.config.steps),
-            Some(metrics_of(done)),
-            false,
-        );
+        let (said, metrics) = (worded(done, status.steps), metrics_of(done));
+        let noted = job.events.note("info", said, Some(metrics), false);
         noted.map_err(|error| failed(&error))?;
         job.record.told = done.step;
-        if done.step > job.saved && checkpoints.iter().any(|checkpoint| checkpoint.step == done.step) {
-            job.saved = done.step;
-            let name = super::tuned::checkpoint_name(&job.record.tuned, done.step);
-            let said = format!("Checkpoint created at step {}: {name}", done.step);
-            job.events
-                .note("info", said, None, false)
-                .map_err(|error| failed(&error))?;
-        }
+        note_saved(job, &checkpoints).map_err(|error| failed(&error))?;
+    }
+    let more = more && job.record.told < step;
+    if job.events.count() == before {
+        return Ok(more);
     }
     job.record.save(&folder).map_err(|error| failed(&error))?;
     drop(held);
     shared.tell();
+    Ok(more)
+}
+
+/// Tells of the checkpoints up to the last step that was told of.
+fn note_saved(job: &mut Job, checkpoints: &[Checkpoint]) -> std::io::Result<()> {
+    for checkpoint in checkpoints {
+        let step = checkpoint.step;
+        if step > job.saved && step <= job.record.told {
+            let name = super::tuned::checkpoint_name(&job.record.tuned, step);
+            let said = format!("Checkpoint created at step {step}: {name}");
+            job.events.note("info", said, None, false)?;
+            job.saved = step;
+        }
+    }
     Ok(())
 }
 
@@ -159,12 +184,22 @@ pub fn metrics_of(done: &Step) -> serde_json::Value {
 
 /// A run that has ended well: all its steps are done, or somebody stopped it.
 fn finish(shared: &Shared, record: &Record, status: &TrainStatus) {
-    let whole = status.step >= record.config.steps || record.config.max_generated_tokens.is_some();
+    let whole = status.step >= status.steps || is_spent(shared, &record.id);
     let cause = format!(
         "stopped by /v1/train/stop after step {} of {}",
-        status.step, record.config.steps
+        status.step, status.steps
     );
     ended(shared, record, whole, &cause);
+}
+
+/// Whether a run has generated all tokens that it was given.
+fn is_spent(shared: &Shared, id: &str) -> bool {
+    let budget = shared.trainer.config().and_then(|config| config.max_generated_tokens);
+    let steps = history::read(&shared.folder(id)).unwrap_or_default();
+    let generated = steps
+        .last()
+        .and_then(|step| step.metrics.get("training/generated_tokens"));
+    budget.is_some_and(|budget| generated.is_some_and(|generated| *generated >= budget as f64))
 }
 
 fn ended(shared: &Shared, record: &Record, whole: bool, cause: &str) {

@@ -165,6 +165,21 @@ fn a_job_goes_from_an_upload_to_a_chat_with_its_model() {
     assert_eq!(said(&server, names[1]), first, "loaded again");
     let described = server.get(&format!("/v1/models/{tuned}")).body;
     assert_eq!((&described["id"], &described["parent"]), (&json!(tuned), &json!("toy")));
+    // A run that is no job's needs room to publish, too: of four sets three are its own.
+    let resident = || {
+        let listed = server.get("/v1/models").body;
+        let models = listed["data"].as_array().unwrap().iter();
+        models
+            .filter(|model| model["id"] != "toy" && !model["weight_version"].is_null())
+            .count()
+    };
+    assert_eq!(resident(), 2);
+    let started = server.post("/v1/train/start", &json!({"config": {"run_id": "beside", "steps": 2}}));
+    assert_eq!(started.status, 200, "{}", started.body);
+    assert_eq!(resident(), 1);
+    until("the run ends", || {
+        server.get("/v1/train/status").body["state"] == "finished"
+    });
     for (model, said) in [
         (format!("{tuned}:ckpt-step-3"), "not kept"),
         (format!("{tuned}x"), "not served"),
@@ -242,6 +257,92 @@ fn one_job_runs_and_the_others_wait() {
     };
     assert_eq!(ids("?limit=2"), (vec![third.clone(), second.clone()], true));
     assert_eq!(ids(&format!("?after={second}")), (vec![first], false));
+}
+
+/// Messages of a job's events, oldest first.
+fn told(server: &Server, id: &str) -> Vec<String> {
+    let page = server.get(&format!("{JOBS}/{id}/events?limit=1000")).body;
+    let events = page["data"].as_array().unwrap().iter().rev();
+    events
+        .map(|event| event["message"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Pauses a job, and says after how many steps it has paused.
+fn paused(server: &Server, id: &str) -> u64 {
+    assert_eq!(ask(server, id, "pause"), "paused");
+    until("the run pauses", || {
+        server.get("/v1/train/status").body["state"] == "paused"
+    });
+    server.get("/v1/train/status").body["step"].as_u64().unwrap()
+}
+
+#[test]
+fn a_job_ends_where_its_run_was_told_to() {
+    let (_folder, server) = server(|_| {});
+    let file = upload(&server, &lines());
+    let config =
+        json!({"steps": 100_000, "max_generated_tokens": 1_000_000_000_000_u64, "checkpoint.save_freq": 100_000});
+    let body = request("toy", &file, &json!({"x_svs": {"config": config}}));
+    let id = create(&server, &body);
+    wait_for(&server, &id, "running");
+    let step = paused(&server, &id);
+    assert_eq!(server.post_raw("/v1/train/checkpoint", &[], b"").status, 200);
+    until("a checkpoint that somebody asked for is told of", || {
+        let saved = format!("Checkpoint created at step {step}: ");
+        told(&server, &id).iter().any(|said| said.starts_with(&saved))
+    });
+    let changed = server.patch("/v1/train/config", &json!({"config": {"steps": step + 1}}));
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    assert_eq!(ask(&server, &id, "resume"), "running");
+    let whole = wait_for(&server, &id, "succeeded");
+    assert!(whole["fine_tuned_model"].is_string(), "{whole}");
+    let last = format!("Step {0}/{0}", step + 1);
+    assert!(told(&server, &id).iter().any(|said| said.starts_with(&last)), "{last}");
+
+    // A budget that is not used up makes no whole run of one that was stopped.
+    let id = create(&server, &body);
+    wait_for(&server, &id, "running");
+    server.post_raw("/v1/train/stop", &[], b"");
+    wait_for(&server, &id, "cancelled");
+}
+
+#[test]
+fn a_disk_that_takes_nothing_keeps_no_job_at_the_trainer_and_hides_no_other() {
+    let runs = tempfile::tempdir().unwrap();
+    let (_folder, server) = server(|config| config.runs = Some(runs.path().to_path_buf()));
+    let file = upload(&server, &lines());
+    let body = request("toy", &file, &json!({"x_svs": {"config": {"steps": 100_000}}}));
+    let [first, second] = [(); 2].map(|()| create(&server, &body));
+    wait_for(&server, &first, "running");
+    paused(&server, &first);
+    // No record can be written.
+    let blocked = runs.path().join(&first).join("job.json.part");
+    std::fs::create_dir(&blocked).unwrap();
+    let answer = server.post_raw(&format!("{JOBS}/{first}/cancel"), &[], b"");
+    assert_eq!(
+        (answer.status, answer.error().1),
+        (500, "job_failed"),
+        "{}",
+        answer.body
+    );
+    wait_for(&server, &second, "running");
+    assert_eq!(job(&server, &first)["status"], "cancelled");
+    ask(&server, &second, "cancel");
+    drop(server);
+
+    let events = runs.path().join(&first).join("events.jsonl");
+    std::fs::remove_file(&events).unwrap();
+    std::fs::create_dir(&events).unwrap();
+    let server = Server::with_model(toy::model(), |config| config.runs = Some(runs.path().to_path_buf()));
+    let listed = server.get(JOBS).body;
+    let ids: Vec<&str> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| job["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, [&second]);
 }
 
 #[test]

@@ -19,7 +19,8 @@ use super::{given, on_disk};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::query::read_query;
-use crate::jobs::{JobError, events as log};
+use crate::jobs::JobError;
+use crate::jobs::events::{self as log, Place};
 use crate::stream::event;
 
 const DEFAULT_LIMIT: usize = 20;
@@ -72,7 +73,7 @@ pub async fn events(
     // Newest first: a page ends where the one before it began.
     let end = after.map_or(count, |after| after.saturating_sub(1));
     let start = end.saturating_sub(limit as u64);
-    let mut data = read(&app, &id, start, (end - start) as usize).await?;
+    let (mut data, _) = read(&app, &id, Place::behind(start), (end - start) as usize).await?;
     data.reverse();
     let list = EventList {
         object: "list".into(),
@@ -91,12 +92,13 @@ fn number(id: &str, after: &str, count: u64) -> Result<u64, ApiError> {
         .ok_or_else(|| ApiError::value("after", format!("the list has no `{after}`")))
 }
 
-async fn read(app: &App, id: &str, seen: u64, most: usize) -> Result<Vec<JobEvent>, ApiError> {
+/// The events after `place`, and the place behind them.
+async fn read(app: &App, id: &str, mut place: Place, most: usize) -> Result<(Vec<JobEvent>, Place), ApiError> {
     let (folder, _) = app.jobs.events(id)?;
-    let seen = usize::try_from(seen).unwrap_or(usize::MAX);
     on_disk(move || {
-        let events = log::read(&folder, seen, most);
-        events.map_err(|error| JobError::Disk(error.to_string()).into())
+        let events = log::read(&folder, &mut place, most);
+        let events = events.map_err(|error| JobError::Disk(error.to_string()))?;
+        Ok((events, place))
     })
     .await
 }
@@ -116,7 +118,7 @@ fn stream(app: &Arc<App>, id: String, seen: u64) -> Result<Response, ApiError> {
         let follow = async {
             let mut follower = Follower {
                 id,
-                seen,
+                place: Place::behind(seen),
                 changes,
                 sender,
             };
@@ -142,8 +144,8 @@ fn stream(app: &Arc<App>, id: String, seen: u64) -> Result<Response, ApiError> {
 /// Who follows a job.
 struct Follower {
     id: String,
-    /// Events sent.
-    seen: u64,
+    /// Behind the events that were read.
+    place: Place,
     changes: watch::Receiver<u64>,
     sender: mpsc::Sender<Event>,
 }
@@ -156,8 +158,11 @@ impl Follower {
         loop {
             // Before the events: those of a job that has ended are all there.
             let Ok(job) = app.jobs.get(&self.id) else { return true };
-            let events = match read(app, &self.id, self.seen, BATCH).await {
-                Ok(events) => events,
+            let events = match read(app, &self.id, self.place, BATCH).await {
+                Ok((events, place)) => {
+                    self.place = place;
+                    events
+                }
                 Err(error) => {
                     let _ = self.sender.send_timeout(event(&error.body()), patience).await;
                     return true;
@@ -168,7 +173,6 @@ impl Follower {
                 if self.sender.send_timeout(event(one), patience).await.is_err() {
                     return true;
                 }
-                self.seen += 1;
             }
             if count == BATCH {
                 continue;
