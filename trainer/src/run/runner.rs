@@ -118,7 +118,7 @@ impl Runner {
         let step = self.memory.step + 1;
         let began = Instant::now();
         let mut metrics = match self.examples.clone() {
-            Some(examples) => self.learn(step, &examples)?,
+            Some(examples) => behind(self.memory.config.train_share, || self.learn(step, &examples))?,
             None => match self.reinforce(step)? {
                 Waited::Found(metrics) => metrics,
                 other => return Ok(other.map(drop)),
@@ -215,11 +215,18 @@ impl Runner {
         if groups.is_empty() {
             return Ok(());
         }
-        behind(self.memory.config.train_share, || self.learn(step, groups, metrics))
+        behind(self.memory.config.train_share, || {
+            self.learn_groups(step, groups, metrics)
+        })
     }
 
     /// Learns from `groups` and publishes what comes of it.
-    fn learn(&mut self, step: u64, groups: &[Group], metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
+    fn learn_groups(
+        &mut self,
+        step: u64,
+        groups: &[Group],
+        metrics: &mut BTreeMap<String, f64>,
+    ) -> Result<(), TrainError> {
         self.control.phase("update");
         let _lane = self.around.engine.training_computes();
         let began = Instant::now();
