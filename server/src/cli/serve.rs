@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use svs_engine::{CudaMode, Device, Precision};
 use svs_trainer::run::RunState;
 use tokio::net::TcpListener;
 
 use super::rehearse::Rehearsal;
-use super::shared::{parse_precision, this_program};
+use super::shared::EngineArgs;
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
 use crate::http::router;
@@ -75,36 +74,11 @@ pub struct Args {
     /// Folder for the trajectory log and checkpoints [default: runs].
     #[arg(long, value_name = "FOLDER")]
     pub runs: Option<PathBuf>,
-    /// Sequences that run at once.
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
-    pub max_num_seqs: Option<usize>,
-    /// Rows (tokens) of one step.
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
-    pub max_num_batched_tokens: Option<usize>,
+    #[command(flatten)]
+    bounds: EngineArgs,
     /// Sequences that may wait; one more is answered 429.
     #[arg(long, value_name = "N", help_heading = "Engine bounds")]
     pub max_waiting: Option<usize>,
-    /// Bytes of the KV cache.
-    #[arg(long, value_name = "BYTES", help_heading = "Engine bounds")]
-    pub kv_cache_bytes: Option<usize>,
-    /// Longest sequence, prompt and completion together.
-    #[arg(long, value_name = "TOKENS", help_heading = "Engine bounds")]
-    pub max_model_len: Option<usize>,
-    /// Threads of the compute pool [default: cores].
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
-    pub threads: Option<usize>,
-    /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
-    pub weights: Option<Precision>,
-    /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
-    pub kv: Option<Precision>,
-    /// Where the decoder runs: `cpu`, `cuda` or `cuda:<n>` [default: cpu].
-    #[arg(long, value_name = "DEVICE", help_heading = "Engine bounds")]
-    pub device: Option<Device>,
-    /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
-    #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
-    pub cuda_mode: Option<CudaMode>,
     /// Pack and publish the loaded weights again every so many seconds: what swaps cost under your load. Not together
     /// with training.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -141,22 +115,11 @@ impl Args {
         config.server.admin_api_key = admin.or(config.server.admin_api_key);
         over(&mut config.server.host, self.host);
         over(&mut config.server.port, self.port);
-        over(&mut config.engine.max_num_seqs, self.max_num_seqs);
-        over(&mut config.engine.max_num_batched_tokens, self.max_num_batched_tokens);
         over(&mut config.engine.max_waiting, self.max_waiting);
-        if let Some(bytes) = self.kv_cache_bytes {
-            (config.engine.kv_cache_bytes, config.engine.kv_blocks) = (bytes, None);
-        }
-        config.engine.max_model_len = self.max_model_len.or(config.engine.max_model_len);
-        config.engine.threads = self.threads.or(config.engine.threads);
-        over(&mut config.engine.weights, self.weights);
-        over(&mut config.engine.kv, self.kv);
-        over(&mut config.engine.device, self.device);
-        over(&mut config.engine.cuda_mode, self.cuda_mode);
+        self.bounds.over(&mut config.engine);
         if !self.served_model_name.is_empty() {
             config.server.served_model_names = self.served_model_name;
         }
-        config.engine.guide_trial = Some(this_program());
         config.server.validate()?;
         Ok(config)
     }

@@ -17,33 +17,62 @@ pub struct ModelArgs {
     /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
+    #[command(flatten)]
+    bounds: EngineArgs,
+}
+
+/// Bounds of an engine, where its model is kept and computed.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Engine bounds")]
+pub struct EngineArgs {
     /// Sequences that run at once.
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "N")]
     pub max_num_seqs: Option<usize>,
     /// Rows (tokens) of one step.
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "N")]
     pub max_num_batched_tokens: Option<usize>,
     /// Bytes of the KV cache.
-    #[arg(long, value_name = "BYTES", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "BYTES")]
     pub kv_cache_bytes: Option<usize>,
     /// Longest sequence, prompt and completion together.
-    #[arg(long, value_name = "TOKENS", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "TOKENS")]
     pub max_model_len: Option<usize>,
     /// Threads of the compute pool [default: cores].
-    #[arg(long, value_name = "N", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
     /// Storage of the weight matrices: `f32`, or `bf16`, which takes half the memory and time to read.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision)]
     pub weights: Option<Precision>,
     /// Storage of keys and values: `f32`, or `bf16`, which lets twice as many tokens into the cache.
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, help_heading = "Engine bounds")]
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision)]
     pub kv: Option<Precision>,
     /// Where the decoder runs: `cpu`, `cuda` or `cuda:<n>` [default: cpu].
-    #[arg(long, value_name = "DEVICE", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "DEVICE")]
     pub device: Option<Device>,
     /// How a CUDA device computes: `exact`, in the CPU's order of sums, or `fast` [default: exact].
-    #[arg(long, value_name = "MODE", help_heading = "Engine bounds")]
+    #[arg(long, value_name = "MODE")]
     pub cuda_mode: Option<CudaMode>,
+}
+
+impl EngineArgs {
+    /// Lays the flags that were given over `config`.
+    pub fn over(&self, config: &mut EngineConfig) {
+        fn over<T: Copy>(slot: &mut T, flag: Option<T>) {
+            *slot = flag.unwrap_or(*slot);
+        }
+        over(&mut config.max_num_seqs, self.max_num_seqs);
+        over(&mut config.max_num_batched_tokens, self.max_num_batched_tokens);
+        if let Some(bytes) = self.kv_cache_bytes {
+            (config.kv_cache_bytes, config.kv_blocks) = (bytes, None);
+        }
+        config.max_model_len = self.max_model_len.or(config.max_model_len);
+        config.threads = self.threads.or(config.threads);
+        over(&mut config.weights, self.weights);
+        over(&mut config.kv, self.kv);
+        over(&mut config.device, self.device);
+        over(&mut config.cuda_mode, self.cuda_mode);
+        config.guide_trial = Some(this_program());
+    }
 }
 
 /// The grader that `--grader` specifies: JSON, or a file of it.
@@ -138,20 +167,9 @@ impl ModelArgs {
     /// The bounds, with defaults where no flag was given.
     #[must_use]
     pub fn engine(&self) -> EngineConfig {
-        let default = EngineConfig::default();
-        EngineConfig {
-            max_num_seqs: self.max_num_seqs.unwrap_or(default.max_num_seqs),
-            max_num_batched_tokens: self.max_num_batched_tokens.unwrap_or(default.max_num_batched_tokens),
-            kv_cache_bytes: self.kv_cache_bytes.unwrap_or(default.kv_cache_bytes),
-            max_model_len: self.max_model_len,
-            threads: self.threads,
-            weights: self.weights.unwrap_or(default.weights),
-            kv: self.kv.unwrap_or(default.kv),
-            device: self.device.unwrap_or(default.device),
-            cuda_mode: self.cuda_mode.unwrap_or(default.cuda_mode),
-            guide_trial: Some(this_program()),
-            ..default
-        }
+        let mut config = EngineConfig::default();
+        self.bounds.over(&mut config);
+        config
     }
 
     /// A configuration for [`crate::stack::Stack`] that keeps its files in `runs`.
