@@ -17,6 +17,7 @@ use crate::jobs::{Jobs, Tuned};
 use crate::labels::Labels;
 use crate::log_access::LogAccess;
 use crate::metrics::Metrics;
+use crate::otlp::Tracer;
 use crate::own_folder::OwnFolder;
 use crate::responses::Responses;
 use crate::running::Running;
@@ -76,6 +77,8 @@ pub struct App {
     pub running: Arc<Running>,
     /// Counters and histograms.
     pub metrics: Metrics,
+    /// Where spans go.
+    pub tracer: Tracer,
     /// Start of the server, seconds since the epoch.
     pub started: u64,
 }
@@ -107,6 +110,8 @@ impl App {
         );
         let streams = config.server.jobs.max_event_streams.min(Semaphore::MAX_PERMITS);
         let idle = Duration::from_secs(config.server.session_idle_seconds);
+        let metrics = Metrics::new(&model_name, &config.server.metrics_prefix);
+        let spans = metrics.spans.clone();
         Arc::new(Self {
             engine: stack.engine.clone(),
             adapters: Arc::clone(&stack.adapters),
@@ -135,7 +140,8 @@ impl App {
                 config.server.max_stored_response_bytes,
             ),
             running: Arc::default(),
-            metrics: Metrics::new(&model_name, &config.server.metrics_prefix),
+            metrics,
+            tracer: Tracer::start(&config.server, spans, || stack.trainer.subscribe()),
             started: unix_seconds(),
             model_name,
         })

@@ -9,6 +9,7 @@ use svs_trainer::TrainConfig;
 
 use crate::files::FilesConfig;
 use crate::jobs::JobsConfig;
+use crate::otlp::{self, OtlpConfig};
 use crate::secret::Secret;
 
 /// Everything that `svs serve` needs to know. Flags of the command line go before the file.
@@ -93,6 +94,10 @@ pub struct HttpConfig {
     pub health_timeout_seconds: u64,
     /// What goes before vLLM's names in `/metrics`.
     pub metrics_prefix: String,
+    /// Address of the OpenTelemetry collector that spans are posted to, as OTLP over HTTP; without it there are none.
+    pub otlp_traces_endpoint: Option<String>,
+    /// How they are sent.
+    pub otlp: OtlpConfig,
     /// Time that a request waits for the step of a run to end that it wants something of.
     pub train_task_timeout_seconds: u64,
     /// Bounds of uploaded files.
@@ -138,6 +143,8 @@ impl Default for HttpConfig {
             pause_timeout_seconds: 600,
             health_timeout_seconds: 20,
             metrics_prefix: "vllm:".into(),
+            otlp_traces_endpoint: None,
+            otlp: OtlpConfig::default(),
             train_task_timeout_seconds: 600,
             files: FilesConfig::default(),
             jobs: JobsConfig::default(),
@@ -232,7 +239,8 @@ impl HttpConfig {
         let mut at_least_one = at_least_one
             .into_iter()
             .chain(self.files.bounds())
-            .chain(self.jobs.bounds());
+            .chain(self.jobs.bounds())
+            .chain(self.otlp.bounds());
         if let Some((field, _)) = at_least_one.find(|(_, value)| *value == 0) {
             return Err(ConfigError::Value {
                 field,
@@ -277,6 +285,15 @@ impl HttpConfig {
                 field: "server.metrics_prefix",
                 reason: "may have letters, digits, `_` and `:`, and no digit first".into(),
             });
+        }
+        let endpoint = self.otlp_traces_endpoint.as_deref().map(otlp::endpoint);
+        for (field, reason) in [
+            ("server.otlp_traces_endpoint", endpoint.and_then(Result::err)),
+            ("server.otlp.headers", self.otlp.bad_header()),
+        ] {
+            if let Some(reason) = reason {
+                return Err(ConfigError::Value { field, reason });
+            }
         }
         if self.served_model_names.iter().any(String::is_empty) {
             let field = "server.served_model_names";

@@ -20,6 +20,7 @@ pub mod labels;
 pub mod log_access;
 pub mod lower;
 pub mod metrics;
+pub mod otlp;
 pub mod own_folder;
 pub mod page;
 pub mod problem_files;

@@ -17,6 +17,11 @@ impl Secret {
         given.ct_eq(self.0.as_bytes()).into()
     }
 
+    /// The key itself, to be sent to whom it is for.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// Whether it is no key at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

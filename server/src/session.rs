@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::lower::Plan;
 use crate::metrics::Stopwatch;
+use crate::otlp::{self, RequestSpan};
 use crate::running::Ticket;
 use crate::sessions::{self, Lease};
 
@@ -73,6 +74,7 @@ pub struct Session {
     pub lease: Option<Arc<Lease>>,
     /// Somebody made the request end; only what has arrived counts.
     cut: bool,
+    span: RequestSpan,
 }
 
 impl Session {
@@ -86,6 +88,8 @@ impl Session {
         // Before the engine has it: who sees it run may end it.
         let ticket = app.running.enter(plan.id.clone(), plan.request_id.clone());
         let (sender, events) = mpsc::channel(BUFFERED_EVENTS);
+        // The engine's wait for a first step begins after this, and is a part of what is timed.
+        let started = Instant::now();
         let (mut pumps, mut seeds) = (JoinSet::new(), Vec::with_capacity(plan.prompts.len()));
         for (prompt, planned) in plan.prompts.iter().enumerate() {
             let mut sampling = plan.sampling.clone();
@@ -104,7 +108,7 @@ impl Session {
             pumps.spawn(pump(prompt, generation, sender.clone()));
         }
         let total = plan.prompts.len() * plan.n as usize;
-        let watch = app.metrics.stopwatch(&plan, total);
+        let watch = app.metrics.stopwatch(&plan, total, started);
         let prompts = vec![None; plan.prompts.len()];
         let choices = (0..plan.prompts.len()).flat_map(|_| 0..plan.n);
         let choices = choices.map(|index| Sampled {
@@ -118,7 +122,7 @@ impl Session {
             prompts,
             seeds,
             start_version,
-            started: Instant::now(),
+            started,
             events,
             pumps,
             watch,
@@ -126,6 +130,7 @@ impl Session {
             ticket,
             lease: sessions::current(),
             cut: false,
+            span: otlp::current(),
         })
     }
 
@@ -237,10 +242,17 @@ impl Session {
             Event::Forked { .. } | Event::Pooled(_) => Ok(None),
             Event::Failed(error) => {
                 let error = ApiError::from(error);
+                self.span.failed(error.code);
                 let field = self.plan.guide_field.as_deref().unwrap_or("guide");
                 Err(error.rename_param("guide", field))
             }
         }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.span.generated(self, self.watch.timing());
     }
 }
 

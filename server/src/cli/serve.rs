@@ -12,9 +12,11 @@ use tokio::net::TcpListener;
 
 use super::rehearse::Rehearsal;
 use super::shared::EngineArgs;
+use crate::app::App;
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
 use crate::http::router;
+use crate::otlp;
 use crate::secret::Secret;
 use crate::stack::Stack;
 
@@ -68,6 +70,27 @@ pub struct Args {
     /// Bearer token for routes that change weights, training or memory; without it they ask for --api-key.
     #[arg(long, value_name = "KEY", env = "SVS_ADMIN_API_KEY", hide_env_values = true)]
     pub admin_api_key: Option<String>,
+    /// Address of an OpenTelemetry collector that spans of requests and training are sent to, as OTLP over HTTP in JSON,
+    /// such as http://localhost:4318/v1/traces [default: none, and there are no spans].
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        help_heading = "OpenTelemetry"
+    )]
+    pub otlp_traces_endpoint: Option<String>,
+    /// `service.name` of the spans [default: svs].
+    #[arg(long, value_name = "NAME", env = "OTEL_SERVICE_NAME", help_heading = "OpenTelemetry")]
+    pub otlp_service_name: Option<String>,
+    /// Headers of each export: name=value,name=value, values in percent encoding.
+    #[arg(
+        long,
+        value_name = "HEADERS",
+        env = "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+        hide_env_values = true,
+        help_heading = "OpenTelemetry"
+    )]
+    pub otlp_traces_headers: Option<String>,
     /// Configuration file; every key is optional, see docs/api.md.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
@@ -113,6 +136,15 @@ impl Args {
         config.server.api_key = self.api_key.map(Secret::from).or(config.server.api_key);
         let admin = self.admin_api_key.map(Secret::from);
         config.server.admin_api_key = admin.or(config.server.admin_api_key);
+        let endpoint = self.otlp_traces_endpoint.filter(|endpoint| !endpoint.is_empty());
+        config.server.otlp_traces_endpoint = endpoint.or(config.server.otlp_traces_endpoint);
+        let service = self.otlp_service_name.filter(|name| !name.is_empty());
+        over(&mut config.server.otlp.service_name, service);
+        if let Some(headers) = self.otlp_traces_headers {
+            let headers =
+                otlp::header_list(&headers).map_err(|reason| anyhow::anyhow!("--otlp-traces-headers: {reason}"))?;
+            config.server.otlp.headers.extend(headers);
+        }
         over(&mut config.server.host, self.host);
         over(&mut config.server.port, self.port);
         over(&mut config.engine.max_waiting, self.max_waiting);
@@ -152,10 +184,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .block_on(TcpListener::bind(&address))
         .with_context(|| format!("cannot listen on {address}"))?;
     let stack = Stack::open(&config)?;
+    let app = stack.app(&config);
     let rehearsal = rehearse_swaps.map(|period| Rehearsal::start(&stack, period));
-    let stopped = runtime.block_on(serve(listener, &stack, &config))?;
+    let stopped = runtime.block_on(serve(listener, &stack, &config, Arc::clone(&app)))?;
     drop(rehearsal);
     shut_down(&stack, Duration::from_secs(config.server.shutdown_grace_seconds));
+    app.tracer.close(Duration::from_secs(config.server.otlp.flush_seconds));
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(if stopped == Stopped::Drained {
         ExitCode::SUCCESS
@@ -164,11 +198,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig) -> anyhow::Result<Stopped> {
+async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig, app: Arc<App>) -> anyhow::Result<Stopped> {
     let address = listener.local_addr().context("the listener has no address")?;
     let signal = stop_signal()?;
     let engine = stack.engine.clone();
-    let app = stack.app(config);
     let jobs = Arc::clone(&app.jobs);
     let signal = async move {
         signal.await;

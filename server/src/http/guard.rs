@@ -13,6 +13,7 @@ use svs_trainer::TrainerHandle;
 use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::otlp;
 use crate::secret::Secret;
 use crate::sessions::{self, KEY_PREFIX, unknown_key};
 
@@ -157,14 +158,15 @@ pub fn answered_by(adapter: Option<&Adapter>, mut response: Response) -> Respons
     response
 }
 
-/// Adds the weight version to every response that has none and counts it by route and status.
+/// Adds the weight version to every response that has none, counts it by route and status, and traces the request.
 pub async fn mark(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unmatched".to_string(), |path| path.as_str().into());
-    let mut response = next.run(request).await;
-    app.metrics.count_response(&route, response.status().as_u16());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map(MatchedPath::as_str);
+    let span = app.tracer.request(request.method(), route, request.headers());
+    let mut response = otlp::within(span.clone(), next.run(request)).await;
+    span.answered(response.status());
+    let status = response.status().as_u16();
+    app.metrics.count_response(route.unwrap_or("unmatched"), status);
     let version = HeaderValue::from(app.weight_version());
     response.headers_mut().entry(WEIGHT_VERSION_HEADER).or_insert(version);
     response

@@ -6,9 +6,12 @@
 mod describe;
 mod engine;
 mod sheet;
+mod spans;
 mod stopwatch;
 mod trainer;
 mod updates;
+
+use std::time::Instant;
 
 use prometheus::{Encoder, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 use svs_engine::FinishReason;
@@ -17,6 +20,7 @@ use svs_trainer::run::{Totals, TrainStatus};
 
 use crate::lower::Plan;
 use sheet::Sheet;
+pub use spans::{Dropped, SpanCounts};
 pub use stopwatch::Stopwatch;
 use stopwatch::Watched;
 pub(crate) use trainer::state_name;
@@ -33,6 +37,8 @@ pub struct Metrics {
     operations: Operations,
     responses: IntCounterVec,
     trajectories: IntCounter,
+    /// Spans on their way to a collector.
+    pub spans: SpanCounts,
 }
 
 /// Makes metrics with the labels of the server and registers them.
@@ -83,6 +89,7 @@ impl Metrics {
         Self {
             watched: Watched::new(&maker),
             operations: Operations::new(&maker),
+            spans: SpanCounts::new(&maker),
             responses: maker.register(IntCounterVec::new(responses, &["handler", "status"])),
             trajectories: maker.register(IntCounter::with_opts(trajectories)),
             model_name: model_name.to_string(),
@@ -118,10 +125,10 @@ impl Metrics {
         self.trajectories.inc_by(count as u64);
     }
 
-    /// Starts to time a request of `total` choices.
+    /// Times a request of `total` choices that was about to be submitted at `started`.
     #[must_use]
-    pub fn stopwatch(&self, plan: &Plan, total: usize) -> Stopwatch {
-        Stopwatch::start(&self.watched, plan, total)
+    pub fn stopwatch(&self, plan: &Plan, total: usize, started: Instant) -> Stopwatch {
+        Stopwatch::start(&self.watched, plan, total, started)
     }
 
     /// Times a step of an update of weights from outside until it is dropped.

@@ -7,6 +7,7 @@ use svs_engine::FinishReason;
 
 use super::{Maker, finish_name};
 use crate::lower::Plan;
+use crate::otlp::Timing;
 
 /// vLLM's bucket bounds of the time to the first token, seconds.
 const FIRST_TOKEN_SECONDS: &[f64] = &[
@@ -102,6 +103,8 @@ pub struct Stopwatch {
     any: bool,
     left: usize,
     longest: usize,
+    /// The shortest wait of a choice for its first step.
+    queued_s: Option<f64>,
 }
 
 /// The first and the last token of a choice.
@@ -112,8 +115,8 @@ struct Timed {
 }
 
 impl Stopwatch {
-    /// Starts to time a request of `total` choices.
-    pub(super) fn start(watched: &Watched, plan: &Plan, total: usize) -> Self {
+    /// Times a request of `total` choices that was about to be submitted at `started`.
+    pub(super) fn start(watched: &Watched, plan: &Plan, total: usize, started: Instant) -> Self {
         for prompt in &plan.prompts {
             watched.prompt_tokens.observe(prompt.tokens.len() as f64);
             watched.max_tokens.observe(f64::from(prompt.max_tokens));
@@ -121,11 +124,12 @@ impl Stopwatch {
         watched.choices.observe(f64::from(plan.n));
         Self {
             watched: watched.clone(),
-            started: Instant::now(),
+            started,
             choices: vec![Timed::default(); total],
             any: false,
             left: total,
             longest: 0,
+            queued_s: None,
         }
     }
 
@@ -148,6 +152,7 @@ impl Stopwatch {
         self.watched.generation_tokens.observe(tokens as f64);
         self.longest = self.longest.max(tokens);
         if let Some(queued_s) = queued_s {
+            self.queued_s = Some(self.queued_s.map_or(queued_s, |least| least.min(queued_s)));
             self.parts(index, tokens, queued_s);
         }
         self.left = self.left.saturating_sub(1);
@@ -177,6 +182,33 @@ impl Stopwatch {
         watched.decode.observe(decode_s);
         if tokens > 1 {
             watched.per_token.observe(decode_s / (tokens - 1) as f64);
+        }
+    }
+
+    /// Where the time of the request went so far.
+    #[must_use]
+    pub(crate) fn timing(&self) -> Timing {
+        let since_start = |at: Instant| (at - self.started).as_secs_f64();
+        let first_token = self
+            .choices
+            .iter()
+            .filter_map(|timed| timed.first)
+            .min()
+            .map(since_start);
+        let last_token = self
+            .choices
+            .iter()
+            .filter_map(|timed| timed.last)
+            .max()
+            .map(since_start);
+        let between = |from: Option<f64>, to: Option<f64>| Some((to? - from?).max(0.0));
+        Timing {
+            queue: self.queued_s,
+            first_token,
+            prefill: between(self.queued_s, first_token),
+            decode: between(first_token, last_token),
+            inference: between(self.queued_s, last_token),
+            whole: self.started.elapsed().as_secs_f64(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod adapters;
 mod bad_input;
 mod browse;
+mod collector;
 mod controls;
 mod describe;
 mod embeddings;
@@ -22,6 +23,7 @@ mod responses_refused;
 mod score;
 mod sessions;
 mod sleep;
+mod spans;
 mod stream;
 mod token_generation;
 mod token_refused;

@@ -8,7 +8,7 @@ mod modes;
 pub(crate) mod process;
 mod resume;
 mod rollback;
-mod steer;
+pub(crate) mod steer;
 mod supervised;
 mod swap;
 pub(crate) mod toy;

@@ -34,8 +34,14 @@ impl Process {
 
     /// Starts `svs serve`; returns its URL too, read from the line that says where it listens.
     pub(crate) fn serve(arguments: &[&str]) -> (Self, String) {
+        Self::serve_in(&[], arguments)
+    }
+
+    /// As [`Self::serve`], with environment variables set.
+    pub(crate) fn serve_in(variables: &[(&str, &str)], arguments: &[&str]) -> (Self, String) {
         let arguments = [&["serve", "--port", "0"], arguments].concat();
         let mut child = command(&arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -53,6 +59,12 @@ impl Process {
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: it is asked to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
     /// Memory that is in use now.

@@ -24,7 +24,7 @@ pub(super) fn server(change: impl FnOnce(&mut ServeConfig)) -> (tempfile::TempDi
     (folder, server)
 }
 
-pub(super) fn wait_for(server: &Server, state: &str) -> Value {
+pub(crate) fn wait_for(server: &Server, state: &str) -> Value {
     let deadline = Instant::now() + Duration::from_secs(300);
     loop {
         let status = server.get("/v1/train/status").body;
@@ -36,7 +36,7 @@ pub(super) fn wait_for(server: &Server, state: &str) -> Value {
     }
 }
 
-pub(super) fn ask(server: &Server, what: &str, body: &Value) -> Value {
+pub(crate) fn ask(server: &Server, what: &str, body: &Value) -> Value {
     let answer = server.post(&format!("/v1/train/{what}"), body);
     assert_eq!(answer.status, 200, "{what}: {}", answer.body);
     answer.body
