@@ -1,5 +1,6 @@
 //! Training end to end: the reward rises, runs resume bit for bit, nothing is trained on twice, clients teach the policy.
 
+mod agents;
 mod clients;
 mod jobs;
 mod kill;

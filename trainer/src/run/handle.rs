@@ -12,6 +12,7 @@ use svs_engine::load::LoadedModel;
 
 use super::behind::team;
 use super::claim::{CONFIG_FILE, claim};
+use super::clients::{self, Backlog};
 use super::config::{Recipe, is_run_id};
 use super::control::Control;
 use super::runner::{Runner, Surroundings};
@@ -20,17 +21,6 @@ use super::watchdog::watch;
 use super::{Totals, TrainConfig, TrainError, TrainStatus, source};
 use crate::eval::{EvalConfig, EvalError, EvalReport, evaluate};
 use crate::log::TrajectoryLog;
-use crate::trajectory::Kind;
-
-/// Groups of clients that wait for a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backlog {
-    /// Closed ones that it has not looked at.
-    pub groups: u64,
-    /// So many can wait before what comes last is too old when its turn comes: each update makes all others older by one
-    /// version.
-    pub most: u64,
-}
 
 /// Handle on the in-process trainer. Cheap to clone; at most one run at a time.
 #[derive(Debug, Clone)]
@@ -141,13 +131,7 @@ impl TrainerHandle {
     /// # Errors
     /// [`TrainError::Run`].
     pub fn client_backlog(&self) -> Result<Option<Backlog>, TrainError> {
-        let Some((config, cursor, usable)) = self.control.of_clients() else {
-            return Ok(None);
-        };
-        let settings = &config.trajectories;
-        let groups = usable + self.surroundings.log.closed_after(Kind::Client, cursor)?;
-        let most = (settings.max_staleness + 1).saturating_mul(settings.groups_per_step as u64);
-        Ok(Some(Backlog { groups, most }))
+        clients::backlog(&self.surroundings.log, &self.control)
     }
 
     /// What it works with.

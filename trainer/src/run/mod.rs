@@ -33,8 +33,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use clients::Backlog;
 pub use config::{Fault, FaultKind, TrainConfig};
-pub use handle::{Backlog, TrainerHandle};
+pub use handle::TrainerHandle;
 pub use kept::Checkpoint;
 pub use task::{Outcome, Target, Task};
 pub use totals::Totals;

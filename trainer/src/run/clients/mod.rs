@@ -63,6 +63,27 @@ impl<T> Waited<T> {
     }
 }
 
+/// Groups of clients that wait for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Closed ones that it will train on, or has not looked at.
+    pub groups: u64,
+    /// So many can wait before what comes last is too old when its turn comes: each update makes all others older by one
+    /// version.
+    pub most: u64,
+}
+
+/// The groups that wait for the active run, if it trains on those of clients.
+pub(super) fn backlog(log: &TrajectoryLog, control: &Control) -> Result<Option<Backlog>, TrainError> {
+    let Some((config, cursor, usable)) = control.of_clients() else {
+        return Ok(None);
+    };
+    let settings = &config.trajectories;
+    let groups = usable + log.closed_after(Kind::Client, cursor)?;
+    let most = (settings.max_staleness + 1).saturating_mul(settings.groups_per_step as u64);
+    Ok(Some(Backlog { groups, most }))
+}
+
 /// Collects the next `groups_per_step` usable groups after `cursor`, waiting for clients. After the idle timeout it
 /// takes what there is.
 pub(super) fn collect(

@@ -114,6 +114,39 @@ fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
 }
 
 #[test]
+fn what_a_run_has_no_use_for_does_not_wait_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
+    let control = Control::default();
+    let mut config = settings(2);
+    config.trajectories.max_staleness = 1;
+    let waiting = || {
+        let backlog = backlog(&log, &control).expect("reads");
+        backlog.map(|backlog| (backlog.groups, backlog.most))
+    };
+    assert_eq!(waiting(), None, "no run is active");
+    control.claim("run", 1).expect("idle");
+    control.configured(&config);
+    let useless = (0..4).flat_map(|at| answered(&format!("all-right-{at}"), 2, &["4", "4"], Some("4")));
+    log.append_blocking(useless.collect()).expect("logged");
+    assert_eq!(waiting(), Some((4, 4)), "nobody has looked at them");
+    assert!(collect_with(&log, &config, &control, 0).expect("reads").is_none());
+    assert_eq!(waiting(), Some((0, 4)), "they keep no others out");
+
+    // One to train on waits for another, and both until they have been trained on.
+    let usable = |id: &str| answered(id, 2, &["4", "5"], Some("4"));
+    log.append_blocking(usable("first")).expect("logged");
+    let found = collect_with(&log, &config, &control, 0).expect("reads").expect("one");
+    assert_eq!((ids(&found), waiting()), (vec!["first"], Some((1, 4))));
+    log.append_blocking(usable("second")).expect("logged");
+    assert_eq!(waiting(), Some((2, 4)));
+    let found = collect_with(&log, &config, &control, 0).expect("reads").expect("two");
+    assert_eq!((ids(&found), waiting()), (vec!["first", "second"], Some((2, 4))));
+    control.consumed(found.cursor);
+    assert_eq!(waiting(), Some((0, 4)));
+}
+
+#[test]
 fn a_group_that_never_fills_is_used_with_what_it_has() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
