@@ -122,7 +122,7 @@ impl Steps {
     }
 }
 
-/// Whether a phase is the first of a step.
+/// Whether a phase is the first of a step, where none is under way: a supervised step is an update from the start.
 fn begins_a_step(phase: &str) -> bool {
-    matches!(phase, "rollout" | "synthesize" | "wait")
+    matches!(phase, "rollout" | "synthesize" | "wait" | "update")
 }

@@ -1,6 +1,7 @@
 //! The HTTP API over a real server: a tiny random-weight model, its engine and log, real sockets.
 
 mod adapters;
+mod bad_bodies;
 mod bad_input;
 mod browse;
 mod collector;

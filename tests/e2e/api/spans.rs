@@ -327,7 +327,7 @@ fn steps_of_a_run_are_traces_of_their_phases() {
         );
     }
     let last = steps[2];
-    assert_eq!(last.attributes["svs.weight_version"], status["version"]);
+    assert_eq!(last.attributes["svs.weight_version"], status["weight_version"]);
     assert_eq!(last.attributes["training/rows"], status["metrics"]["training/rows"]);
     // Requests of this test itself: traced, and not in the traces of training.
     let polls = spans.iter().filter(|span| span.text("name") == "GET /v1/train/status");

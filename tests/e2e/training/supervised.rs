@@ -231,14 +231,14 @@ fn a_job_of_a_killed_process_goes_on_bit_for_bit() {
         ("file", Some("a.jsonl"), content.as_str()),
     ];
     let file = process::post_form(&url, "/v1/files", &form(&parts));
-    let config = json!({"checkpoint.save_freq": 5});
+    let config = json!({"checkpoint.save_freq": 2});
     let hyperparameters = json!({"n_epochs": STEPS / 2, "batch_size": 1, "learning_rate_multiplier": 100});
     let extra = json!({"hyperparameters": hyperparameters, "x_svs": {"config": config}});
     let body = request(file["id"].as_str().unwrap(), &extra);
     let made = || process::post(&url, JOBS, &body)["id"].as_str().unwrap().to_owned();
     let [id, whole] = [made(), made()];
-    until("five steps", || {
-        history::read(&runs.join(&id)).unwrap_or_default().len() >= 5
+    until("a checkpoint, as the ninth step has its own", || {
+        history::read(&runs.join(&id)).unwrap_or_default().len() >= 9
     });
     first.kill();
     let (_second, url) = open();

@@ -294,7 +294,10 @@ fn conversations_give_every_turn_of_the_assistant_with_what_came_before() {
             r#"{"messages": [{"role": "user", "content": "x", "name": "y"}]}"#,
             "`messages[0].name`",
         ),
-        (line(r#", "weight": 0.5"#).as_str(), "`messages[1].weight`: must be 0 or 1"),
+        (
+            line(r#", "weight": 0.5"#).as_str(),
+            "`messages[1].weight`: must be 0 or 1",
+        ),
         (
             r#"{"prompt": "x", "completion": "y", "functions": [{}]}"#,
             "`functions` is not supported",

@@ -53,7 +53,8 @@ pub fn plan(
     config.problems.train_batch_size = batch as usize;
     let rate = SftConfig::default().optim.lr;
     let factor = AT.factor("learning_rate_multiplier", given.learning_rate_multiplier.as_ref())?;
-    config.optim.lr = rate * factor.unwrap_or(1.0);
+    let factor = factor.unwrap_or(1.0);
+    config.optim.lr = rate * factor;
     // A batch ends where a pass ends.
     let steps_of_pass = (rows as u64).div_ceil(batch).max(1);
     if request.validation_file.is_some() {
@@ -74,12 +75,15 @@ pub fn plan(
         ));
     }
     let config = config.overlaid(&over).map_err(|faults| AT.refusal(&faults))?;
+    // As it was given, not as the product divides, unless the configuration has a rate of its own.
+    let kept = config.optim.lr.to_bits() == (rate * factor).to_bits();
+    let factor = if kept { factor } else { config.optim.lr / rate };
     let shown = json!({
         "type": "supervised",
         "supervised": {
             "hyperparameters": {
                 "batch_size": batch,
-                "learning_rate_multiplier": config.optim.lr / rate,
+                "learning_rate_multiplier": factor,
                 "n_epochs": config.steps.div_ceil(steps_of_pass),
             },
             "x_svs": {"config": over},
