@@ -344,10 +344,10 @@ def supervised(client):
     jobs = client.fine_tuning.jobs
     method = {
         "type": "supervised",
-        "supervised": {"hyperparameters": {"n_epochs": 30, "batch_size": "auto", "learning_rate_multiplier": 100}},
+        "supervised": {"hyperparameters": {"n_epochs": 90, "batch_size": "auto", "learning_rate_multiplier": 100}},
     }
     job = jobs.create(model=NAME, training_file=file.id, validation_file=file.id, method=method, suffix="taught")
-    assert job.method.type == "supervised" and job.method.supervised.hyperparameters.n_epochs == 30, job
+    assert job.method.type == "supervised" and job.method.supervised.hyperparameters.n_epochs == 90, job
     deadline = time.monotonic() + 600
     while (job := jobs.retrieve(job.id)).status in ("validating_files", "queued", "running"):
         assert time.monotonic() < deadline, job
@@ -355,7 +355,7 @@ def supervised(client):
     assert job.status == "succeeded" and job.trained_tokens > 0, job
     events = [event for event in jobs.list_events(job.id, limit=100) if event.type == "metrics"]
     losses = [event.data["train_loss"] for event in reversed(events)]
-    assert len(losses) == 30 and losses[-1] < 0.2 * losses[0], losses
+    assert len(losses) == 90 and losses[-1] < 0.2 * losses[0], losses
     assert all("valid_loss" in event.data for event in events), events
     checkpoints = [one.fine_tuned_model_checkpoint for one in jobs.checkpoints.list(job.id)]
     assert checkpoints, job

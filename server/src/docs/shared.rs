@@ -38,13 +38,24 @@ const STREAMED: [&str; 6] = [
 /// Adds them where a handler does not say them itself.
 pub(super) struct Shared;
 
-/// An empty list of token ids is that of one text: a list of several has one at least, so that only one of both fits.
+/// Where either a list or a list of lists fits, an empty list is the former: the latter has one at least, so that only one of
+/// both fits.
 fn lists_of_several(document: &mut OpenApi) {
-    let schemas = document.components.as_mut().map(|components| &mut components.schemas);
-    if let Some(RefOr::T(Schema::OneOf(shapes))) = schemas.and_then(|schemas| schemas.get_mut("TokenIds"))
-        && let Some(RefOr::T(Schema::Array(several))) = shapes.items.last_mut()
-    {
-        several.min_items = Some(1);
+    let schemas = document
+        .components
+        .iter_mut()
+        .flat_map(|components| components.schemas.values_mut());
+    for schema in schemas {
+        let RefOr::T(Schema::OneOf(shapes)) = schema else {
+            continue;
+        };
+        let lists = shapes.items.iter_mut().filter_map(|shape| match shape {
+            RefOr::T(Schema::Array(list)) => Some(list),
+            _ => None,
+        });
+        for several in lists.skip(1) {
+            several.min_items = Some(1);
+        }
     }
 }
 
