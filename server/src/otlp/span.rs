@@ -104,8 +104,19 @@ impl Span {
     }
 }
 
+/// Bytes of `text` that are kept: as many as may be, to the end of a character.
+fn kept(text: &str) -> usize {
+    if text.len() <= MAX_TEXT_BYTES {
+        return text.len();
+    }
+    (0..=MAX_TEXT_BYTES)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
+}
+
 fn bounded(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
+    text.truncate(kept(&text));
     text.shrink_to_fit();
     text
 }
@@ -131,7 +142,7 @@ impl From<String> for Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         // Not the whole of a long text, only to cut it afterwards.
-        Self::Text(text[..text.floor_char_boundary(MAX_TEXT_BYTES)].to_owned())
+        Self::Text(text[..kept(text)].to_owned())
     }
 }
 

@@ -91,8 +91,8 @@ fn supported(body: &Value) -> Result<(), ApiError> {
 
 /// How a job is asked to train.
 enum Asked {
-    Supervised(Supervised),
-    Reinforcement(Reinforcement),
+    Supervised(Box<Supervised>),
+    Reinforcement(Box<Reinforcement>),
 }
 
 impl Asked {
@@ -101,17 +101,17 @@ impl Asked {
         let older = request.hyperparameters.clone();
         let beside = |field: &str, message: &str| Err(ApiError::value(field, message));
         let Some(method) = &request.method else {
-            return Ok(Self::Supervised(Supervised {
+            return Ok(Self::Supervised(Box::new(Supervised {
                 hyperparameters: older,
                 x_svs: None,
-            }));
+            })));
         };
         match (method.kind.as_str(), &method.supervised, &method.reinforcement) {
             (REINFORCEMENT, Some(_), _) => beside("method.supervised", "does not go with the type `reinforcement`"),
             (REINFORCEMENT, None, _) if older.is_some() => {
                 beside("hyperparameters", "give them within `method.reinforcement`")
             }
-            (REINFORCEMENT, None, Some(reinforcement)) => Ok(Self::Reinforcement(reinforcement.clone())),
+            (REINFORCEMENT, None, Some(reinforcement)) => Ok(Self::Reinforcement(Box::new(reinforcement.clone()))),
             (REINFORCEMENT, None, None) => {
                 let field = "method.reinforcement";
                 Err(ApiError::invalid(
@@ -130,7 +130,7 @@ impl Asked {
                     );
                 }
                 supervised.hyperparameters = supervised.hyperparameters.or(older);
-                Ok(Self::Supervised(supervised))
+                Ok(Self::Supervised(Box::new(supervised)))
             }
         }
     }
