@@ -83,7 +83,7 @@ const MAX_REASON: usize = 500;
 /// declared.
 ///
 /// # Errors
-/// What is wrong with it, with the field; at most [`MAX_REASON`] characters of it.
+/// What is wrong with it, with the field; at most 500 characters of it.
 pub fn read_grader(value: &Value) -> Result<GraderSpec, String> {
     let spec = match value {
         Value::String(text) => serde_json::from_str::<GraderSpec>(text),
