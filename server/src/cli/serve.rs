@@ -94,6 +94,10 @@ pub struct Args {
     /// Configuration file; every key is optional, see docs/api.md.
     #[arg(long, value_name = "FILE.toml")]
     pub config: Option<PathBuf>,
+    /// Pack and publish the loaded weights again every so many seconds: what swaps cost under your load. Not together
+    /// with training.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rehearse_swaps: Option<u64>,
     /// Folder for the trajectory log and checkpoints [default: runs].
     #[arg(long, value_name = "FOLDER")]
     pub runs: Option<PathBuf>,
@@ -102,10 +106,6 @@ pub struct Args {
     /// Sequences that may wait; one more is answered 429.
     #[arg(long, value_name = "N", help_heading = "Engine bounds")]
     pub max_waiting: Option<usize>,
-    /// Pack and publish the loaded weights again every so many seconds: what swaps cost under your load. Not together
-    /// with training.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub rehearse_swaps: Option<u64>,
 }
 
 impl Args {
