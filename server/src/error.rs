@@ -308,7 +308,7 @@ impl From<UpdateError> for ApiError {
             UpdateError::Training(_) => conflict("wrong_state"),
             UpdateError::NotStarted | UpdateError::NotLoaded | UpdateError::Loaded => conflict("no_update"),
             UpdateError::Load(_) => Self::invalid("", "invalid_weights", message),
-            // The shape was checked before: what is left is the number of sets in use, or another publish between.
+            // The shape was checked before: what is left is another publish between.
             UpdateError::Engine(EngineError::IncompatibleWeights(_)) => conflict("no_room"),
             UpdateError::Engine(error) => error.into(),
             UpdateError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 /// Its name in the runs folder; no run can have it, since the id of a run begins with no dot.
 const NAME: &str = ".api";
 
+/// What names of folders begin with that are being written or removed.
+pub const TEMPORARY: &str = ".part-";
+
 /// The folder, locked for as long as this lives.
 #[derive(Debug)]
 pub struct OwnFolder {
@@ -43,4 +46,13 @@ impl OwnFolder {
 /// The system's.
 pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+/// Removes a folder with what is in it, if it is there.
+pub fn discard(folder: &Path) {
+    match std::fs::remove_dir_all(folder) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(folder = %folder.display(), %error, "a leftover could not be removed"),
+    }
 }

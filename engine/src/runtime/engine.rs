@@ -150,7 +150,7 @@ impl Engine {
     /// Makes `weights` the policy, between two steps.
     ///
     /// # Errors
-    /// [`EngineError::IncompatibleWeights`].
+    /// [`EngineError::IncompatibleWeights`], [`EngineError::NoRoom`].
     pub fn publish(&mut self, weights: Arc<WeightSet>, in_flight: InFlight) -> Result<PublishReport, EngineError> {
         let started = Instant::now();
         let version = weights.version;

@@ -179,7 +179,7 @@ impl EngineHandle {
     /// Makes `weights` the policy between two steps and waits until it is so.
     ///
     /// # Errors
-    /// [`EngineError::IncompatibleWeights`], [`EngineError::Stopped`].
+    /// [`EngineError::IncompatibleWeights`], [`EngineError::NoRoom`] until a set in use is let go, [`EngineError::Stopped`].
     pub fn publish(&self, weights: Arc<WeightSet>, in_flight: InFlight) -> Result<PublishReport, EngineError> {
         self.inner.store.check(&weights)?;
         let (reply, report) = sync_channel(1);

@@ -29,7 +29,7 @@ mod wanted;
 pub use embed::{EmbedRequest, EmbedRun, Embeddings};
 pub use engine::{Engine, event_channel};
 pub use generation::{Collected, Generation};
-pub use handle::EngineHandle;
+pub use handle::{EngineHandle, TrainingComputes};
 pub use pause::PauseMode;
 pub use score::{ScoreRequest, ScoreRun, Scores};
 pub use stats::{EngineStats, PublishReport};

@@ -42,7 +42,7 @@ impl Held {
             self.check_room()?;
         }
         if alive.len() >= self.capacity {
-            return Err(EngineError::IncompatibleWeights(format!(
+            return Err(EngineError::NoRoom(format!(
                 "{} weight sets are in use and max_weight_sets is {}; wait for running requests to end or raise it",
                 alive.len(),
                 self.capacity
@@ -124,7 +124,7 @@ impl WeightStore {
     /// Checks that `set` could become the policy.
     ///
     /// # Errors
-    /// [`EngineError::IncompatibleWeights`]: another shape, a version that does not grow, or no room.
+    /// [`EngineError::IncompatibleWeights`]: another shape, or a version that does not grow.
     pub fn check(&self, set: &Arc<WeightSet>) -> Result<(), EngineError> {
         let held = self.open();
         if set.config != held.policy.config {
@@ -150,7 +150,7 @@ impl WeightStore {
     /// Makes `set` the policy; the old one lives on while leased or pinned.
     ///
     /// # Errors
-    /// As [`WeightStore::check`].
+    /// As [`WeightStore::check`]; [`EngineError::NoRoom`] until a set in use is let go.
     pub fn publish(&self, set: Arc<WeightSet>) -> Result<(), EngineError> {
         self.check(&set)?;
         let mut held = self.open();
@@ -173,8 +173,8 @@ impl WeightStore {
     /// Keeps `set` until it is unpinned, so that requests can name it.
     ///
     /// # Errors
-    /// [`EngineError::IncompatibleWeights`]: another shape, a version held already by another set, or no room;
-    /// [`EngineError::NoRoom`] for an adapter.
+    /// [`EngineError::IncompatibleWeights`]: another shape, or a version held already by another set;
+    /// [`EngineError::NoRoom`].
     pub fn pin(&self, set: Arc<WeightSet>) -> Result<(), EngineError> {
         let mut held = self.open();
         if set.config != held.policy.config {

@@ -131,9 +131,10 @@ pub async fn is_sleeping(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<I
 ))]
 pub async fn release(State(app): State<Arc<App>>, request: Request) -> Result<(), ApiError> {
     let asked: MemoryTags = optional_body(&app, request).await?;
-    let Some(tags) = asked.tags else {
+    // As at SGLang, an empty list means everything.
+    let Some(tags) = asked.tags.filter(|tags| !tags.is_empty()) else {
         let message =
-            "`tags` is required: without it weights would be released too, and they stay; send [\"kv_cache\"]";
+            "`tags` is required: without tags weights would be released too, and they stay; send [\"kv_cache\"]";
         return Err(ApiError::invalid("tags", "missing_parameter", message));
     };
     check_tags(&tags)?;

@@ -14,6 +14,7 @@ use svs_openapi::train::{
     TrainPatch, TrainStatus,
 };
 use svs_trainer::run::changes::{self, CHANGEABLE};
+use svs_trainer::run::config::Recipe;
 use svs_trainer::run::{Target, Task, TrainError, history};
 use svs_trainer::{TrainConfig, TrainerHandle};
 
@@ -244,8 +245,8 @@ pub async fn metrics(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Train
     Ok(Json(found.await?))
 }
 
-/// Evaluates the weights that are served now on the held-out problems of the run (or of the server's defaults), behind
-/// all other requests; they stay to the end of it, whatever is published meanwhile. One at a time.
+/// Evaluates the weights that are served now on the held-out problems of the run (of the server's defaults where there is
+/// none, or a supervised one), behind all other requests; they stay to the end of it, whatever is published meanwhile. One at a time.
 ///
 /// # Errors
 /// 400 naming the field, 409 `sleeping`, 429 `overloaded`, 500 `train_failed`.
@@ -264,7 +265,9 @@ pub async fn eval(State(app): State<Arc<App>>, request: Request) -> Result<Json<
     drop(app.sleep.awake()?);
     let permit = Arc::clone(&app.evaluating).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::overloaded("overloaded", "another evaluation is under way"))?;
-    let mut config = trainer(&app)?.config().unwrap_or_else(|| app.train_defaults.clone());
+    // A supervised run has no problems to solve.
+    let ran = trainer(&app)?.config().filter(|config| config.recipe != Recipe::Sft);
+    let mut config = ran.unwrap_or_else(|| app.train_defaults.clone());
     let samples = app.engine.config().max_choices as u64;
     for (field, given, most) in [
         ("samples", body.samples.map(u64::from), samples),

@@ -18,12 +18,10 @@ pub use config::FilesConfig;
 pub use lines::LineError;
 pub use upload::Upload;
 
-use crate::own_folder::{OwnFolder, sync_folder};
+use crate::own_folder::{OwnFolder, TEMPORARY, discard, sync_folder};
 
 /// What an upload is for.
 pub const PURPOSE: &str = "fine-tune";
-/// What is being written or removed.
-const TEMPORARY: &str = ".part-";
 const CONTENT: &str = "content.jsonl";
 const ENTRY: &str = "file.json";
 
@@ -256,13 +254,5 @@ fn read_entry(folder: &Path) -> std::io::Result<Stored> {
             "{bytes} bytes instead of {}",
             file.bytes
         )))
-    }
-}
-
-fn discard(folder: &Path) {
-    match fs::remove_dir_all(folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => tracing::warn!(folder = %folder.display(), %error, "a leftover could not be removed"),
     }
 }

@@ -9,8 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use super::lines::{LineError, read_lines};
-use super::{CONTENT, ENTRY, FileError, Files, Stored, TEMPORARY, discard};
-use crate::own_folder::sync_folder;
+use super::{CONTENT, ENTRY, FileError, Files, Stored};
+use crate::own_folder::{TEMPORARY, discard, sync_folder};
 
 /// An upload. Dropping it removes what has arrived.
 #[derive(Debug)]

@@ -1,21 +1,36 @@
-//! The thread that drives jobs: tries their files, starts the next, watches the one that runs.
+//! The threads that drive jobs: one tries their files, one starts the next and watches the one that runs.
 
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use svs_openapi::fine_tuning::JobFailure;
 use svs_trainer::TrainConfig;
-use svs_trainer::problems::{Problem, load};
+use svs_trainer::problems::visit;
 use svs_trainer::reward::{Reward, Task};
 use svs_trainer::run::config::Recipe;
 use svs_trainer::run::{RunState, TrainError};
 use svs_verifier::Verdict;
 
 use super::record::{Record, Status, TRAINING, VALIDATION};
-use super::{Job, Shared, settle};
+use super::{Held, Job, Shared, settle};
 
 /// Time between looks at a run, or at whether one that is no job's has ended.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Drives the runs of jobs until the jobs are closed: starts the next, watches the one that runs.
+pub(super) fn drive_runs(shared: &Shared) {
+    drive(shared, |held| {
+        let live = held.jobs.iter().find(|job| job.live);
+        let turn = live.map(|job| Turn::Watch(job.record.clone()));
+        turn.or_else(|| first(held, Status::Queued).map(Turn::Start))
+    });
+}
+
+/// Tries the files of jobs until the jobs are closed, beside what runs: a long file holds nothing else up.
+pub(super) fn drive_files(shared: &Shared) {
+    drive(shared, |held| first(held, Status::ValidatingFiles).map(Turn::Validate));
+}
 
 /// What is to be done next.
 enum Turn {
@@ -24,9 +39,13 @@ enum Turn {
     Watch(Record),
 }
 
-/// Drives until the jobs are closed.
-pub(super) fn drive(shared: &Shared) {
-    while let Some(turn) = next(shared) {
+fn first(held: &Held, status: Status) -> Option<Record> {
+    let found = held.jobs.iter().find(|job| job.record.status == status);
+    found.map(|job| job.record.clone())
+}
+
+fn drive(shared: &Shared, pick: fn(&Held) -> Option<Turn>) {
+    while let Some(turn) = next(shared, pick) {
         let waits = match turn {
             Turn::Validate(record) => validate(shared, &record),
             Turn::Start(record) => start(shared, &record),
@@ -48,18 +67,13 @@ pub(super) fn drive(shared: &Shared) {
 }
 
 /// What to do next; waits while there is nothing. `None` once the jobs are closed.
-fn next(shared: &Shared) -> Option<Turn> {
+fn next(shared: &Shared, pick: fn(&Held) -> Option<Turn>) -> Option<Turn> {
     let mut held = shared.held();
     loop {
         if held.closing {
             return None;
         }
-        let first = |wanted: fn(&Job) -> bool| held.jobs.iter().find(|job| wanted(job)).map(|job| job.record.clone());
-        let turn = first(|job| job.record.status == Status::ValidatingFiles)
-            .map(Turn::Validate)
-            .or_else(|| first(|job| job.live).map(Turn::Watch))
-            .or_else(|| first(|job| job.record.status == Status::Queued).map(Turn::Start));
-        match turn {
+        match pick(&held) {
             Some(turn) => return Some(turn),
             None => held = shared.wake.wait(held).unwrap_or_else(PoisonError::into_inner),
         }
@@ -99,7 +113,7 @@ fn validate(shared: &Shared, record: &Record) -> bool {
     for (name, param, id) in files {
         let Some(id) = id else { continue };
         if let Err(reason) = try_lines(shared, record, name) {
-            if shared.held().closing {
+            if !goes_on(shared, &record.id) {
                 return false;
             }
             fail(
@@ -123,47 +137,51 @@ fn validate(shared: &Shared, record: &Record) -> bool {
     false
 }
 
-fn try_lines(shared: &Shared, record: &Record, name: &str) -> Result<(), String> {
-    let path = shared.folder(&record.id).join(name);
-    if record.config.recipe == Recipe::Sft {
-        let tried = shared.trainer.try_examples(&path);
-        let shown = format!("{}: ", path.display());
-        return tried.map(drop).map_err(|error| error.to_string().replace(&shown, ""));
-    }
-    let mut options = record.config.problems.columns.clone();
-    options.keep_rows = true;
-    let problems = load(&path, &options).map_err(|error| {
-        let shown = format!("{}: ", path.display());
-        error.to_string().replace(&shown, "").replace("row ", "line ")
-    })?;
-    let config = config(shared, record);
-    let reward = Reward::new(&config.reward, config.rollout.strict_grading).map_err(|error| error.to_string())?;
-    let asks = config
-        .reward
-        .grader
-        .as_ref()
-        .is_some_and(|grader| !grader.endpoints().is_empty());
-    if asks {
-        // What an endpoint makes of a line is known only when it is asked.
-        return Ok(());
-    }
-    for problem in &problems {
-        if shared.held().closing {
-            return Err("the server is stopping".into());
-        }
-        let task = Task::of(problem);
-        if reward.judge(&task).grade("", &task).verdict == Verdict::Infrastructure {
-            return Err(format!(
-                "line {}: the grader cannot be used on it: a value that it names is missing, or of the wrong type",
-                line_of(problem)
-            ));
-        }
-    }
-    Ok(())
+/// Whether the files of a job are still to be tried.
+fn goes_on(shared: &Shared, id: &str) -> bool {
+    let held = shared.held();
+    let tried = |job: &Job| job.record.id == id && job.record.status == Status::ValidatingFiles;
+    !held.closing && held.jobs.iter().any(tried)
 }
 
-fn line_of(problem: &Problem) -> &str {
-    problem.id.rsplit('-').next().unwrap_or_default()
+fn try_lines(shared: &Shared, record: &Record, name: &str) -> Result<(), String> {
+    let path = shared.folder(&record.id).join(name);
+    let goes_on = || goes_on(shared, &record.id);
+    let tried = match record.config.recipe {
+        Recipe::Sft => shared
+            .trainer
+            .try_examples(&path, &goes_on)
+            .map_err(|error| error.to_string()),
+        _ => try_problems(shared, record, &path, &goes_on),
+    };
+    let shown = format!("{}: ", path.display());
+    tried.map_err(|reason| reason.replace(&shown, ""))
+}
+
+fn try_problems(shared: &Shared, record: &Record, path: &Path, goes_on: &dyn Fn() -> bool) -> Result<(), String> {
+    let mut options = record.config.problems.columns.clone();
+    options.keep_rows = true;
+    let config = config(shared, record);
+    let reward = Reward::new(&config.reward, config.rollout.strict_grading).map_err(|error| error.to_string())?;
+    let grader = config.reward.grader.as_ref();
+    // What an endpoint makes of a line is known only when it is asked.
+    let asks = grader.is_some_and(|grader| !grader.endpoints().is_empty());
+    let tried = visit(path, &options, &mut |_, problem| {
+        if !goes_on() {
+            return Err("the reading was ended".into());
+        }
+        let task = Task::of(&problem);
+        match asks || reward.judge(&task).grade("", &task).verdict != Verdict::Infrastructure {
+            true => Ok(()),
+            false => {
+                Err("the grader cannot be used on it: a value that it names is missing, or of the wrong type".into())
+            }
+        }
+    });
+    // The rows of JSON lines are their lines.
+    tried
+        .map(drop)
+        .map_err(|error| error.to_string().replace(": row ", ": line "))
 }
 
 /// The configuration of a job's run, with what only this process knows.

@@ -1,6 +1,6 @@
 //! Fine-tuning jobs: runs of the trainer that are queued, told of, and outlive the process.
 //!
-//! A job is the folder of its run with `job.json` and `events.jsonl` in it. One thread drives them, one job at a time.
+//! A job is the folder of its run with `job.json` and `events.jsonl` in it. One of them runs at a time.
 
 mod config;
 mod drive;
@@ -27,7 +27,7 @@ pub use tuned::Tuned;
 use tuned::{TunedError, Wanted};
 
 use crate::app::unix_seconds;
-use crate::own_folder::OwnFolder;
+use crate::own_folder::{OwnFolder, TEMPORARY, discard, sync_folder};
 use crate::sleep::Sleep;
 
 /// What ids of jobs begin with.
@@ -77,7 +77,7 @@ struct Held {
     closing: bool,
 }
 
-/// What the driver and the routes share.
+/// What the drivers and the routes share.
 #[derive(Debug)]
 struct Shared {
     trainer: TrainerHandle,
@@ -91,11 +91,11 @@ struct Shared {
     changed: watch::Sender<u64>,
 }
 
-/// The jobs of a server. Dropping it ends the driver; what runs goes on with the next process.
+/// The jobs of a server. Dropping it ends the drivers; what runs goes on with the next process.
 #[derive(Debug)]
 pub struct Jobs {
     shared: Result<Arc<Shared>, String>,
-    driver: Mutex<Option<JoinHandle<()>>>,
+    drivers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Job {
@@ -169,7 +169,7 @@ impl Shared {
 }
 
 impl Jobs {
-    /// The jobs in `runs`, and the thread that drives them. Where `own` is not there, every use says why.
+    /// The jobs in `runs`, and the threads that drive them. Where `own` is not there, every use says why.
     #[must_use]
     pub fn open(
         own: Result<&OwnFolder, &String>,
@@ -192,18 +192,16 @@ impl Jobs {
                 changed: watch::Sender::new(0),
             }))
         });
-        let (mut shared, mut driver) = (shared, None);
+        let (mut shared, mut drivers) = (shared, Vec::new());
         if let Ok(inner) = &shared {
-            let driven = Arc::clone(inner);
-            let spawned = std::thread::Builder::new().name("jobs".into());
-            match spawned.spawn(move || drive::drive(&driven)) {
-                Ok(thread) => driver = Some(thread),
-                Err(error) => shared = Err(format!("cannot start the thread that drives jobs: {error}")),
+            match drivers_of(inner) {
+                Ok(threads) => drivers = threads,
+                Err(error) => shared = Err(format!("cannot start the threads that drive jobs: {error}")),
             }
         }
         Arc::new(Self {
             shared,
-            driver: Mutex::new(driver),
+            drivers: Mutex::new(drivers),
         })
     }
 
@@ -297,12 +295,8 @@ impl Jobs {
         if held.jobs.iter().filter(|job| job.record.status.waits()).count() >= shared.config.max_queued {
             return Err(JobError::Queue(shared.config.max_queued));
         }
-        let folder = shared.folder(&record.id);
-        let made = take_in(&folder, &record, files, shared.config.max_events);
-        let events = made.map_err(|error| {
-            let _ = fs::remove_dir_all(&folder);
-            JobError::Disk(error.to_string())
-        })?;
+        let made = take_in(&shared.runs, &record, files, shared.config.max_events);
+        let events = made.map_err(|error| JobError::Disk(error.to_string()))?;
         held.jobs.push(Job {
             record: record.clone(),
             events,
@@ -373,17 +367,17 @@ impl Jobs {
         })
     }
 
-    /// Ends the driver, so that stopping the trainer now ends no job: it goes on with the next process.
+    /// Ends the drivers, so that stopping the trainer now ends no job: it goes on with the next process.
     pub fn close(&self) {
         if let Ok(shared) = &self.shared {
             shared.held().closing = true;
             shared.tell();
         }
-        let driver = self.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(driver) = driver
-            && driver.join().is_err()
-        {
-            tracing::error!("the thread that drives jobs panicked");
+        let drivers = std::mem::take(&mut *self.drivers.lock().unwrap_or_else(PoisonError::into_inner));
+        for driver in drivers {
+            if driver.join().is_err() {
+                tracing::error!("a thread that drives jobs panicked");
+            }
         }
     }
 }
@@ -394,8 +388,21 @@ impl Drop for Jobs {
     }
 }
 
-/// Makes the folder of a job; its record comes last, so that a folder without one is no job.
-fn take_in(folder: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<Events> {
+/// Makes the folder of a job aside, then puts it in its place: what a killed process left of one is none.
+fn take_in(runs: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<Events> {
+    let (aside, folder) = (runs.join(format!("{TEMPORARY}{}", record.id)), runs.join(&record.id));
+    let made = fill(&aside, record, files, most)
+        .and_then(|()| fs::rename(&aside, &folder))
+        .and_then(|()| sync_folder(runs))
+        .and_then(|()| Events::open(&folder, &record.id, most));
+    if made.is_err() {
+        discard(&aside);
+        discard(&folder);
+    }
+    made
+}
+
+fn fill(folder: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<()> {
     fs::create_dir(folder)?;
     for (from, name) in files {
         // The same bytes under a second name where the disk can: the file may be deleted then.
@@ -406,8 +413,26 @@ fn take_in(folder: &Path, record: &Record, files: &[(PathBuf, &str)], most: usiz
     }
     let mut events = Events::open(folder, &record.id, most)?;
     events.note("info", format!("Created fine-tuning job: {}", record.id), None, false)?;
-    record.save(folder)?;
-    Ok(events)
+    record.save(folder)
+}
+
+/// The threads that drive jobs; if one of them cannot be started the other is not left alone.
+fn drivers_of(shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
+    let spawn = |name: &str, work: fn(&Shared)| {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new()
+            .name(name.into())
+            .spawn(move || work(&shared))
+    };
+    let runs = spawn("jobs", drive::drive_runs)?;
+    match spawn("job-files", drive::drive_files) {
+        Ok(files) => Ok(vec![runs, files]),
+        Err(error) => {
+            shared.held().closing = true;
+            shared.tell();
+            Err(error)
+        }
+    }
 }
 
 /// The jobs in `runs`, oldest first. Those that a process left in the middle wait for their turn again.
@@ -416,6 +441,10 @@ fn read_all(runs: &Path, config: JobsConfig) -> std::io::Result<Vec<Job>> {
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&format!("{TEMPORARY}{PREFIX}")) {
+            discard(&entry.path());
+            continue;
+        }
         if !name.starts_with(PREFIX) {
             continue;
         }

@@ -1,9 +1,12 @@
-//! A publish while streams run: nothing is dropped, and tokens change only after the swap.
+//! A publish while streams run: nothing is dropped, tokens change only after the swap, and it waits until there is room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::{Value, json};
 use svs_engine::{EngineHandle, Event, GenerateRequest, Generation, InFlight, SamplingParams, TokenEvent, WeightSet};
 
+use super::steer::{ask, paused, server, wait_for};
 use super::toy::{Parts, model};
 
 const STREAMS: u64 = 16;
@@ -105,4 +108,47 @@ fn tokens_before_the_swap_equal_a_run_without_one() {
             "{in_flight:?}: {crossed} streams crossed the swap"
         );
     }
+}
+
+#[test]
+fn a_publish_waits_for_room_and_a_run_that_waited_too_long_goes_on_from_its_checkpoint() {
+    let (_folder, server) = server(|config| config.engine.max_weight_sets = 2);
+    let weights = server.stack.engine.weights();
+    paused(&server);
+    ask(&server, "checkpoint", &Value::Null);
+    // As a request that began under these weights, or an evaluation of them.
+    let held = weights.policy();
+    ask(&server, "step", &Value::Null);
+    std::thread::scope(|scope| {
+        let stepped = scope.spawn(|| server.post("/v1/train/step", &Value::Null));
+        while server.get("/v1/train/status").body["phase"] != "publish" {
+            assert!(!stepped.is_finished(), "published without room");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!stepped.is_finished(), "published without room");
+        let version = held.version;
+        drop(held);
+        let answer = stepped.join().unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.body["weight_version"].as_u64(), Some(version + 2));
+    });
+
+    let held = weights.policy();
+    let patience = json!({"config": {"publish_wait_s": 0.05}});
+    assert_eq!(server.patch("/v1/train/config", &patience).status, 200);
+    let step = ask(&server, "step", &Value::Null)["step"].as_u64().unwrap();
+    server.post("/v1/train/step", &Value::Null);
+    let failed = wait_for(&server, "failed");
+    let error = failed["error"].as_str().unwrap();
+    assert!(
+        error.contains("publish_wait_s") && error.contains("max_weight_sets is 2"),
+        "{error}"
+    );
+    drop(held);
+    ask(&server, "start", &json!({"resume": true}));
+    ask(&server, "pause", &Value::Null);
+    let resumed = wait_for(&server, "paused")["step"].as_u64().unwrap();
+    assert!(resumed < step, "from the checkpoint");
+    ask(&server, "step", &Value::Null);
 }

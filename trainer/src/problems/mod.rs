@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use svs_engine::text::ChatMessage;
 use svs_verifier::spec::GraderSpec;
 
-pub use files::{AnswerForm, FileOptions, Loaded, ProblemError, load, load_counted};
+pub use files::{AnswerForm, FileOptions, Loaded, ProblemError, load, load_counted, visit};
 pub use split::split;
 
 /// A problem with a checkable answer.

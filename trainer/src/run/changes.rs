@@ -16,9 +16,10 @@ const FILE: &str = "changes.jsonl";
 
 /// Keys, or sections, that may change while a run goes on: they are read anew by each step, and nothing that was sampled or
 /// computed before depends on them.
-pub const CHANGEABLE: [&str; 25] = [
+pub const CHANGEABLE: [&str; 26] = [
     "steps",
     "max_generated_tokens",
+    "publish_wait_s",
     "optim.lr",
     "optim.weight_decay",
     "optim.grad_clip",

@@ -211,6 +211,11 @@ impl Control {
         pausing || inner.wish == Wish::Stop || inner.tasks.iter().any(|asked| asked.task != Task::Step)
     }
 
+    /// Whether the run was asked to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.lock().wish == Wish::Stop
+    }
+
     /// Ends the run: `Finished`, or `Failed` with the reason.
     pub(super) fn end(&self, outcome: Result<(), TrainError>) {
         // Whoever waits hears that nobody will answer.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::TrainError;
+use super::handle::TrainerHandle;
 use super::memory::Memory;
 use crate::checkpoint::CheckpointStore;
 use crate::policy::Policy;
@@ -47,29 +48,54 @@ pub(super) fn check(text: &str) -> Result<(), TrainError> {
     Origin::parse(text).map(|_| ())
 }
 
-/// Puts the checkpoint that `fork_from` names into `policy` and returns what the other run remembered at that step. What
-/// it had consumed, generated and skipped stays its own; the step number, the problems drawn and their history go on.
-///
-/// # Errors
-/// [`TrainError::Config`]: no such run, no intact checkpoint of that step, or one of another model.
-pub(super) fn restore(runs: &Path, fork_from: &str, policy: &mut Policy) -> Result<Memory, TrainError> {
+fn find<'a>(runs: &Path, fork_from: &'a str) -> Result<(Origin<'a>, CheckpointStore), TrainError> {
     let origin = Origin::parse(fork_from)?;
     let folder = runs.join(origin.run).join("checkpoints");
     if !folder.is_dir() {
         return Err(refuse(format!("{} has no checkpoints of such a run", runs.display())));
     }
     let store = CheckpointStore::look(&folder);
-    let found = store
-        .load(policy, origin.step)
-        .map_err(|error| refuse(error.to_string()))?;
-    let restored = found.ok_or_else(|| match origin.step {
+    Ok((origin, store))
+}
+
+fn missing(origin: &Origin<'_>, store: &CheckpointStore) -> TrainError {
+    match origin.step {
         None => refuse(format!("run `{}` has no checkpoint", origin.run)),
         Some(step) => refuse(format!(
             "run `{}` has no checkpoint of step {step}; there are {:?}",
             origin.run,
             store.steps().unwrap_or_default()
         )),
-    })?;
+    }
+}
+
+impl TrainerHandle {
+    /// The step at which a run begins that is forked from `fork_from`.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`]: no such run, or no checkpoint of that step.
+    pub fn fork_step(&self, fork_from: &str) -> Result<u64, TrainError> {
+        let (origin, store) = find(&self.surroundings().runs, fork_from)?;
+        let steps = store.steps().map_err(|error| refuse(error.to_string()))?;
+        let step = match origin.step {
+            None => steps.last().copied(),
+            Some(wanted) => steps.into_iter().find(|step| *step == wanted),
+        };
+        step.ok_or_else(|| missing(&origin, &store))
+    }
+}
+
+/// Puts the checkpoint that `fork_from` names into `policy` and returns what the other run remembered at that step. What
+/// it had consumed, generated and skipped stays its own; the step number, the problems drawn and their history go on.
+///
+/// # Errors
+/// [`TrainError::Config`]: no such run, no intact checkpoint of that step, or one of another model.
+pub(super) fn restore(runs: &Path, fork_from: &str, policy: &mut Policy) -> Result<Memory, TrainError> {
+    let (origin, store) = find(runs, fork_from)?;
+    let found = store
+        .load(policy, origin.step)
+        .map_err(|error| refuse(error.to_string()))?;
+    let restored = found.ok_or_else(|| missing(&origin, &store))?;
     let memory: Memory = serde_json::from_value(restored.run_state)
         .map_err(|error| TrainError::Run(format!("{}: {error}", restored.path.display())))?;
     Ok(Memory {

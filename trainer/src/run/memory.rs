@@ -11,12 +11,13 @@ use crate::svs::band::Score;
 use crate::trajectory::Group;
 
 /// Sections and keys that a resumed run may have otherwise.
-pub(super) const MAY_CHANGE: [&str; 7] = [
+pub(super) const MAY_CHANGE: [&str; 8] = [
     "steps",
     "max_generated_tokens",
     "train_share",
     "tensorboard",
     "watchdog_s",
+    "publish_wait_s",
     "checkpoint",
     "eval",
 ];

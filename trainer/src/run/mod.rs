@@ -16,6 +16,7 @@ mod lock;
 pub mod memory;
 mod open;
 mod perform;
+mod publish;
 mod rollouts;
 mod runner;
 mod sampling;

@@ -96,6 +96,10 @@ impl Runner {
         if let (None, Some(origin)) = (saved, &config.fork_from) {
             memory = fork::restore(&around.runs, origin, &mut policy)?;
             memory.take_over(config.clone())?;
+            if config.recipe == Recipe::Sft {
+                // Whole passes over its own file, wherever the other run was in its.
+                memory.drawn = 0;
+            }
         }
         let begun = saved.is_some() || config.fork_from.is_some();
         memory.adopt_precision(storage.weights, storage.kv)?;

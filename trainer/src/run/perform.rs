@@ -157,9 +157,7 @@ impl Runner {
             self.events = Some(EventFile::create(&self.folder, step + 1)?);
         }
         self.policy.set_version(weight_version);
-        let in_flight = self.around.engine.config().in_flight;
-        let weights = self.policy.weight_set(&format!("rollback-{step}"));
-        self.around.engine.publish(weights, in_flight)?;
+        self.publish_in_turn(&self.policy.weight_set(&format!("rollback-{step}")))?;
         self.control
             .step_done(step, weight_version, std::collections::BTreeMap::new());
         Ok(Ok(()))
@@ -168,7 +166,8 @@ impl Runner {
     /// The step of a checkpoint that the run can go back to.
     fn checkpoint_of(&self, target: Target) -> Result<u64, TrainError> {
         let found = self.checkpoints.versions()?;
-        let wanted = found.iter().find(|(step, version)| match target {
+        // A step that learned nothing keeps the version: the last of its steps has forgotten the least.
+        let wanted = found.iter().rfind(|(step, version)| match target {
             Target::Step(wanted) => *step == wanted,
             Target::Version(wanted) => *version == wanted,
         });

@@ -228,7 +228,7 @@ impl Runner {
         metrics: &mut BTreeMap<String, f64>,
     ) -> Result<(), TrainError> {
         self.control.phase("update");
-        let _lane = self.around.engine.training_computes();
+        let lane = self.around.engine.training_computes();
         let began = Instant::now();
         let config = &self.memory.config;
         let update = config.update(step);
@@ -279,24 +279,7 @@ impl Runner {
         if report.steps == 0 {
             return Ok(());
         }
-        self.publish(step, metrics)
-    }
-
-    /// Makes the engine serve the weights of now.
-    pub(super) fn publish(&mut self, step: u64, metrics: &mut BTreeMap<String, f64>) -> Result<(), TrainError> {
-        self.control.phase("publish");
-        let began = Instant::now();
-        crash::point(crash::Point::Publish);
-        let in_flight = self.around.engine.config().in_flight;
-        let published = self
-            .around
-            .engine
-            .publish(self.policy.weight_set(&format!("step-{step}")), in_flight)?;
-        metrics.insert("timing_s/update_weights".into(), began.elapsed().as_secs_f64());
-        metrics.insert("publish/ms".into(), 1e3 * began.elapsed().as_secs_f64());
-        metrics.insert("publish/pause_ms".into(), published.pause_ms);
-        metrics.insert("publish/in_flight".into(), published.in_flight as f64);
-        Ok(())
+        self.publish(step, lane, metrics)
     }
 
     /// Takes a trained batch into the memory; the marks in the log follow it.

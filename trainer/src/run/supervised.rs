@@ -11,7 +11,7 @@ use super::runner::Runner;
 use super::{TrainConfig, TrainError, TrainerHandle, epochs, skipped};
 use crate::crash;
 use crate::policy::{SkippedRow, SkippedStep};
-use crate::sft::{self, Conversation, Example, read_conversations};
+use crate::sft::{self, Conversation, Example, visit_conversations};
 
 /// What a supervised run learns, and what it measures its loss on.
 #[derive(Debug)]
@@ -56,7 +56,13 @@ impl Examples {
 }
 
 fn conversations(path: &Path, engine: &EngineHandle) -> Result<Vec<Conversation>, String> {
-    read_conversations(path, engine.tokenizer(), engine.max_model_len()).map_err(|error| error.to_string())
+    let mut found = Vec::new();
+    visit_conversations(path, engine.tokenizer(), engine.max_model_len(), &mut |conversation| {
+        found.push(conversation);
+        Ok(())
+    })
+    .map_err(|error| error.to_string())?;
+    Ok(found)
 }
 
 fn turns(conversations: &[Conversation], which: impl IntoIterator<Item = usize>) -> Vec<&Example> {
@@ -64,13 +70,23 @@ fn turns(conversations: &[Conversation], which: impl IntoIterator<Item = usize>)
 }
 
 impl TrainerHandle {
-    /// Reads a file that a supervised run would learn, without starting one; returns its conversations.
+    /// Reads a file that a supervised run would learn, without starting one, as long as `goes_on` says so; one conversation
+    /// is in memory at a time.
     ///
     /// # Errors
-    /// [`TrainError::Run`] naming the file and the line that cannot be used.
-    pub fn try_examples(&self, path: &Path) -> Result<usize, TrainError> {
-        let found = conversations(path, &self.surroundings().engine).map_err(TrainError::Run)?;
-        Ok(found.len())
+    /// [`TrainError::Run`] naming the file and the line that cannot be used, or at which it was to end.
+    pub fn try_examples(&self, path: &Path, goes_on: &dyn Fn() -> bool) -> Result<(), TrainError> {
+        let engine = &self.surroundings().engine;
+        visit_conversations(
+            path,
+            engine.tokenizer(),
+            engine.max_model_len(),
+            &mut |_| match goes_on() {
+                true => Ok(()),
+                false => Err("the reading was ended".into()),
+            },
+        )
+        .map_err(|error| TrainError::Run(error.to_string()))
     }
 }
 
@@ -78,7 +94,7 @@ impl Runner {
     /// Learns the next batch of `examples` and publishes what came out.
     pub(super) fn learn(&mut self, step: u64, examples: &Examples) -> Result<BTreeMap<String, f64>, TrainError> {
         self.control.phase("update");
-        let _lane = self.around.engine.training_computes();
+        let lane = self.around.engine.training_computes();
         let began = Instant::now();
         let positions = examples.batch(&self.memory.config, self.memory.drawn);
         let batch = turns(&examples.training, positions.iter().copied());
@@ -86,7 +102,7 @@ impl Runner {
         metrics.insert("training/conversations".into(), positions.len() as f64);
         metrics.insert("timing_s/update_actor".into(), began.elapsed().as_secs_f64());
         if metrics["training/optimizer_steps"] > 0.0 {
-            self.publish(step, &mut metrics)?;
+            self.publish(step, lane, &mut metrics)?;
         }
         crash::point(crash::Point::Mark);
         self.memory.step = step;

@@ -1,14 +1,12 @@
 //! Conversations from JSONL, in which every turn of the assistant is learned, as OpenAI's files for fine-tuning mean it.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 use svs_engine::text::{ChatMessage, Tokenizer};
 
 use super::Example;
-use super::jsonl::{chat, plain};
+use super::jsonl::{chat, for_each_line, plain};
 use crate::policy::PolicyError;
 
 /// Roles that a message may have.
@@ -20,34 +18,27 @@ const UNSUPPORTED: [&str; 4] = ["tools", "functions", "function_call", "parallel
 pub type Conversation = Vec<Example>;
 
 /// Reads JSONL with `{"messages": [...]}`, of which every message of the assistant is learned unless its `weight` is 0, or
-/// `{"prompt", "completion"}`. Targets end with EOS. Blank lines are skipped.
+/// `{"prompt", "completion"}`, and hands each conversation to `take`, one in memory at a time. Targets end with EOS. Blank
+/// lines are skipped.
 ///
 /// # Errors
-/// [`PolicyError::Batch`] naming the file, the line and what is wrong with it; also one of more than `longest` tokens.
-pub fn read_conversations(
+/// [`PolicyError::Batch`] naming the file, the line and what is wrong with it, also one of more than `longest` tokens, or
+/// what `take` says of it.
+pub fn visit_conversations(
     path: &Path,
     tokenizer: &Tokenizer,
     longest: usize,
-) -> Result<Vec<Conversation>, PolicyError> {
-    let unreadable = |error: std::io::Error| PolicyError::Batch(format!("{}: {error}", path.display()));
-    let mut found = Vec::new();
-    for (at, line) in BufReader::new(File::open(path).map_err(unreadable)?)
-        .lines()
-        .enumerate()
-    {
-        let line = line.map_err(unreadable)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let parsed = parse(&line, tokenizer).and_then(|conversation| fitting(conversation, longest));
-        found.push(
-            parsed.map_err(|reason| PolicyError::Batch(format!("{}: line {}: {reason}", path.display(), at + 1)))?,
-        );
+    take: &mut dyn FnMut(Conversation) -> Result<(), String>,
+) -> Result<(), PolicyError> {
+    let mut found = false;
+    for_each_line(path, |line| {
+        found = true;
+        take(fitting(parse(line, tokenizer)?, longest)?)
+    })?;
+    match found {
+        true => Ok(()),
+        false => Err(PolicyError::Batch(format!("{}: has no example", path.display()))),
     }
-    if found.is_empty() {
-        return Err(PolicyError::Batch(format!("{}: has no example", path.display())));
-    }
-    Ok(found)
 }
 
 fn fitting(conversation: Conversation, longest: usize) -> Result<Conversation, String> {

@@ -23,22 +23,26 @@ enum Line {
 /// # Errors
 /// [`PolicyError::Batch`] naming the file, the line and what is wrong with it.
 pub fn read_jsonl(path: &Path, tokenizer: &Tokenizer) -> Result<Vec<Example>, PolicyError> {
-    let unreadable = |error: std::io::Error| PolicyError::Batch(format!("{}: {error}", path.display()));
     let mut examples = Vec::new();
-    for (i, line) in BufReader::new(File::open(path).map_err(unreadable)?)
-        .lines()
-        .enumerate()
-    {
+    for_each_line(path, |line| {
+        examples.push(parse(line, tokenizer)?);
+        Ok(())
+    })?;
+    Ok(examples)
+}
+
+/// Hands each line that is not blank to `take`, whose refusal is told with the file and the line.
+pub(super) fn for_each_line(path: &Path, mut take: impl FnMut(&str) -> Result<(), String>) -> Result<(), PolicyError> {
+    let unreadable = |error: std::io::Error| PolicyError::Batch(format!("{}: {error}", path.display()));
+    let lines = BufReader::new(File::open(path).map_err(unreadable)?).lines();
+    for (at, line) in lines.enumerate() {
         let line = line.map_err(unreadable)?;
         if line.trim().is_empty() {
             continue;
         }
-        let example = parse(&line, tokenizer);
-        examples.push(
-            example.map_err(|reason| PolicyError::Batch(format!("{}: line {}: {reason}", path.display(), i + 1)))?,
-        );
+        take(&line).map_err(|reason| PolicyError::Batch(format!("{}: line {}: {reason}", path.display(), at + 1)))?;
     }
-    Ok(examples)
+    Ok(())
 }
 
 fn parse(line: &str, tokenizer: &Tokenizer) -> Result<Example, String> {

@@ -7,7 +7,7 @@ mod stage;
 #[cfg(test)]
 mod tests;
 
-pub use conversation::{Conversation, read_conversations};
+pub use conversation::{Conversation, visit_conversations};
 pub use jsonl::read_jsonl;
 use serde::{Deserialize, Serialize};
 pub use stage::train;

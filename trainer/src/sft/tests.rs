@@ -254,7 +254,12 @@ fn conversations_give_every_turn_of_the_assistant_with_what_came_before() {
     let path = folder.path().join("examples.jsonl");
     let read = |line: &str| {
         std::fs::write(&path, format!("{line}\n\n")).expect("writes");
-        read_conversations(&path, &tokenizer, 200)
+        let mut found = Vec::new();
+        visit_conversations(&path, &tokenizer, 200, &mut |conversation| {
+            found.push(conversation);
+            Ok(())
+        })
+        .map(|()| found)
     };
     let text = |tokens: &[u32]| tokenizer.decode(tokens, false).expect("decodes");
     let user = r#"{"role": "user", "content": "Q"}"#;

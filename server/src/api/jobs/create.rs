@@ -1,6 +1,7 @@
 //! `POST /v1/fine_tuning/jobs`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,11 +14,12 @@ use uuid::Uuid;
 
 use super::{on_disk, wire};
 use crate::api::graders::admitted;
+use crate::api::train::trainer;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::files::FileError;
 use crate::http::body::{decode, only_objects, read_json, refuse_within};
-use crate::jobs::plan::{self, count_rows};
+use crate::jobs::plan::{self, Ground, count_rows};
 use crate::jobs::record::{TRAINING, VALIDATION};
 use crate::jobs::{PREFIX, Record, Status};
 
@@ -67,7 +69,14 @@ pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Jso
     supported(&body)?;
     let request: CreateJob = decode(body, &UNSUPPORTED)?;
     let method = Asked::of(&request)?;
-    let record = on_disk(move || made(&app, &request, &method)).await?;
+    let record = on_disk(move || {
+        made(&app, &request, &method).map_err(|error| match error.status.is_server_error() {
+            // A file that was deleted meanwhile is no fault of the server's.
+            true => contents(&app, &request).err().unwrap_or(error),
+            false => error,
+        })
+    })
+    .await?;
     tracing::info!(id = record.id, "a fine-tuning job was made");
     Ok(Json(wire(record)))
 }
@@ -140,30 +149,23 @@ fn made(app: &App, request: &CreateJob, method: &Asked) -> Result<Record, ApiErr
     let base = served(app, &request.model)?;
     check_suffix(request.suffix.as_deref())?;
     check_metadata(request.metadata.as_ref())?;
-    let unknown = |field: &str, error: FileError| match error {
-        FileError::Unknown(_) => ApiError::value(field, error.to_string()),
-        error => error.into(),
-    };
-    let training = app.files.content(&request.training_file);
-    let training = training.map_err(|error| unknown("training_file", error))?;
-    let mut files = vec![(training.clone(), TRAINING)];
-    if let Some(file) = &request.validation_file {
-        let found = app
-            .files
-            .content(file)
-            .map_err(|error| unknown("validation_file", error))?;
-        files.push((found, VALIDATION));
-    }
+    let files = contents(app, request)?;
     let digits = Uuid::new_v4().simple().to_string();
     let id = format!("{PREFIX}{digits}");
     let folder = app.jobs.place(&id)?;
-    let rows = count_rows(&training)?;
-    let (named, defaults) = ((id.as_str(), folder.as_path()), &app.train_defaults);
+    let trainer = trainer(app)?;
+    let ground = Ground {
+        id: &id,
+        folder: &folder,
+        defaults: &app.train_defaults,
+        rows: count_rows(&files[0].0)?,
+        fork_step: &|origin| trainer.fork_step(origin),
+    };
     let planned = match method {
-        Asked::Supervised(method) => plan::supervised(named, defaults, request, method, rows)?,
+        Asked::Supervised(method) => plan::supervised(&ground, request, method)?,
         Asked::Reinforcement(method) => {
             let (_, grader) = admitted(app, "method.reinforcement.grader", &method.grader)?;
-            plan::reinforcement(named, defaults, request, method, grader, rows)?
+            plan::reinforcement(&ground, request, method, grader)?
         }
     };
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -188,6 +190,22 @@ fn made(app: &App, request: &CreateJob, method: &Asked) -> Result<Record, ApiErr
         id,
     };
     Ok(app.jobs.create(record, &files)?)
+}
+
+/// Where the contents of the files lie that a job asks for, and their names in its folder; the training file first.
+fn contents(app: &App, request: &CreateJob) -> Result<Vec<(PathBuf, &'static str)>, ApiError> {
+    let asked = [
+        ("training_file", Some(&request.training_file), TRAINING),
+        ("validation_file", request.validation_file.as_ref(), VALIDATION),
+    ];
+    let found = asked.into_iter().filter_map(|(field, id, name)| {
+        Some(match app.files.content(id?) {
+            Ok(path) => Ok((path, name)),
+            Err(error @ FileError::Unknown(_)) => Err(ApiError::value(field, error.to_string())),
+            Err(error) => Err(error.into()),
+        })
+    });
+    found.collect()
 }
 
 /// The name of the policy under which a job is made.

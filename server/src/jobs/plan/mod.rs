@@ -11,7 +11,7 @@ pub use reinforcement::plan as reinforcement;
 use serde_json::{Map, Value, json};
 pub use supervised::plan as supervised;
 use svs_trainer::TrainConfig;
-use svs_trainer::run::Fault;
+use svs_trainer::run::{Fault, TrainError};
 
 use crate::error::ApiError;
 use crate::files::lines::read_lines;
@@ -28,6 +28,41 @@ pub struct Planned {
     pub config: TrainConfig,
     /// The method, hyperparameters resolved.
     pub method: Value,
+}
+
+/// What a job is planned on.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// Id of the job and of its run.
+    pub id: &'a str,
+    /// The run's folder.
+    pub folder: &'a Path,
+    /// The server's own configuration of runs.
+    pub defaults: &'a TrainConfig,
+    /// Lines of the training file.
+    pub rows: usize,
+    /// The step at which a fork begins, of its `fork_from`.
+    pub fork_step: &'a dyn Fn(&str) -> Result<u64, TrainError>,
+}
+
+#[cfg(test)]
+impl<'a> Ground<'a> {
+    /// A file of so many lines, and a run `before` that has a checkpoint of step 7.
+    fn of_test(defaults: &'a TrainConfig, rows: usize) -> Self {
+        Self {
+            id: "ftjob-1",
+            folder: Path::new("/runs/x"),
+            defaults,
+            rows,
+            fork_step: &|origin| match origin {
+                "before" => Ok(7),
+                other => Err(TrainError::Config {
+                    field: "fork_from".into(),
+                    reason: format!("`{other}` is no run"),
+                }),
+            },
+        }
+    }
 }
 
 /// Lines of a file.
@@ -122,6 +157,21 @@ impl At {
             })?;
         }
         Ok(nested)
+    }
+
+    /// The step at which the run begins. One that is forked makes its steps behind those of its origin, unless the request
+    /// itself says where it ends.
+    fn begin(self, ground: &Ground<'_>, config: &mut TrainConfig, steps_given: bool) -> Result<u64, ApiError> {
+        let Some(origin) = &config.fork_from else { return Ok(0) };
+        let found = (ground.fork_step)(origin);
+        let step = found.map_err(|error| match error {
+            TrainError::Config { reason, .. } => self.key("fork_from", &reason),
+            error => error.into(),
+        })?;
+        if !steps_given {
+            config.steps = config.steps.saturating_add(step);
+        }
+        Ok(step)
     }
 
     /// Refuses the keys that are `decided` elsewhere, with where.

@@ -1,7 +1,5 @@
 //! `method.reinforcement` → the configuration of the run.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 use svs_openapi::fine_tuning::{CreateJob, Extension, Hyperparameters, Reinforcement};
 use svs_trainer::TrainConfig;
@@ -9,7 +7,7 @@ use svs_trainer::problems::FileOptions;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_verifier::spec::GraderSpec;
 
-use super::{At, Planned, auto, check_seed};
+use super::{At, Ground, Planned, auto, check_seed};
 use crate::error::ApiError;
 use crate::jobs::record::{TRAINING, VALIDATION};
 
@@ -31,21 +29,20 @@ const DECIDED: [(&str, &str); 10] = [
 ];
 const AT: At = At("method.reinforcement");
 
-/// Plans the run `id` in `folder`, whose training file has `rows` lines.
+/// Plans the run of a job.
 ///
 /// # Errors
 /// 400 naming the field.
 pub fn plan(
-    (id, folder): (&str, &Path),
-    defaults: &TrainConfig,
+    ground: &Ground<'_>,
     request: &CreateJob,
     method: &Reinforcement,
     grader: GraderSpec,
-    rows: usize,
 ) -> Result<Planned, ApiError> {
+    let (defaults, folder, rows) = (ground.defaults, ground.folder, ground.rows);
     check_seed(request.seed)?;
     let mut config = TrainConfig {
-        run_id: Some(id.to_owned()),
+        run_id: Some(ground.id.to_owned()),
         fork_from: None,
         recipe: recipe(method.x_svs.as_ref())?,
         seed: request.seed.unwrap_or(defaults.seed),
@@ -75,6 +72,7 @@ pub fn plan(
         }
         config.steps = (rows as u64 * epochs).div_ceil(config.problems.train_batch_size as u64);
     }
+    let begun = AT.begin(ground, &mut config, steps_given)?;
     if config.eval.test_freq > 0 && config.eval.files.is_empty() && config.problems.held_out_fraction == 0.0 {
         let reason = "there is nothing to evaluate on: give a `validation_file`, or `problems.held_out_fraction`";
         return Err(AT.hyper("eval_interval", reason));
@@ -86,7 +84,7 @@ pub fn plan(
         "type": "reinforcement",
         "reinforcement": {
             "grader": grader,
-            "hyperparameters": resolved(&given, &config, defaults, rows),
+            "hyperparameters": resolved(&given, &config, ground, begun),
             "x_svs": {"recipe": config.recipe.name(), "config": over},
         },
     });
@@ -141,8 +139,10 @@ fn set(given: &Hyperparameters, config: &mut TrainConfig, defaults: &TrainConfig
 }
 
 /// The hyperparameters as the run has them.
-fn resolved(given: &Hyperparameters, config: &TrainConfig, defaults: &TrainConfig, rows: usize) -> Value {
-    let passes = config.steps as f64 * config.problems.train_batch_size as f64 / rows.max(1) as f64;
+fn resolved(given: &Hyperparameters, config: &TrainConfig, ground: &Ground<'_>, begun: u64) -> Value {
+    let defaults = ground.defaults;
+    let steps = config.steps.saturating_sub(begun);
+    let passes = steps as f64 * config.problems.train_batch_size as f64 / ground.rows.max(1) as f64;
     json!({
         "batch_size": config.problems.train_batch_size,
         "learning_rate_multiplier": config.optim.lr / defaults.optim.lr,
@@ -156,6 +156,8 @@ fn resolved(given: &Hyperparameters, config: &TrainConfig, defaults: &TrainConfi
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn planned(rows: usize, request: &Value) -> Result<Planned, ApiError> {
@@ -176,14 +178,7 @@ mod tests {
             .expect("given");
         let grader = serde_json::from_value(method.grader.clone()).expect("a grader");
         let defaults = TrainConfig::default();
-        plan(
-            ("ftjob-1", Path::new("/runs/x")),
-            &defaults,
-            &request,
-            &method,
-            grader,
-            rows,
-        )
+        plan(&Ground::of_test(&defaults, rows), &request, &method, grader)
     }
 
     #[test]
@@ -220,6 +215,15 @@ mod tests {
             (plain.steps, plain.recipe, plain.eval.test_freq),
             (defaults.steps, Recipe::Grpo, 0)
         );
+        let forked =
+            json!({"hyperparameters": {"batch_size": 4, "n_epochs": 2}, "x_svs": {"config": {"fork_from": "before"}}});
+        let Planned { config, method } = planned(10, &forked).expect("valid");
+        let shown = &method["reinforcement"]["hyperparameters"]["n_epochs"];
+        assert_eq!(
+            (config.steps, shown),
+            (7 + 5, &json!(2)),
+            "behind the steps of its origin"
+        );
     }
 
     #[test]
@@ -235,6 +239,7 @@ mod tests {
             hyper("eval_interval", json!(2)),
             hyper("reasoning_effort", json!("high")),
             config("run_id", json!("x")),
+            config("fork_from", json!("nobody")),
             config("problems.files", json!(["/etc/passwd"])),
             config("reward.endpoints", json!({})),
             config("reward.code.mode", json!("strict")),

@@ -1,14 +1,12 @@
 //! `method.supervised` → the configuration of the run.
 
-use std::path::Path;
-
 use serde_json::{Map, Value, json};
 use svs_openapi::fine_tuning::{CreateJob, Supervised};
 use svs_trainer::TrainConfig;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_trainer::sft::SftConfig;
 
-use super::{At, Planned, check_seed};
+use super::{At, Ground, Planned, check_seed};
 use crate::error::ApiError;
 use crate::jobs::record::{TRAINING, VALIDATION};
 
@@ -16,12 +14,13 @@ const AT: At = At("method.supervised");
 /// Passes over the file where nothing else is asked for.
 const EPOCHS: u64 = 3;
 /// Keys, or sections, of a configuration that a supervised run has a use for and no other field of the request decides.
-const USED: [&str; 12] = [
+const USED: [&str; 13] = [
     "steps",
     "fork_from",
     "train_share",
     "tensorboard",
     "watchdog_s",
+    "publish_wait_s",
     "optim",
     "lora",
     "checkpoint",
@@ -31,21 +30,16 @@ const USED: [&str; 12] = [
     "algorithm.max_skipped_steps",
 ];
 
-/// Plans the run `id` in `folder`, whose training file has `rows` lines.
+/// Plans the run of a job.
 ///
 /// # Errors
 /// 400 naming the field.
-pub fn plan(
-    (id, folder): (&str, &Path),
-    defaults: &TrainConfig,
-    request: &CreateJob,
-    method: &Supervised,
-    rows: usize,
-) -> Result<Planned, ApiError> {
+pub fn plan(ground: &Ground<'_>, request: &CreateJob, method: &Supervised) -> Result<Planned, ApiError> {
+    let (defaults, folder, rows) = (ground.defaults, ground.folder, ground.rows);
     check_seed(request.seed)?;
     let given = method.hyperparameters.clone().unwrap_or_default();
     let mut config = begin(defaults);
-    config.run_id = Some(id.to_owned());
+    config.run_id = Some(ground.id.to_owned());
     config.seed = request.seed.unwrap_or(defaults.seed);
     config.problems.files = vec![folder.join(TRAINING)];
     let batch = AT.whole("batch_size", given.batch_size.as_ref(), 100_000)?;
@@ -65,7 +59,8 @@ pub fn plan(
     config.steps = steps_of_pass * epochs.unwrap_or(EPOCHS);
     let over = AT.overlay(method.x_svs.iter().flat_map(|extension| &extension.config))?;
     check_used(&over)?;
-    if epochs.is_some() && over.contains_key("steps") {
+    let steps_given = over.contains_key("steps");
+    if epochs.is_some() && steps_given {
         return Err(AT.hyper("n_epochs", "give it or `x_svs.config.steps`, not both"));
     }
     if config.eval.files.is_empty() && Value::Object(over.clone()).pointer("/eval/test_freq").is_some() {
@@ -74,7 +69,8 @@ pub fn plan(
             "there is nothing to evaluate on: give a `validation_file`",
         ));
     }
-    let config = config.overlaid(&over).map_err(|faults| AT.refusal(&faults))?;
+    let mut config = config.overlaid(&over).map_err(|faults| AT.refusal(&faults))?;
+    let begun = AT.begin(ground, &mut config, steps_given)?;
     // As it was given, not as the product divides, unless the configuration has a rate of its own.
     let kept = config.optim.lr.to_bits() == (rate * factor).to_bits();
     let factor = if kept { factor } else { config.optim.lr / rate };
@@ -84,7 +80,7 @@ pub fn plan(
             "hyperparameters": {
                 "batch_size": batch,
                 "learning_rate_multiplier": factor,
-                "n_epochs": config.steps.div_ceil(steps_of_pass),
+                "n_epochs": config.steps.saturating_sub(begun).div_ceil(steps_of_pass),
             },
             "x_svs": {"config": over},
         },
@@ -99,6 +95,7 @@ fn begin(defaults: &TrainConfig) -> TrainConfig {
         train_share: defaults.train_share,
         tensorboard: defaults.tensorboard,
         watchdog_s: defaults.watchdog_s,
+        publish_wait_s: defaults.publish_wait_s,
         optim: defaults.optim.clone(),
         lora: defaults.lora.clone(),
         checkpoint: defaults.checkpoint.clone(),
@@ -137,6 +134,8 @@ fn keys(above: &str, table: &Map<String, Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn planned(rows: usize, request: &Value) -> Result<Planned, ApiError> {
@@ -156,7 +155,7 @@ mod tests {
         let mut defaults = TrainConfig::default();
         defaults.optim.weight_decay = 0.25;
         defaults.algorithm.kl_loss_coef = 0.5;
-        plan(("ftjob-1", Path::new("/runs/x")), &defaults, &request, &method, rows)
+        plan(&Ground::of_test(&defaults, rows), &request, &method)
     }
 
     #[test]
@@ -189,6 +188,22 @@ mod tests {
     }
 
     #[test]
+    fn a_fork_makes_its_passes_behind_the_steps_of_its_origin() {
+        for (hyper, more, wanted) in [
+            (json!({"n_epochs": 2, "batch_size": 4}), json!({}), (7 + 6, 2)),
+            (json!({}), json!({}), (7 + EPOCHS, EPOCHS)),
+            (json!({"batch_size": 4}), json!({"steps": 9}), (9, 1)),
+        ] {
+            let mut request = json!({"hyperparameters": hyper, "x_svs": {"config": {"fork_from": "before"}}});
+            let over = request["x_svs"]["config"].as_object_mut().expect("a section");
+            over.extend(more.as_object().cloned().unwrap_or_default());
+            let Planned { config, method } = planned(10, &request).expect("valid");
+            let shown = method["supervised"]["hyperparameters"]["n_epochs"].as_u64();
+            assert_eq!((config.steps, shown), (wanted.0, Some(wanted.1)), "{request}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
         let hyper = |name: &str, value: Value| {
             let request = json!({"hyperparameters": {name: value}});
@@ -203,6 +218,7 @@ mod tests {
             hyper("n_epochs", json!("many")),
             hyper("learning_rate_multiplier", json!(-1)),
             config("recipe", json!("grpo")),
+            config("fork_from", json!("nobody")),
             config("rollout.n", json!(4)),
             config("problems.files", json!(["/etc/passwd"])),
             config("reward.code.mode", json!("strict")),

@@ -68,6 +68,16 @@ pub enum ProblemError {
         /// What is wrong.
         reason: String,
     },
+    /// A problem is not taken by whoever asked for it.
+    #[error("{}: row {row}: {reason}", path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Row, from 1; the line in JSON lines.
+        row: usize,
+        /// Why not.
+        reason: String,
+    },
     /// The held-out fraction is no fraction.
     #[error("the held-out fraction must be between 0 and 1, not {fraction}")]
     Fraction {

@@ -118,19 +118,33 @@ pub fn load(path: &Path, options: &FileOptions) -> Result<Vec<Problem>, ProblemE
 /// The problems of a file and how many rows were left out.
 ///
 /// # Errors
+/// As [`visit`], but for [`ProblemError::Refused`].
+pub fn load_counted(path: &Path, options: &FileOptions) -> Result<Loaded, ProblemError> {
+    let mut problems = Vec::new();
+    let skipped = visit(path, options, &mut |_, problem| {
+        problems.push(problem);
+        Ok(())
+    })?;
+    Ok(Loaded { problems, skipped })
+}
+
+/// Hands the problems of a file to `take`, each with its row (from 1; the line in JSON lines), one in memory at a time.
+/// Returns how many rows were left out.
+///
+/// # Errors
 /// [`ProblemError::Read`] if the file cannot be read, [`ProblemError::Format`] if it is none of the three formats or is
 /// damaged, [`ProblemError::Bound`] if it is too large, [`ProblemError::Columns`] if the columns are unknown or missing,
-/// [`ProblemError::Line`] and [`ProblemError::Row`] for a row that cannot be used.
-pub fn load_counted(path: &Path, options: &FileOptions) -> Result<Loaded, ProblemError> {
+/// [`ProblemError::Line`] and [`ProblemError::Row`] for a row that cannot be used, [`ProblemError::Refused`] with what `take`
+/// says of one; nothing is read behind it.
+pub fn visit(path: &Path, options: &FileOptions, take: Take<'_>) -> Result<usize, ProblemError> {
     let mut reader = Reader {
         path,
         options,
         columns: None,
         seen: HashSet::new(),
-        loaded: Loaded {
-            problems: Vec::new(),
-            skipped: 0,
-        },
+        take,
+        taken: 0,
+        skipped: 0,
     };
     let mut file = File::open(path).map_err(|error| ProblemError::read(path, error))?;
     let bytes = file.metadata().map_err(|error| ProblemError::read(path, error))?.len();
@@ -162,11 +176,14 @@ pub fn load_counted(path: &Path, options: &FileOptions) -> Result<Loaded, Proble
             ));
         }
     }
-    if reader.loaded.problems.is_empty() {
+    if reader.taken == 0 {
         return Err(ProblemError::format(path, "no row can be used"));
     }
-    Ok(reader.loaded)
+    Ok(reader.skipped)
 }
+
+/// Who takes problems with their rows; a text refuses one.
+type Take<'a> = &'a mut dyn FnMut(usize, Problem) -> Result<(), String>;
 
 /// Turns rows into problems, whatever format they came from.
 struct Reader<'a> {
@@ -174,7 +191,9 @@ struct Reader<'a> {
     options: &'a FileOptions,
     columns: Option<Columns>,
     seen: HashSet<String>,
-    loaded: Loaded,
+    take: Take<'a>,
+    taken: usize,
+    skipped: usize,
 }
 
 impl Reader<'_> {
@@ -196,13 +215,20 @@ impl Reader<'_> {
     fn take(&mut self, row: usize, value: Result<Value, ProblemError>) -> Result<(), ProblemError> {
         self.bound("rows", "max_rows", row as u64, self.options.max_rows as u64)?;
         match value.and_then(|value| self.problem(row, &value)) {
-            Ok(problem) => self.loaded.problems.push(problem),
-            Err(ProblemError::Line { .. } | ProblemError::Row { .. }) if self.options.skip_bad => {
-                self.loaded.skipped += 1;
+            Ok(problem) => {
+                self.taken += 1;
+                (self.take)(row, problem).map_err(|reason| ProblemError::Refused {
+                    path: self.path.to_owned(),
+                    row,
+                    reason,
+                })
             }
-            Err(error) => return Err(error),
+            Err(ProblemError::Line { .. } | ProblemError::Row { .. }) if self.options.skip_bad => {
+                self.skipped += 1;
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     fn problem(&mut self, row: usize, value: &Value) -> Result<Problem, ProblemError> {

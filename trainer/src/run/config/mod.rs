@@ -52,6 +52,8 @@ pub struct TrainConfig {
     pub tensorboard: bool,
     /// Say what a phase waits for that has made no progress for so long, s; 0 never does.
     pub watchdog_s: f64,
+    /// Wait so long for room to publish, while requests and evaluations hold older weights, before the run fails, s.
+    pub publish_wait_s: f64,
     /// Where problems come from.
     pub problems: ProblemsConfig,
     /// Templates; `None` takes the model's own (`svs.json`), else the defaults.
@@ -89,6 +91,7 @@ impl Default for TrainConfig {
             train_share: 0.5,
             tensorboard: true,
             watchdog_s: 300.0,
+            publish_wait_s: 600.0,
             problems: ProblemsConfig::default(),
             prompts: None,
             rollout: RolloutConfig::default(),

@@ -143,6 +143,7 @@ fn values_out_of_range_are_named() {
         ("watchdog_s = 0.01", "watchdog_s"),
         ("watchdog_s = inf", "watchdog_s"),
         ("watchdog_s = nan", "watchdog_s"),
+        ("publish_wait_s = -1.0", "publish_wait_s"),
         ("train_share = 0.6", "train_share"),
         ("train_share = nan", "train_share"),
         ("run_id = \"../up\"", "run_id"),

@@ -208,6 +208,7 @@ impl TrainConfig {
         let (algorithm, optim) = (&self.algorithm, &self.optim);
         let reals = [
             ("train_share", self.train_share, 1e-6, 0.5),
+            ("publish_wait_s", self.publish_wait_s, 0.0, 86_400.0),
             ("rollout.temperature", f64::from(self.rollout.temperature), 1e-3, 10.0),
             ("rollout.top_p", f64::from(self.rollout.top_p), 1e-6, 1.0),
             (
