@@ -20,6 +20,7 @@ pub use exp::exp;
 pub use lane::behind_serving;
 pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
+pub use par::{for_each, map};
 pub use team::{Lent, Team};
 
 #[cfg(test)]

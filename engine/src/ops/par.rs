@@ -71,6 +71,29 @@ impl Par {
     }
 }
 
+/// Runs `work` on each of `items`, in any order, on this thread's [`super::Team`]: one item at a time, so a thread that is
+/// lent meanwhile lets go after one.
+pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
+    let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();
+    let count = items.len();
+    let shared = Disjoint::new(&mut items);
+    Par::Pool.each(count, |i| {
+        // SAFETY: each piece has an item of its own.
+        if let Some(item) = unsafe { shared.part(i..i + 1) }[0].take() {
+            work(item);
+        }
+    });
+}
+
+/// `one(i)` for every `i < count`, in order of `i`, computed by this thread's [`super::Team`].
+pub fn map<T: Send>(count: usize, one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let mut results: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
+    for_each(results.iter_mut().enumerate().collect(), |(i, result)| {
+        *result = Some(one(i))
+    });
+    results.into_iter().flatten().collect()
+}
+
 /// A slice whose disjoint parts are written by several threads at once.
 pub(crate) struct Disjoint<'a, T> {
     first: *mut T,

@@ -1,8 +1,8 @@
 //! AdamW over the flat arena. Elements are independent and norms are summed in fixed chunks, so the result has the same
 //! bits at any thread count.
 
-use rayon::prelude::*;
 use svs_engine::Params;
+use svs_engine::ops::{for_each, map};
 
 use super::{OptimConfig, learning_rate};
 
@@ -72,9 +72,7 @@ impl AdamW {
         }
         self.steps += 1;
         let update = Update::new(config, lr, self.steps, (config.grad_clip / (grad_norm + 1e-6)).min(1.0));
-        self.chunks(params, grads)
-            .into_par_iter()
-            .for_each(|chunk| update.apply(chunk));
+        for_each(self.chunks(params, grads), |chunk| update.apply(chunk));
         StepReport {
             grad_norm,
             lr,
@@ -112,10 +110,13 @@ fn take<'a>(rest: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
 /// Euclidean norm in f64 over chunks of fixed size, summed in order.
 #[must_use]
 pub fn global_norm(values: &[f32]) -> f64 {
-    let squares: Vec<f64> = values
-        .par_chunks(CHUNK)
-        .map(|chunk| chunk.iter().map(|value| f64::from(*value) * f64::from(*value)).sum())
-        .collect();
+    let squares = map(values.len().div_ceil(CHUNK), |i| {
+        let chunk = &values[i * CHUNK..values.len().min((i + 1) * CHUNK)];
+        chunk
+            .iter()
+            .map(|value| f64::from(*value) * f64::from(*value))
+            .sum::<f64>()
+    });
     squares.iter().sum::<f64>().sqrt()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use svs_engine::Params;
+use svs_engine::ops::Team;
 use svs_engine::params::{ParamEntry, ParamLayout};
 
 use super::*;
@@ -74,11 +75,8 @@ fn six_steps_equal_torch() {
 fn bits_do_not_depend_on_the_number_of_threads() {
     let layout = layout([700, 301], 1001);
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .expect("a pool");
-        pool.install(|| {
+        let team = Team::new(Some(threads)).expect("threads");
+        team.install(|| {
             let wave = |f: f32| (0..layout.len).map(|i| (i as f32 * f).sin()).collect();
             let mut params = Params {
                 layout: Arc::clone(&layout),

@@ -9,11 +9,11 @@ mod tests;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use svs_engine::Params;
 use svs_engine::load::lora::{LoraShape, Target, add_product};
 use svs_engine::load::{LoadError, LoadedModel};
+use svs_engine::ops::map;
 
 use crate::optim::{AdamW, OptimConfig, StepReport};
 use crate::seeds::{SplitMix, derive};
@@ -109,15 +109,11 @@ impl Adapter {
 
     /// The factors' gradients: with W = base + s·B·A, dA = s·Bᵀ·dW and dB = s·dW·Aᵀ.
     fn gradients(&self, grads: &Params) -> Params {
-        let parts: Vec<(Vec<f32>, Vec<f32>)> = self
-            .targets
-            .par_iter()
-            .map(|target| {
-                let entry = &target.entry;
-                let change = &grads.values[entry.offset..entry.offset + entry.len()];
-                self.factor_gradients(target, change)
-            })
-            .collect();
+        let parts = map(self.targets.len(), |i| {
+            let (target, entry) = (&self.targets[i], &self.targets[i].entry);
+            let change = &grads.values[entry.offset..entry.offset + entry.len()];
+            self.factor_gradients(target, change)
+        });
         let mut found = Params::zeros(Arc::clone(&self.factors.layout));
         for (target, (a, b)) in self.targets.iter().zip(parts) {
             found.values[target.a.offset..target.a.offset + a.len()].copy_from_slice(&a);
