@@ -1,6 +1,7 @@
 //! What a caller asks of the engine and what it gets back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +181,8 @@ pub struct TokenEvent {
     pub version: u64,
     /// Some KV entry it attended to was written under another version.
     pub mixed_kv: bool,
+    /// When it was drawn.
+    pub sampled_at: Instant,
     /// A controller put it in; its logprobs are 0, since it was certain. [`crate::EngineHandle::score`] tells what the
     /// model thinks of it.
     pub forced: bool,

@@ -214,7 +214,7 @@ impl Session {
             }
             Event::Token(event) => {
                 let index = first + event.choice as usize;
-                self.watch.token(index);
+                self.watch.token(index, event.sampled_at);
                 self.choices[index].choice.push(&event);
                 Ok(Some(Update::Token { index, event }))
             }

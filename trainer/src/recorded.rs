@@ -122,6 +122,7 @@ mod tests {
                 text: String::new(),
                 version,
                 mixed_kv: false,
+                sampled_at: std::time::Instant::now(),
                 forced,
             });
         }

@@ -21,7 +21,7 @@ pub use lane::behind_serving;
 pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
 pub use par::{for_each, map};
-pub use team::{Lent, Team};
+pub use team::{Halted, Team};
 
 #[cfg(test)]
 mod tests;

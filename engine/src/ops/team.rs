@@ -37,8 +37,8 @@ struct Shared {
     active: AtomicUsize,
     /// What a piece panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// Helpers that keep out of calls, the last ones first.
-    lent: AtomicUsize,
+    /// How many want the cores for themselves: as long as there are any, nobody takes a piece.
+    halts: AtomicUsize,
     /// Helpers asleep or about to be.
     sleeping: AtomicUsize,
     bed: Mutex<()>,
@@ -125,9 +125,7 @@ impl Team {
             let shared = Arc::clone(&team.shared);
             let builder = std::thread::Builder::new().name(format!("svs-compute-{helper}"));
             // On an error the helpers started so far end as the team is dropped.
-            // Counted from the end, so that the last is the first to be lent.
-            let place = threads - helper;
-            team.helpers.push(builder.spawn(move || help(&shared, place))?);
+            team.helpers.push(builder.spawn(move || help(&shared))?);
         }
         Ok(Arc::new(team))
     }
@@ -145,7 +143,7 @@ impl Team {
                 next: AtomicUsize::new(0),
                 active: AtomicUsize::new(0),
                 panic: Mutex::new(None),
-                lent: AtomicUsize::new(0),
+                halts: AtomicUsize::new(0),
                 sleeping: AtomicUsize::new(0),
                 bed: Mutex::new(()),
                 wake: Condvar::new(),
@@ -182,12 +180,12 @@ impl Team {
         own.unwrap_or_else(|| Arc::clone(common()))
     }
 
-    /// Leaves a core to somebody else until the value is dropped: one helper less takes pieces, so that no call waits for
-    /// a thread without a core. It ends the piece that it is at.
+    /// Leaves the cores to somebody else until the value is dropped: its calls rest between two pieces, or where they begin.
+    /// Threads end the pieces that they are at.
     #[must_use]
-    pub fn lend(self: &Arc<Self>) -> Lent {
-        self.shared.lent.fetch_add(1, SeqCst);
-        Lent { team: Arc::clone(self) }
+    pub fn halt(self: &Arc<Self>) -> Halted {
+        self.shared.halts.fetch_add(1, SeqCst);
+        Halted { team: Arc::clone(self) }
     }
 
     /// Runs a call to its end. The caller holds `lead`.
@@ -200,11 +198,12 @@ impl Team {
         shared.next.store(0, SeqCst);
         let open = shared.epoch.load(SeqCst) + 1;
         shared.epoch.store(open, SeqCst);
-        if shared.sleeping.load(SeqCst) > 0 && shared.lent.load(SeqCst) < self.helpers.len() {
-            drop(shared.bed.lock().unwrap_or_else(PoisonError::into_inner));
-            shared.wake.notify_all();
+        if shared.sleeping.load(SeqCst) > 0 && !shared.is_halted() {
+            shared.wake_all();
         }
-        shared.take_pieces(usize::MAX);
+        while shared.take_pieces() == Left::Halted {
+            shared.wait_for_cores();
+        }
         // A helper first counts itself as active and then looks whether the call is open; we close it first and then look
         // for active helpers. So either it sees the call closed or we wait for it.
         shared.epoch.store(open + 1, SeqCst);
@@ -226,43 +225,62 @@ impl Team {
 }
 
 impl Shared {
-    /// Works on the open call until no piece is left, or so many helpers are lent that this one, at `place`, is.
-    fn take_pieces(&self, place: usize) {
+    fn is_halted(&self) -> bool {
+        self.halts.load(SeqCst) > 0
+    }
+
+    fn wake_all(&self) {
+        // Whoever is about to sleep holds it from its last look on.
+        drop(self.bed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_all();
+    }
+
+    /// Sleeps until nobody wants the cores for themselves.
+    fn wait_for_cores(&self) {
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        while self.is_halted() {
+            bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Works on the open call until no piece is left, or it is halted.
+    fn take_pieces(&self) -> Left {
         // SAFETY: the caller of `Team::run`, or a helper that is active while the call is open: nobody writes it.
         let call = unsafe { *self.call.get() };
         let before = INSIDE.replace(true);
         let done = catch_unwind(AssertUnwindSafe(|| {
-            while self.lent.load(SeqCst) < place {
+            while !self.is_halted() {
                 let at = self.next.fetch_add(1, SeqCst);
                 if at >= call.count {
-                    break;
+                    return Left::Done;
                 }
                 // SAFETY: `Team::run` keeps the closure alive until no helper is active.
                 unsafe { (*call.piece)(at) };
             }
+            Left::Halted
         }));
         INSIDE.set(before);
-        if let Err(panic) = done {
+        done.unwrap_or_else(|panic| {
             // The others need not go on.
             self.next.store(call.count, SeqCst);
             self.panic
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get_or_insert(panic);
-        }
+            Left::Done
+        })
     }
 
-    /// Waits for an open call other than `seen` while the helper at `place` is not lent; `None` when the team ends.
-    fn next_call(&self, seen: u64, place: usize) -> Option<u64> {
-        let ours = || self.lent.load(SeqCst) < place;
+    /// Waits for an open call other than `seen`, on a team that is not halted; `None` when the team ends.
+    fn next_call(&self, seen: u64) -> Option<u64> {
         let look = || {
             let epoch = self.epoch.load(SeqCst);
-            let open = (epoch % 2 == 1 && epoch != seen && ours()).then_some(epoch);
+            let open = (epoch % 2 == 1 && epoch != seen && !self.is_halted()).then_some(epoch);
             let stop = self.stop.load(SeqCst);
             (stop || open.is_some()).then_some(if stop { None } else { open })
         };
         let began = Instant::now();
-        while began.elapsed() < SPIN && ours() {
+        while began.elapsed() < SPIN && !self.is_halted() {
             for _ in 0..TURNS {
                 if let Some(found) = look() {
                     return found;
@@ -273,8 +291,8 @@ impl Shared {
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleeping.fetch_add(1, SeqCst);
         let found = loop {
-            // A caller opens its call first and then looks for sleepers, so one of us sees the other. Whoever was lent
-            // comes back with the call after the one that is open.
+            // A caller opens its call first and then looks for sleepers, so one of us sees the other; the end of a halt
+            // wakes everybody.
             if let Some(found) = look() {
                 break found;
             }
@@ -286,35 +304,46 @@ impl Shared {
 }
 
 /// What a helper does all its life.
-fn help(shared: &Shared, place: usize) {
+fn help(shared: &Shared) {
     let mut seen = 0;
-    while let Some(epoch) = shared.next_call(seen, place) {
-        seen = epoch;
+    while let Some(epoch) = shared.next_call(seen) {
         shared.active.fetch_add(1, SeqCst);
-        if shared.epoch.load(SeqCst) == epoch {
-            shared.take_pieces(place);
+        let open = shared.epoch.load(SeqCst) == epoch;
+        // A call that was left because of a halt is taken up again, if it is still open then.
+        if !open || shared.take_pieces() == Left::Done {
+            seen = epoch;
         }
         shared.active.fetch_sub(1, SeqCst);
     }
 }
 
-/// A core that a team has lent.
+/// Why a thread left a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// No piece is left.
+    Done,
+    /// Somebody wants the cores.
+    Halted,
+}
+
+/// A team that rests.
 #[derive(Debug)]
-pub struct Lent {
+pub struct Halted {
     team: Arc<Team>,
 }
 
-impl Drop for Lent {
+impl Drop for Halted {
     fn drop(&mut self) {
-        self.team.shared.lent.fetch_sub(1, SeqCst);
+        if self.team.shared.halts.fetch_sub(1, SeqCst) == 1 {
+            self.team.shared.wake_all();
+        }
     }
 }
 
 impl Drop for Team {
     fn drop(&mut self) {
         self.shared.stop.store(true, SeqCst);
-        drop(self.shared.bed.lock().unwrap_or_else(PoisonError::into_inner));
-        self.shared.wake.notify_all();
+        self.shared.wake_all();
         for helper in self.helpers.drain(..) {
             // A helper's panics are caught piece by piece.
             let _ = helper.join();

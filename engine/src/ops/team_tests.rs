@@ -23,30 +23,46 @@ fn every_piece_runs_once() {
 }
 
 #[test]
-fn lent_cores_take_no_pieces() {
+fn a_halted_team_takes_no_pieces_and_all_its_threads_go_on() {
+    const PIECES: usize = 4000;
     let team = Team::new(Some(3)).expect("threads");
-    let caller = std::thread::current().id();
-    team.install(|| {
-        for lent in [2, 1, 0] {
-            let leases: Vec<_> = (0..lent).map(|_| team.lend()).collect();
-            let others = Mutex::new(std::collections::HashSet::new());
-            let sum = AtomicU32::new(0);
-            // Pieces long enough for every helper to come; how many do is not promised, who must not is.
-            for _ in 0..20 {
-                each(64, &|i| {
-                    sum.fetch_add(i as u32, Ordering::Relaxed);
-                    std::thread::sleep(Duration::from_micros(20));
-                    others.lock().unwrap().insert(std::thread::current().id());
-                });
+    let (done, workers) = (AtomicU32::new(0), Mutex::new(std::collections::HashSet::new()));
+    let count = || done.load(Ordering::Relaxed);
+    let rest = || std::thread::sleep(Duration::from_millis(5));
+    std::thread::scope(|scope| {
+        let begun = team.halt();
+        let call = scope.spawn(|| {
+            team.install(|| {
+                each(PIECES, &|_| {
+                    std::thread::sleep(Duration::from_micros(50));
+                    workers.lock().unwrap().insert(std::thread::current().id());
+                    done.fetch_add(1, Ordering::Relaxed);
+                })
+            });
+        });
+        rest();
+        assert_eq!(count(), 0, "a call begins");
+        drop(begun);
+        for _ in 0..5 {
+            let before = count();
+            while count() < before + 20 && !call.is_finished() {
+                std::thread::yield_now();
             }
-            let mut others = others.into_inner().unwrap();
-            assert!(others.remove(&caller));
-            assert!(others.len() <= 2 - lent, "{lent} lent, {} helped", others.len());
-            assert!(lent > 0 || !others.is_empty(), "nobody helped");
-            assert_eq!(sum.into_inner(), 20 * 2016);
-            drop(leases);
+            let (one, other) = (team.halt(), team.halt());
+            let at = count();
+            rest();
+            drop(one);
+            rest();
+            assert!(count() <= at + 3, "more than the pieces at hand");
+            workers.lock().unwrap().clear();
+            drop(other);
         }
     });
+    assert_eq!(count() as usize, PIECES);
+    assert!(
+        workers.into_inner().unwrap().len() > 1,
+        "helpers take the call up again"
+    );
 }
 
 #[test]

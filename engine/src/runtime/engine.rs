@@ -40,8 +40,6 @@ pub struct Engine {
     /// The states behind `logits`, then those that are pooled, `[rows, hidden]`; kept where somebody reads them.
     pub(super) states: Vec<f32>,
     pub(super) team: Arc<Team>,
-    /// The engine's thread alone.
-    solo: Arc<Team>,
     /// What is shared with training.
     pub(super) lane: Lane,
     pub(super) next: SeqId,
@@ -84,7 +82,6 @@ impl Engine {
             logits: Vec::new(),
             states: Vec::new(),
             team: team(config.threads)?,
-            solo: team(Some(1))?,
             lane: Lane::new(config.share_beside_training),
             next: 0,
         })
@@ -303,9 +300,11 @@ impl Engine {
         let read = stated > 0 && (tapped || !state_rows.is_empty());
         let (logits, states) = (&mut self.logits, &mut self.states);
         let began = Instant::now();
-        let lent = self.lane.enter(tokens.len());
-        let team = if lent.is_some() { &self.solo } else { &self.team };
-        let computed = team.install(|| {
+        // On another device it takes nothing from a training.
+        let halted = (self.place.0 == Device::Cpu)
+            .then(|| self.lane.enter(tokens.len()))
+            .flatten();
+        let computed = self.team.install(|| {
             executor.forward(&weights, &batch, logits)?;
             if read {
                 executor.states(&weights, stated, states)?;
@@ -313,8 +312,8 @@ impl Engine {
             Ok(())
         });
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
-        let ours = lent.is_some();
-        drop(lent);
+        let ours = halted.is_some();
+        drop(halted);
         self.lane.left(ours.then_some(began));
         computed
     }

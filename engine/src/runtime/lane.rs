@@ -1,13 +1,13 @@
 //! Serving and training on the same cores: what a small step borrows from a training that computes, and how often.
 //!
-//! A step of a few rows waits for memory, which a second thread does not hasten much, so it takes one core, and the training's
-//! team lends that for so long: with both at work on it, each of its calls would wait for the thread that had lost its core.
-//! Between such steps the engine rests, so that training keeps most of the machine and the gaps of a stream are even.
+//! A step of a few rows waits for memory. Beside products that wait for it, too, it takes two to four times as long, and never
+//! twice the same; so the training's team halts for the moment that a step takes with the machine to itself. Between such
+//! steps the engine rests, so that training keeps most of the machine and the gaps of a stream are even.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ops::{Lent, Team};
+use crate::ops::{Halted, Team};
 
 /// Steps of at most so many rows are small.
 const FEW_ROWS: usize = 4;
@@ -19,7 +19,7 @@ const DRIFT: f64 = 1.02;
 /// What the engine knows of trainings on its cores.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// Of a core's time, what small steps may take.
+    /// Of the time, what small steps may take.
     share: f64,
     trainings: Vec<Arc<Team>>,
     /// What a small step takes that nothing delays: the least of late.
@@ -46,10 +46,10 @@ impl Lane {
         }
     }
 
-    /// The cores lent for a step of `rows`, if it is small and beside a training.
-    pub(super) fn enter(&self, rows: usize) -> Option<Vec<Lent>> {
+    /// The trainings, halted for a step of `rows`, if it is small and beside any.
+    pub(super) fn enter(&self, rows: usize) -> Option<Vec<Halted>> {
         let small = rows <= FEW_ROWS && !self.trainings.is_empty();
-        small.then(|| self.trainings.iter().map(Team::lend).collect())
+        small.then(|| self.trainings.iter().map(Team::halt).collect())
     }
 
     /// A step has ended; if it was a small one, it began at `began`. Such steps begin at even distances, however long one of

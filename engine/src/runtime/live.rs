@@ -200,6 +200,7 @@ impl Live {
             text,
             version,
             mixed_kv,
+            sampled_at: Instant::now(),
             forced,
         }));
         let reason = match (

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use svs_engine::EngineError;
 use svs_openapi::ErrorResponse;
 use svs_openapi::adapters::{LoadLoraAdapter, LoraAdapterStatus, UnloadLoraAdapter};
 
-use crate::adapters::Adapter;
+use crate::adapters::{Adapter, AdapterError};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, read_json};
@@ -33,8 +34,13 @@ const UNSUPPORTED: [&str; 3] = ["load_inplace", "is_3d_lora_weight", "lora_int_i
 pub async fn load(State(app): State<Arc<App>>, request: Request) -> Result<Json<LoraAdapterStatus>, ApiError> {
     app.adapters.root()?;
     let body: LoadLoraAdapter = decode(read_json(&app.config, request).await?, &UNSUPPORTED)?;
-    let adapter = app.adapters.load(body.lora_name, body.lora_path).await?;
-    Ok(status("loaded", &adapter))
+    loop {
+        match app.adapters.load(body.lora_name.clone(), body.lora_path.clone()).await {
+            // Models of jobs are in memory because somebody asked for one once.
+            Err(AdapterError::Engine(EngineError::NoRoom(_))) if app.tuned.make_way() => {}
+            loaded => return Ok(status("loaded", &*loaded?)),
+        }
+    }
 }
 
 /// Forgets a LoRA adapter. Requests that run on it finish; new ones are answered 404.

@@ -113,11 +113,15 @@ pub async fn rollback(State(app): State<Arc<App>>, request: Request) -> Answer {
         (Some(_), Some(_)) => return Err(ApiError::value("step", "give it or `version`, not both")),
     };
     // The field is the body's own here, not one of a configuration.
-    ask(&app, Task::RollBack(target)).await.map_err(|error| {
+    let status = ask(&app, Task::RollBack(target)).await.map_err(|error| {
         let param = error.param.as_deref().and_then(|param| param.strip_prefix("config."));
         let param = param.map(str::to_owned).or_else(|| error.param.clone());
         ApiError { param, ..error }
-    })
+    })?;
+    if let Some(run) = &status.run_id {
+        app.jobs.rolled_back(run, status.step);
+    }
+    Ok(status)
 }
 
 /// Changes what is safe to change while the run goes on, from its next step on. The change is noted in the run's
@@ -140,7 +144,11 @@ pub async fn configure(State(app): State<Arc<App>>, request: Request) -> Result<
     if body.config.is_empty() {
         return Err(ApiError::value("config", "names no key to change"));
     }
-    ask(&app, Task::Configure(body.config)).await.map(drop)?;
+    let changed = ask(&app, Task::Configure(body.config)).await?;
+    if let Some(run) = changed.run_id.clone() {
+        let jobs = Arc::clone(&app.jobs);
+        blocking(&app, move |_| Ok(jobs.reconfigured(&run)?)).await?;
+    }
     described(&app, None).await
 }
 

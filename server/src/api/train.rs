@@ -144,6 +144,17 @@ pub async fn start(State(app): State<Arc<App>>, request: Request) -> Answer {
         let message = "what programs may do here is set where the server is started, not by a request";
         return Err(ApiError::value("config.reward.code", message));
     }
+    if let Some(job) = config.run_id.as_deref().and_then(|run| app.jobs.find(run)) {
+        let message = format!(
+            "`{}` is the run of a fine-tuning job, which is {}; use /v1/fine_tuning/jobs, or `fork_from`",
+            job.id,
+            job.status.name()
+        );
+        return Err(ApiError {
+            param: Some("config.run_id".into()),
+            ..ApiError::refused(StatusCode::CONFLICT, "wrong_state", message)
+        });
+    }
     let _awake = app.sleep.awake()?;
     let jobs = Arc::clone(&app.jobs);
     control(&app, move |trainer| {

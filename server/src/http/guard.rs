@@ -78,6 +78,12 @@ fn unauthenticated(message: &str) -> ApiError {
     }
 }
 
+/// Whether a request carries the admin key; where none is set, nobody needs it.
+#[must_use]
+pub fn is_admin(app: &App, headers: &HeaderMap) -> bool {
+    app.config.admin_api_key.is_none() || carries(headers, app.config.admin_api_key.as_ref())
+}
+
 fn carries(headers: &HeaderMap, key: Option<&Secret>) -> bool {
     bearer(headers).zip(key).is_some_and(|(given, key)| key.is(given))
 }

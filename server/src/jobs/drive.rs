@@ -216,8 +216,9 @@ fn start(shared: &Shared, record: &Record) -> bool {
             };
             let started = shared.change(id, "info", said, |job| {
                 job.live = true;
-                job.saved = status.step;
-                job.record.told = status.step;
+                // Steps behind the last checkpoint are made, and told of, once more.
+                job.record.told = job.record.told.min(status.step);
+                job.record.saved = job.record.saved.min(status.step);
                 cancelled = job.record.status != Status::Queued;
                 if !cancelled {
                     job.record.status = Status::Running;

@@ -66,8 +66,6 @@ struct Job {
     live: bool,
     /// The state that its run was asked for and has not been seen in, and the step of then.
     asked: Option<(RunState, u64)>,
-    /// Step of the last checkpoint that an event tells of.
-    saved: u64,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +152,9 @@ impl Shared {
         change(job)?;
         if job.record.status.is_final() && job.record.finished_at.is_none() {
             job.record.finished_at = Some(unix_seconds());
+        }
+        if job.record.status.is_final() && !job.live && job.record.trained_tokens.is_none() {
+            job.record.trained_tokens = Some(settle::trained_tokens(&self.folder(id)));
         }
         let last = job.record.status.is_final();
         let noted = job.events.note(level, said, None, last);
@@ -253,6 +254,31 @@ impl Jobs {
         Ok((shared.folder(id), job.events.count()))
     }
 
+    /// The job of that id, if it is one of this server.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Record> {
+        self.get(id).ok()
+    }
+
+    /// A run's configuration was changed: if it is a job's, the end that it has now is that of the job.
+    ///
+    /// # Errors
+    /// [`JobError::Disk`].
+    pub fn reconfigured(&self, run_id: &str) -> Result<(), JobError> {
+        let Ok(shared) = &self.shared else { return Ok(()) };
+        let mut held = shared.held();
+        let job = held.jobs.iter_mut().find(|job| job.record.id == run_id);
+        let noted = job.map_or(Ok(()), |job| settle::follow_end(shared, &mut job.record));
+        noted.map_err(|error| JobError::Disk(error.to_string()))
+    }
+
+    /// A run went back to `step`: what is in memory of its later checkpoints goes, since others will have their names.
+    pub fn rolled_back(&self, run_id: &str, step: u64) {
+        if let (Ok(shared), Some(record)) = (&self.shared, self.find(run_id)) {
+            shared.tuned.forget_after(&record.tuned, step);
+        }
+    }
+
     /// Lets fine-tuned models in memory go that a run which is about to begin leaves no room for.
     pub fn make_room(&self) {
         if let Ok(shared) = &self.shared {
@@ -302,7 +328,6 @@ impl Jobs {
             events,
             live: false,
             asked: None,
-            saved: 0,
         });
         drop(held);
         shared.tell();
@@ -466,6 +491,10 @@ fn read_all(runs: &Path, config: JobsConfig) -> std::io::Result<Vec<Job>> {
 
 fn found(folder: &Path, mut record: Record, config: JobsConfig) -> std::io::Result<Job> {
     let mut events = Events::open(folder, &record.id, config.max_events)?;
+    if record.status.is_final() && record.trained_tokens.is_none() {
+        // It was killed before its last step had ended.
+        record.trained_tokens = Some(settle::trained_tokens(folder));
+    }
     if record.status == Status::Running {
         record.status = Status::Queued;
         let said = "The server was stopped; the job goes on from its last checkpoint.";
@@ -478,6 +507,5 @@ fn found(folder: &Path, mut record: Record, config: JobsConfig) -> std::io::Resu
         events,
         live: false,
         asked: None,
-        saved: 0,
     })
 }

@@ -94,6 +94,9 @@ pub struct Record {
     pub trained_tokens: Option<u64>,
     /// The last step that an event tells of.
     pub told: u64,
+    /// The step of the last checkpoint that an event tells of.
+    #[serde(default)]
+    pub saved: u64,
     /// Configuration of the run.
     pub config: TrainConfig,
 }

@@ -22,18 +22,16 @@ const SAID: [(&str, &str, &str); 3] = [
 
 /// Looks at the run of `record`. True while it goes on.
 pub(super) fn watch(shared: &Shared, record: &Record) -> bool {
-    let status = shared.trainer.status();
     let id = &record.id;
-    if status.run_id.as_deref() != Some(id) {
-        // Another run has begun since this one ended: what it left says how.
-        ended(
-            shared,
-            record,
-            shared.folder(id).join("model").is_dir(),
-            "its run ended unseen",
-        );
+    let Some(status) = shared.trainer.status_of(id) else {
+        // Other runs have begun and ended since this one did: what it left says how far it came.
+        let step = history::read(&shared.folder(id))
+            .ok()
+            .and_then(|steps| Some(steps.last()?.step));
+        let whole = step.is_some_and(|step| step >= record.config.steps) || is_spent(shared, record);
+        ended(shared, record, whole, "its run ended unseen");
         return false;
-    }
+    };
     let told = tell(shared, id, &status);
     let more = matches!(told, Ok(true));
     report(id, told.err());
@@ -92,27 +90,29 @@ fn follow(shared: &Shared, id: &str, (state, step): (RunState, u64)) {
 /// Tells of steps that are done, and of checkpoints; true if there are more steps than are told of at once.
 fn tell(shared: &Shared, id: &str, status: &TrainStatus) -> Result<bool, JobError> {
     let step = status.step;
-    let config = shared.trainer.config();
-    let config = config.filter(|config| config.run_id.as_deref() == Some(id));
+    let folder = shared.folder(id);
+    let failed = |error: &dyn std::fmt::Display| JobError::Disk(error.to_string());
     let (told, saved) = {
         let mut held = shared.held();
         let Some(job) = held.jobs.iter_mut().find(|job| job.record.id == id) else {
             return Ok(false);
         };
-        // A rollback took steps back; they will be told of again.
-        job.record.told = job.record.told.min(step);
-        job.saved = job.saved.min(step);
-        // PATCH /v1/train/config may have moved the end; the next process is to go on to there.
-        if let Some(now) = config {
-            (job.record.config.steps, job.record.config.max_generated_tokens) = (now.steps, now.max_generated_tokens);
+        if job.record.told > step {
+            // They will be told of again.
+            let said = format!("The run went back to step {step}; later steps and checkpoints are undone.");
+            job.events
+                .note("warn", said, None, false)
+                .map_err(|error| failed(&error))?;
+            shared.tuned.forget_after(&job.record.tuned, step);
+            job.record.told = step;
+            job.record.saved = job.record.saved.min(step);
         }
-        (job.record.told, job.saved)
+        follow_end(shared, &mut job.record).map_err(|error| failed(&error))?;
+        (job.record.told, job.record.saved)
     };
     if told >= step && saved >= step {
         return Ok(false);
     }
-    let failed = |error: &dyn std::fmt::Display| JobError::Disk(error.to_string());
-    let folder = shared.folder(id);
     let (steps, more) = if told < step {
         history::page(&folder, told, STEPS_AT_ONCE, &[]).map_err(|error| failed(&error))?
     } else {
@@ -143,15 +143,28 @@ fn tell(shared: &Shared, id: &str, status: &TrainStatus) -> Result<bool, JobErro
     Ok(more)
 }
 
+/// Notes where PATCH /v1/train/config has moved the end of a job's run to; the next process is to go on to there.
+pub(super) fn follow_end(shared: &Shared, record: &mut Record) -> std::io::Result<()> {
+    let config = shared.trainer.config();
+    let config = config.filter(|config| config.run_id.as_deref() == Some(&record.id));
+    let end = config.map(|now| (now.steps, now.max_generated_tokens));
+    let known = (record.config.steps, record.config.max_generated_tokens);
+    let Some(end) = end.filter(|end| *end != known) else {
+        return Ok(());
+    };
+    (record.config.steps, record.config.max_generated_tokens) = end;
+    record.save(&shared.folder(&record.id))
+}
+
 /// Tells of the checkpoints up to the last step that was told of.
 fn note_saved(job: &mut Job, checkpoints: &[Checkpoint]) -> std::io::Result<()> {
     for checkpoint in checkpoints {
         let step = checkpoint.step;
-        if step > job.saved && step <= job.record.told {
+        if step > job.record.saved && step <= job.record.told {
             let name = super::tuned::checkpoint_name(&job.record.tuned, step);
             let said = format!("Checkpoint created at step {step}: {name}");
             job.events.note("info", said, None, false)?;
-            job.saved = step;
+            job.record.saved = step;
         }
     }
     Ok(())
@@ -184,7 +197,7 @@ pub fn metrics_of(done: &Step) -> serde_json::Value {
 
 /// A run that has ended well: all its steps are done, or somebody stopped it.
 fn finish(shared: &Shared, record: &Record, status: &TrainStatus) {
-    let whole = status.step >= status.steps || is_spent(shared, &record.id);
+    let whole = status.step >= status.steps || is_spent(shared, record);
     let cause = format!(
         "stopped by /v1/train/stop after step {} of {}",
         status.step, status.steps
@@ -193,9 +206,13 @@ fn finish(shared: &Shared, record: &Record, status: &TrainStatus) {
 }
 
 /// Whether a run has generated all tokens that it was given.
-fn is_spent(shared: &Shared, id: &str) -> bool {
-    let budget = shared.trainer.config().and_then(|config| config.max_generated_tokens);
-    let steps = history::read(&shared.folder(id)).unwrap_or_default();
+fn is_spent(shared: &Shared, record: &Record) -> bool {
+    let now = shared
+        .trainer
+        .config()
+        .filter(|config| config.run_id.as_deref() == Some(&record.id));
+    let budget = now.map_or(record.config.max_generated_tokens, |config| config.max_generated_tokens);
+    let steps = history::read(&shared.folder(&record.id)).unwrap_or_default();
     let generated = steps
         .last()
         .and_then(|step| step.metrics.get("training/generated_tokens"));
@@ -221,7 +238,7 @@ fn ended(shared: &Shared, record: &Record, whole: bool, cause: &str) {
 }
 
 /// Tokens of all updates of the run in `folder`.
-fn trained_tokens(folder: &Path) -> u64 {
+pub(super) fn trained_tokens(folder: &Path) -> u64 {
     let steps = history::read(folder).unwrap_or_default();
     let tokens = steps.iter().filter_map(|step| step.metrics.get("training/tokens"));
     tokens.sum::<f64>() as u64

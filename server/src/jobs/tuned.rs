@@ -1,6 +1,6 @@
 //! Models that jobs made, under `ft:` names: packed from a checkpoint when a request asks for one, bounded in number.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use svs_engine::ops::behind_serving;
@@ -106,6 +106,8 @@ pub struct Tuned {
     /// Held while one is being loaded: a checkpoint is unpacked once at a time.
     loading: Mutex<()>,
     waiting: AtomicUsize,
+    /// Rollbacks of runs so far.
+    rollbacks: AtomicU64,
 }
 
 impl Tuned {
@@ -119,6 +121,7 @@ impl Tuned {
             held: Mutex::default(),
             loading: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            rollbacks: AtomicU64::new(0),
         })
     }
 
@@ -178,6 +181,7 @@ impl Tuned {
     }
 
     fn load(&self, name: &str, wanted: &Wanted) -> Result<Arc<Adapter>, TunedError> {
+        let rollbacks = self.rollbacks.load(Ordering::SeqCst);
         let restored = self.trainer.restored(&wanted.job, wanted.step);
         let policy = restored.map_err(|error| TunedError::Load(error.to_string()))?;
         let Some(policy) = policy else {
@@ -208,7 +212,14 @@ impl Tuned {
             weights: self.engine.pin_adapter(version, name, policy.params())?,
             created: wanted.created,
         });
-        self.held().push(Arc::clone(&model));
+        let mut held = self.held();
+        if self.rollbacks.load(Ordering::SeqCst) != rollbacks {
+            drop(held);
+            self.engine.weights().unpin(version);
+            let message = format!("a run went back to an earlier step while `{name}` was being loaded; ask again");
+            return Err(TunedError::Gone(message));
+        }
+        held.push(Arc::clone(&model));
         tracing::info!("{name} loaded as weight version {version}");
         Ok(model)
     }
@@ -230,6 +241,31 @@ impl Tuned {
     /// Lets models go before a run begins: it needs room to publish. Requests that use them finish.
     pub fn make_room(&self) {
         self.shrink(self.room_beside_a_run());
+    }
+
+    /// Lets the checkpoints of `tuned` behind `step` go, and what is being loaded now.
+    pub fn forget_after(&self, tuned: &str, step: u64) {
+        let gone = |name: &str| {
+            let step_of = name
+                .strip_prefix(tuned)
+                .and_then(|rest| rest.strip_prefix(STEP)?.parse::<u64>().ok());
+            step_of.is_some_and(|found| found > step)
+        };
+        let mut held = self.held();
+        self.rollbacks.fetch_add(1, Ordering::SeqCst);
+        let (gone, kept) = held.drain(..).partition(|model| gone(&model.name));
+        *held = kept;
+        drop(held);
+        let gone: Vec<Arc<Adapter>> = gone;
+        for model in gone {
+            self.engine.weights().unpin(model.weights.version);
+            tracing::info!("{} was undone by a rollback", model.name);
+        }
+    }
+
+    /// Lets one model go that is in memory, so that something else has room; false if there was none.
+    pub fn make_way(&self) -> bool {
+        self.drop_oldest()
     }
 
     fn shrink(&self, most: usize) {
@@ -277,6 +313,7 @@ mod tests {
             metadata: None,
             trained_tokens: None,
             told: 0,
+            saved: 0,
             config: TrainConfig::default(),
         };
         let jobs = [job("a", Status::Running), job("b", Status::Succeeded)];

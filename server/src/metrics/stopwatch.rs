@@ -133,16 +133,15 @@ impl Stopwatch {
         }
     }
 
-    /// Choice `index` got a token.
-    pub fn token(&mut self, index: usize) {
-        let now = Instant::now();
+    /// Choice `index` got a token, drawn at `at` by the engine: on a busy machine its event is read later.
+    pub fn token(&mut self, index: usize, at: Instant) {
         if !std::mem::replace(&mut self.any, true) {
-            self.watched.first_token.observe((now - self.started).as_secs_f64());
+            self.watched.first_token.observe((at - self.started).as_secs_f64());
         }
         let timed = &mut self.choices[index];
-        timed.first.get_or_insert(now);
-        if let Some(last) = timed.last.replace(now) {
-            self.watched.between_tokens.observe((now - last).as_secs_f64());
+        timed.first.get_or_insert(at);
+        if let Some(last) = timed.last.replace(at) {
+            self.watched.between_tokens.observe((at - last).as_secs_f64());
         }
     }
 
@@ -167,9 +166,6 @@ impl Stopwatch {
         let watched = &self.watched;
         watched.queue.observe(queued_s);
         let since_start = |at: Instant| (at - self.started).as_secs_f64();
-        watched
-            .inference
-            .observe((self.started.elapsed().as_secs_f64() - queued_s).max(0.0));
         let Timed {
             first: Some(first),
             last: Some(last),
@@ -178,6 +174,7 @@ impl Stopwatch {
             return;
         };
         let decode_s = (last - first).as_secs_f64();
+        watched.inference.observe((since_start(last) - queued_s).max(0.0));
         watched.prefill.observe((since_start(first) - queued_s).max(0.0));
         watched.decode.observe(decode_s);
         if tokens > 1 {

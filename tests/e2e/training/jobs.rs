@@ -7,7 +7,7 @@ use svs_trainer::run::config::Recipe;
 
 use super::process::{self, Process};
 use super::toy;
-use crate::api::files::{form, upload};
+use crate::api::files::upload;
 use crate::api::harness::{Server, events};
 
 pub(super) const JOBS: &str = "/v1/fine_tuning/jobs";
@@ -81,7 +81,7 @@ pub(super) fn wait_for(server: &Server, id: &str, status: &str) -> Value {
 }
 
 /// What a model says to a fixed prompt, with its logprobs.
-fn said(server: &Server, model: &str) -> Value {
+pub(super) fn said(server: &Server, model: &str) -> Value {
     let body = json!({
         "model": model, "messages": [{"role": "user", "content": toy::question(7, 0)}],
         "seed": 1, "max_tokens": 12, "logprobs": true,
@@ -260,7 +260,7 @@ fn one_job_runs_and_the_others_wait() {
 }
 
 /// Messages of a job's events, oldest first.
-fn told(server: &Server, id: &str) -> Vec<String> {
+pub(super) fn told(server: &Server, id: &str) -> Vec<String> {
     let page = server.get(&format!("{JOBS}/{id}/events?limit=1000")).body;
     let events = page["data"].as_array().unwrap().iter().rev();
     events
@@ -269,7 +269,7 @@ fn told(server: &Server, id: &str) -> Vec<String> {
 }
 
 /// Pauses a job, and says after how many steps it has paused.
-fn paused(server: &Server, id: &str) -> u64 {
+pub(super) fn paused(server: &Server, id: &str) -> u64 {
     assert_eq!(ask(server, id, "pause"), "paused");
     until("the run pauses", || {
         server.get("/v1/train/status").body["state"] == "paused"
@@ -353,21 +353,12 @@ fn a_job_of_a_killed_process_goes_on_with_the_next() {
     let [model, runs_text] = [&model, &runs].map(|path| path.to_str().unwrap());
     let open = || Process::serve(&["--model", model, "--runs", runs_text]);
     let (mut first, url) = open();
-    let content = lines();
-    let parts = [
-        ("purpose", None, "fine-tune"),
-        ("file", Some("a.jsonl"), content.as_str()),
-    ];
-    let file = process::post_form(&url, "/v1/files", &form(&parts));
+    let file = process::upload(&url, &lines());
     let config = json!({
         "steps": 40, "checkpoint.save_freq": 2, "rollout.max_response_length": 32, "rollout.max_prompt_length": 100,
         "problems.train_batch_size": 8, "optim.lr": 3e-3,
     });
-    let body = request(
-        "toy",
-        file["id"].as_str().unwrap(),
-        &json!({"x_svs": {"config": config}}),
-    );
+    let body = request("toy", &file, &json!({"x_svs": {"config": config}}));
     let id = process::post(&url, JOBS, &body)["id"].as_str().unwrap().to_owned();
     let waiting = process::post(&url, JOBS, &body)["id"].as_str().unwrap().to_owned();
     let path = format!("{JOBS}/{id}");

@@ -3,6 +3,7 @@
 mod agents;
 mod clients;
 mod jobs;
+mod jobs_and_runs;
 mod jobs_refused;
 mod kill;
 mod learn;

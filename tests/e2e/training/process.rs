@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::api::files::{FORM, form};
+
 /// A running `svs`; dropping it kills it.
 pub(crate) struct Process {
     child: Child,
@@ -116,11 +118,21 @@ pub(crate) fn post(url: &str, path: &str, body: &Value) -> Value {
     read(request.send(body.to_string().as_bytes()).unwrap())
 }
 
-/// Posts a form, as `tests/e2e/api/files.rs` makes it.
-pub(crate) fn post_form(url: &str, path: &str, form: &str) -> Value {
-    let (name, value) = crate::api::files::FORM[0];
-    let request = agent().post(format!("{url}{path}")).header(name, value);
-    read(request.send(form.as_bytes()).unwrap())
+/// Uploads a file of lines for fine-tuning and returns its id.
+pub(super) fn upload(url: &str, lines: &str) -> String {
+    let parts = [("purpose", None, "fine-tune"), ("file", Some("a.jsonl"), lines)];
+    let (name, value) = FORM[0];
+    let request = agent().post(format!("{url}/v1/files")).header(name, value);
+    let file = read(request.send(form(&parts).as_bytes()).unwrap());
+    file["id"].as_str().unwrap().to_owned()
+}
+
+/// Changes by JSON and returns the answer, which must be a 200.
+pub(super) fn patch(url: &str, path: &str, body: &Value) -> Value {
+    let request = agent()
+        .patch(format!("{url}{path}"))
+        .header("content-type", "application/json");
+    read(request.send(body.to_string().as_bytes()).unwrap())
 }
 
 pub(crate) fn get(url: &str, path: &str) -> Value {

@@ -8,7 +8,7 @@ use svs_trainer::run::history;
 use super::jobs::{JOBS, ask, create, job, server, until, wait_for};
 use super::process::{self, Process};
 use super::toy;
-use crate::api::files::{form, upload};
+use crate::api::files::upload;
 use crate::api::harness::{Server, completion, events};
 
 /// What is taught: a question and its answer.
@@ -225,16 +225,11 @@ fn a_job_of_a_killed_process_goes_on_bit_for_bit() {
     let [model, runs_text] = [&model, &runs].map(|path| path.to_str().unwrap());
     let open = || Process::serve(&["--model", model, "--runs", runs_text]);
     let (mut first, url) = open();
-    let content = lines();
-    let parts = [
-        ("purpose", None, "fine-tune"),
-        ("file", Some("a.jsonl"), content.as_str()),
-    ];
-    let file = process::post_form(&url, "/v1/files", &form(&parts));
+    let file = process::upload(&url, &lines());
     let config = json!({"checkpoint.save_freq": 2});
     let hyperparameters = json!({"n_epochs": STEPS / 2, "batch_size": 1, "learning_rate_multiplier": 100});
     let extra = json!({"hyperparameters": hyperparameters, "x_svs": {"config": config}});
-    let body = request(file["id"].as_str().unwrap(), &extra);
+    let body = request(&file, &extra);
     let made = || process::post(&url, JOBS, &body)["id"].as_str().unwrap().to_owned();
     let [id, whole] = [made(), made()];
     until("a checkpoint, as the ninth step has its own", || {

@@ -8,13 +8,14 @@ use rusqlite::{Connection, ErrorCode};
 use super::config::{LogConfig, LogError};
 
 /// Layout of the tables; grows with each change of them.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Bytes of a database page, fixed so that `max_file_bytes` can be counted in pages.
 const PAGE_BYTES: u64 = 4096;
 
 /// `seq` is given by the writer and shared by trajectories and closings of groups, so that one cursor orders both. A group
-/// id may be used again after its group has closed, hence the key. A `held` group closes only when it is told to.
+/// id may be used again after its group has closed, hence the key. A `held` group, of sessions, closes only when it is told
+/// to; beside it others may fill one of the same id that is not.
 /// `trajectories_listed` has all that listings filter by: a search reads it alone, not the rows with their long columns.
 const TABLES: &str = "
 CREATE TABLE counter (only INTEGER PRIMARY KEY CHECK (only = 0), last_seq INTEGER NOT NULL);
@@ -30,7 +31,7 @@ CREATE TABLE groups (
     expired INTEGER NOT NULL DEFAULT 0,
     held INTEGER NOT NULL DEFAULT 0
 );
-CREATE UNIQUE INDEX groups_open ON groups (group_id) WHERE closed_seq IS NULL;
+CREATE UNIQUE INDEX groups_open ON groups (group_id, held) WHERE closed_seq IS NULL;
 CREATE INDEX groups_by_id ON groups (group_id, key);
 CREATE TABLE trajectories (
     seq INTEGER PRIMARY KEY,
@@ -87,6 +88,12 @@ CREATE INDEX trajectories_listed
     ON trajectories (seq, kind, run, version_min, version_max, reward, created_at);
 ";
 
+/// From layout 3, in which clients could fill the groups of sessions.
+const FROM_3: &str = "
+DROP INDEX groups_open;
+CREATE UNIQUE INDEX groups_open ON groups (group_id, held) WHERE closed_seq IS NULL;
+";
+
 /// Opens the writer's connection, creating or checking the file.
 pub(super) fn open_writer(path: &Path, config: &LogConfig) -> Result<Connection, LogError> {
     let mut connection = connect(path, config)?;
@@ -133,7 +140,7 @@ pub(super) fn check_layout(path: &Path, connection: &Connection) -> Result<(), L
         .map_err(|error| unusable(path, &error))?;
     match version {
         SCHEMA_VERSION => Ok(()),
-        1 | 2 => Err(LogError::Unusable(format!(
+        1..SCHEMA_VERSION => Err(LogError::Unusable(format!(
             "{}: the trajectory log has layout version {version}; serving or training with it once brings it to \
              {SCHEMA_VERSION}",
             path.display()
@@ -172,11 +179,13 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), LogError> {
     match (version, tables) {
         (SCHEMA_VERSION, _) => return Ok(()),
         (0, 0) => transaction.execute_batch(TABLES).map_err(unusable)?,
-        (1, _) => transaction
-            .execute_batch(FROM_1)
-            .and_then(|()| transaction.execute_batch(FROM_2))
-            .map_err(unusable)?,
-        (2, _) => transaction.execute_batch(FROM_2).map_err(unusable)?,
+        (from @ 1..SCHEMA_VERSION, _) => {
+            let steps = &[FROM_1, FROM_2, FROM_3][usize::try_from(from - 1).unwrap_or_default()..];
+            steps
+                .iter()
+                .try_for_each(|step| transaction.execute_batch(step))
+                .map_err(unusable)?;
+        }
         (0, _) => {
             let reason = "it is an SQLite database of something else; give the log a path of its own";
             return Err(LogError::Unusable(format!("{}: {reason}", path.display())));

@@ -1,6 +1,6 @@
 //! The statements that change the log. Each runs inside the writer's transaction; an error undoes the whole request.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::config::LogError;
 use super::record::{self, Encoded};
@@ -31,11 +31,15 @@ pub(super) fn append(connection: &Connection, batch: &[Trajectory]) -> Result<(V
 
 /// Closes open groups whose first member is older than `timeout_s`; returns how many.
 pub(super) fn close_expired(connection: &Connection, timeout_s: f64, now: f64) -> Result<u64, LogError> {
-    let mut statement = connection
-        .prepare_cached("SELECT key FROM groups WHERE closed_seq IS NULL AND NOT held AND opened_at <= ?1 ORDER BY key")
-        .map_err(database)?;
+    let expired = "SELECT key FROM groups WHERE closed_seq IS NULL AND NOT held AND opened_at <= ?1 ORDER BY key";
+    expire(connection, expired, params![now - timeout_s])
+}
+
+/// Closes the groups whose keys `sql` selects, as expired; returns how many.
+fn expire(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<u64, LogError> {
+    let mut statement = connection.prepare_cached(sql).map_err(database)?;
     let keys: Vec<i64> = statement
-        .query_map([now - timeout_s], |row| row.get(0))
+        .query_map(values, |row| row.get(0))
         .and_then(Iterator::collect)
         .map_err(database)?;
     let mut counter = Counter::read(connection)?;
@@ -129,10 +133,10 @@ pub(super) fn waits_for_reward(connection: &Connection, id: &str) -> Result<bool
     Ok(waits.map_err(database)?.unwrap_or(false))
 }
 
-/// Closes the open group of that id, held or not, with what it has; returns how many that are. One without members goes.
+/// Closes the open group of that id that is held, with what it has; returns how many that are.
 pub(super) fn close_group(connection: &Connection, group_id: &str) -> Result<u64, LogError> {
     let key: Option<i64> = connection
-        .prepare_cached("SELECT key FROM groups WHERE group_id = ?1 AND closed_seq IS NULL")
+        .prepare_cached("SELECT key FROM groups WHERE group_id = ?1 AND closed_seq IS NULL AND held")
         .and_then(|mut statement| statement.query_row([group_id], |row| row.get(0)).optional())
         .map_err(database)?;
     let Some(key) = key else { return Ok(0) };
@@ -142,13 +146,17 @@ pub(super) fn close_group(connection: &Connection, group_id: &str) -> Result<u64
     Ok(1)
 }
 
-/// Lets groups that are held expire as others do: whoever held them is gone. Returns how many.
+/// Lets groups that are held expire as others do: whoever held them is gone. Those beside an open one of the same id that
+/// is not held close at once. Returns how many.
 pub(super) fn release_held(connection: &Connection) -> Result<u64, LogError> {
+    let beside = "SELECT key FROM groups AS ours WHERE closed_seq IS NULL AND held AND EXISTS (SELECT 1 FROM groups \
+                  WHERE group_id = ours.group_id AND closed_seq IS NULL AND NOT held) ORDER BY key";
+    let closed = expire(connection, beside, &[])?;
     let sql = "UPDATE groups SET held = 0 WHERE closed_seq IS NULL AND held";
     let released = connection
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute([]));
-    released.map(|count| count as u64).map_err(database)
+    released.map(|count| closed + count as u64).map_err(database)
 }
 
 /// The last sequence number given out, kept in the file so that a number is never used twice.
@@ -200,12 +208,13 @@ fn known(connection: &Connection, trajectory: &Trajectory, encoded: &Encoded) ->
     }
 }
 
-/// Counts the trajectory into the open group of its id, or opens one; returns its key.
+/// Counts the trajectory into the open group of its id, or opens one; returns its key. What sessions sample is in groups of
+/// its own, which are held: a client that names one of them is in another.
 fn join_group(connection: &Connection, trajectory: &Trajectory) -> Result<i64, LogError> {
     let updated: Option<i64> = connection
         .prepare_cached(
-            "UPDATE groups SET members = members + 1, size = max(size, ?2), held = max(held, ?3) \
-             WHERE group_id = ?1 AND closed_seq IS NULL RETURNING key",
+            "UPDATE groups SET members = members + 1, size = max(size, ?2) \
+             WHERE group_id = ?1 AND closed_seq IS NULL AND held = ?3 RETURNING key",
         )
         .and_then(|mut statement| {
             let held = trajectory.session.is_some();

@@ -27,6 +27,8 @@ enum Wish {
 #[derive(Debug, Default)]
 struct Inner {
     status: TrainStatus,
+    /// Where the run before this one ended, and its configuration.
+    before: (TrainStatus, Option<TrainConfig>),
     wish: Wish,
     listeners: Vec<SyncSender<TrainStatus>>,
     /// What the loop was asked to do between two steps.
@@ -77,25 +79,43 @@ impl Control {
     /// Takes the trainer for a run, if none is active.
     pub(super) fn claim(&self, run_id: &str, steps: u64) -> Result<(), TrainError> {
         let mut inner = self.lock();
-        if is_active(inner.status.state) {
-            let id = inner.status.run_id.clone().unwrap_or_default();
-            return Err(TrainError::State(format!(
-                "run `{id}` is active; stop it before starting another"
-            )));
-        }
+        refuse_active(&inner.status)?;
         inner.wish = Wish::Run;
         inner.tasks.clear();
         inner.stepping = false;
-        inner.config = None;
-        inner.status = TrainStatus {
+        let claimed = TrainStatus {
             state: RunState::Running,
             run_id: Some(run_id.to_owned()),
             steps,
             phase: "start".into(),
             ..TrainStatus::default()
         };
+        inner.before = (std::mem::replace(&mut inner.status, claimed), inner.config.take());
         self.tell(&mut inner);
         Ok(())
+    }
+
+    /// Gives the trainer back that was claimed for a run which does not begin: the run before is the last one again.
+    pub(super) fn give_back(&self) {
+        let mut inner = self.lock();
+        inner.tasks.clear();
+        (inner.status, inner.config) = std::mem::take(&mut inner.before);
+        self.tell(&mut inner);
+    }
+
+    /// Where the run of that id stands, or ended if only one has begun since.
+    pub(super) fn status_of(&self, run_id: &str) -> Option<TrainStatus> {
+        let inner = self.lock();
+        let known = [&inner.status, &inner.before.0];
+        let found = known
+            .into_iter()
+            .find(|status| status.run_id.as_deref() == Some(run_id));
+        found.cloned()
+    }
+
+    /// Refuses if a run is active.
+    pub(super) fn must_be_free(&self) -> Result<(), TrainError> {
+        refuse_active(&self.lock().status)
     }
 
     /// Changes the status and tells the listeners.
@@ -315,6 +335,19 @@ impl Control {
 
 fn name(state: RunState) -> String {
     format!("{state:?}").to_lowercase()
+}
+
+fn refuse_active(status: &TrainStatus) -> Result<(), TrainError> {
+    let id = status.run_id.as_deref().unwrap_or_default();
+    match status.state {
+        RunState::Stopping => Err(TrainError::State(format!(
+            "run `{id}` is stopping; try again when its step has ended"
+        ))),
+        state if is_active(state) => Err(TrainError::State(format!(
+            "run `{id}` is active; stop it before starting another"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn is_active(state: RunState) -> bool {

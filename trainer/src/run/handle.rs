@@ -54,6 +54,8 @@ impl TrainerHandle {
     /// [`TrainError::Config`], [`TrainError::State`], [`TrainError::Run`].
     pub fn start(&self, config: TrainConfig, resume: bool) -> Result<TrainStatus, TrainError> {
         config.validate()?;
+        // Before its lock is looked at, which a run of this process holds, too.
+        self.control.must_be_free()?;
         let named = claim(&self.surroundings.runs, &config, resume)?;
         self.control.claim(&named.0, config.steps)?;
         let opened = Runner::open(
@@ -63,7 +65,7 @@ impl TrainerHandle {
             named,
             resume,
         );
-        let runner = opened.inspect_err(|error| self.control.end(Err(error.clone())))?;
+        let runner = opened.inspect_err(|_| self.control.give_back())?;
         let control = Arc::clone(&self.control);
         let body = move || {
             // A panic is a bug, but one in the trainer must not take the server with it or leave the run "running".
@@ -75,7 +77,7 @@ impl TrainerHandle {
             Ok(thread) => *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread),
             Err(error) => {
                 let error = TrainError::Run(format!("cannot start the trainer's thread: {error}"));
-                self.control.end(Err(error.clone()));
+                self.control.give_back();
                 return Err(error);
             }
         }
@@ -180,6 +182,12 @@ impl TrainerHandle {
     #[must_use]
     pub fn status(&self) -> TrainStatus {
         self.control.status()
+    }
+
+    /// Where the run of that id stands, or how it ended, if at most one run has begun since.
+    #[must_use]
+    pub fn status_of(&self, run_id: &str) -> Option<TrainStatus> {
+        self.control.status_of(run_id)
     }
 
     /// What all runs of this process have counted so far.

@@ -186,6 +186,7 @@ fn made(app: &App, request: &CreateJob, method: &Asked) -> Result<Record, ApiErr
         metadata: request.metadata.clone(),
         trained_tokens: None,
         told: 0,
+        saved: 0,
         config: planned.config,
         id,
     };

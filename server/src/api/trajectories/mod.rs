@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use svs_openapi::ErrorResponse;
 use svs_openapi::trajectories::{RewardRequest, Rewarded, Trajectory, TrajectoryList, TrajectoryQuery};
 use svs_trainer::log::{Filter, LogError, Order};
@@ -18,6 +18,7 @@ use svs_verifier::Verdict;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, read_json};
+use crate::http::guard::is_admin;
 use crate::http::query::read_query;
 
 pub use export::{__path_export, export};
@@ -120,7 +121,7 @@ pub async fn retrieve(
 /// Gives a client's trajectory its reward, or another one than before.
 ///
 /// # Errors
-/// 400 naming the field, 404 `trajectory_not_found`, 409 `already_trained` or `own_rollout`.
+/// 400 naming the field, 403 `admin_key_needed`, 404 `trajectory_not_found`, 409 `already_trained` or `own_rollout`.
 #[utoipa::path(
     post, path = "/v1/trajectories/{id}/reward", tag = "training",
     params(("id" = String, Path, description = "An id from /v1/trajectories, percent-encoded.")),
@@ -129,6 +130,7 @@ pub async fn retrieve(
         (status = 200, description = "The reward is noted.", body = Rewarded),
         (status = 400, description = "A field is wrong.", body = ErrorResponse),
         (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
+        (status = 403, description = "It is of a session, whose key or the admin key is needed.", body = ErrorResponse),
         (status = 404, description = "There is no such trajectory.", body = ErrorResponse),
         (status = 409, description = "It was trained on already, or a run sampled it and grades it itself.", body = ErrorResponse),
     )
@@ -139,8 +141,17 @@ pub async fn reward(
     request: Request,
 ) -> Result<Json<Rewarded>, ApiError> {
     let id = known_form(id)?;
+    let whose = (app.config.sessions_need_admin_key && !is_admin(&app, request.headers())).then(|| id.clone());
     let body: RewardRequest = decode(read_json(&app.config, request).await?, &[])?;
     let finding = given(body.reward, body.explanation)?;
+    if let Some(id) = whose {
+        let row = app.browse.read(move |log| log.get(&id)).await?;
+        if row.is_some_and(|row| row.trajectory.session.is_some()) {
+            let message =
+                "the trajectory is of a session: POST /rl/set_reward with the session's key, or use the admin key";
+            return Err(ApiError::refused(StatusCode::FORBIDDEN, "admin_key_needed", message));
+        }
+    }
     app.log.set_rewards(vec![(id.clone(), finding)]).await?;
     Ok(Json(Rewarded {
         id,

@@ -61,7 +61,7 @@ pub fn plan(
         config.eval.files = vec![folder.join(VALIDATION)];
     }
     let given = method.hyperparameters.clone().unwrap_or_default();
-    let epochs = set(&given, &mut config, defaults)?;
+    let epochs = set(&given, &mut config, ground)?;
     let over = AT.overlay(method.x_svs.iter().flat_map(|extension| &extension.config))?;
     AT.decided(&over, &DECIDED)?;
     let steps_given = over.contains_key("steps");
@@ -84,7 +84,7 @@ pub fn plan(
         "type": "reinforcement",
         "reinforcement": {
             "grader": grader,
-            "hyperparameters": resolved(&given, &config, ground, begun),
+            "hyperparameters": resolved(&given, &config, ground, epochs.unwrap_or_else(|| passes(&config, begun, rows))),
             "x_svs": {"recipe": config.recipe.name(), "config": over},
         },
     });
@@ -103,7 +103,8 @@ fn recipe(extension: Option<&Extension>) -> Result<Recipe, ApiError> {
 }
 
 /// Puts the hyperparameters into `config`; the passes over the file are for later.
-fn set(given: &Hyperparameters, config: &mut TrainConfig, defaults: &TrainConfig) -> Result<Option<u64>, ApiError> {
+fn set(given: &Hyperparameters, config: &mut TrainConfig, ground: &Ground<'_>) -> Result<Option<u64>, ApiError> {
+    let (defaults, rows) = (ground.defaults, ground.rows);
     if given
         .reasoning_effort
         .as_deref()
@@ -114,9 +115,9 @@ fn set(given: &Hyperparameters, config: &mut TrainConfig, defaults: &TrainConfig
             "is not supported; a conversation in the file can ask for it",
         ));
     }
-    if let Some(size) = AT.whole("batch_size", given.batch_size.as_ref(), 100_000)? {
-        config.problems.train_batch_size = size as usize;
-    }
+    let size = AT.whole("batch_size", given.batch_size.as_ref(), 100_000)?;
+    let all = defaults.problems.train_batch_size.min(rows).max(1);
+    config.problems.train_batch_size = size.map_or(all, |size| size as usize);
     if let Some(factor) = AT.factor("learning_rate_multiplier", given.learning_rate_multiplier.as_ref())? {
         config.optim.lr = defaults.optim.lr * factor;
     }
@@ -138,15 +139,20 @@ fn set(given: &Hyperparameters, config: &mut TrainConfig, defaults: &TrainConfig
     AT.whole("n_epochs", given.n_epochs.as_ref(), 10_000)
 }
 
-/// The hyperparameters as the run has them.
-fn resolved(given: &Hyperparameters, config: &TrainConfig, ground: &Ground<'_>, begun: u64) -> Value {
-    let defaults = ground.defaults;
+/// Passes over the file, begun ones counted whole, of a run that begins at the step `begun`.
+fn passes(config: &TrainConfig, begun: u64, rows: usize) -> u64 {
     let steps = config.steps.saturating_sub(begun);
-    let passes = steps as f64 * config.problems.train_batch_size as f64 / ground.rows.max(1) as f64;
+    let drawn = steps.saturating_mul(config.problems.train_batch_size as u64);
+    drawn.div_ceil(rows.max(1) as u64).max(1)
+}
+
+/// The hyperparameters as the run has them.
+fn resolved(given: &Hyperparameters, config: &TrainConfig, ground: &Ground<'_>, epochs: u64) -> Value {
+    let defaults = ground.defaults;
     json!({
         "batch_size": config.problems.train_batch_size,
         "learning_rate_multiplier": config.optim.lr / defaults.optim.lr,
-        "n_epochs": (passes.ceil() as u64).max(1),
+        "n_epochs": epochs,
         "compute_multiplier": f64::from(config.rollout.n) / f64::from(defaults.rollout.n),
         "eval_interval": match config.eval.test_freq { 0 => auto(given.eval_interval.as_ref()), steps => json!(steps) },
         "eval_samples": config.eval.samples,
@@ -205,7 +211,11 @@ mod tests {
         assert_eq!(config.problems.files, [Path::new("/runs/x/training.jsonl")]);
         assert_eq!(config.eval.files, [Path::new("/runs/x/validation.jsonl")]);
         let shown = &method["reinforcement"]["hyperparameters"];
-        assert_eq!((&shown["batch_size"], &shown["n_epochs"]), (&json!(4), &json!(4)));
+        assert_eq!(
+            (&shown["batch_size"], &shown["n_epochs"]),
+            (&json!(4), &json!(3)),
+            "as asked"
+        );
         let plain = planned(
             10,
             &json!({"hyperparameters": {"n_epochs": "auto", "batch_size": null}}),

@@ -114,7 +114,7 @@ fn a_search_reads_the_narrow_index_alone() {
 
 #[test]
 fn a_log_of_an_older_layout_is_brought_up_and_lists_alike() {
-    for layout in [1, 2] {
+    for layout in [1, 2, 3] {
         let (folder, log) = filled();
         let reader = log.reader().expect("opens");
         let wanted = reader.list(&Filter::default(), None, Order::Newest, 20).expect("lists");
@@ -129,11 +129,15 @@ fn a_log_of_an_older_layout_is_brought_up_and_lists_alike() {
             "reward",
             "awaits_reward",
         ];
-        let mut script = String::from("DROP INDEX trajectories_listed; DROP INDEX trajectories_by_session;");
-        script += "ALTER TABLE groups DROP COLUMN held;";
-        script += &columns
-            .map(|name| format!("ALTER TABLE trajectories DROP COLUMN {name};"))
-            .concat();
+        let mut script = String::from("DROP INDEX groups_open;");
+        if layout < 3 {
+            script += "DROP INDEX trajectories_listed; DROP INDEX trajectories_by_session;";
+            script += "ALTER TABLE groups DROP COLUMN held;";
+            script += &columns
+                .map(|name| format!("ALTER TABLE trajectories DROP COLUMN {name};"))
+                .concat();
+        }
+        script += "CREATE UNIQUE INDEX groups_open ON groups (group_id) WHERE closed_seq IS NULL;";
         if layout == 1 {
             script += "ALTER TABLE trajectories DROP COLUMN trained_by;";
         }
@@ -155,13 +159,13 @@ fn a_log_of_an_older_layout_is_brought_up_and_lists_alike() {
                 .iter()
                 .find(|before| before.seq == row.seq)
                 .expect("the same rows");
-            // Sessions are new in this layout, and layout 1 knew no run that trained.
+            // Layout 3 brought sessions, and layout 1 knew no run that trained.
             let mut before = before.clone();
-            before.trajectory.session = None;
-            before.trained_by = before.trained_by.filter(|_| layout == 2);
+            before.trajectory.session = before.trajectory.session.filter(|_| layout > 2);
+            before.trained_by = before.trained_by.filter(|_| layout > 1);
             assert_eq!(*row, before);
         }
-        for (run, wanted) in [("a", 4), ("c", usize::from(layout == 2))] {
+        for (run, wanted) in [("a", 4), ("c", usize::from(layout > 1))] {
             let filter = Filter {
                 run: Some(run.into()),
                 min_version: Some(1),

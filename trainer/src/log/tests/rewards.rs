@@ -105,6 +105,44 @@ fn a_group_of_a_session_stays_open_until_it_is_told() {
 }
 
 #[test]
+fn what_a_client_samples_joins_no_group_of_sessions() {
+    let (_folder, log) = open(LogConfig::default());
+    let of_session = |id: &str| Trajectory {
+        session: Some(format!("session of {id}")),
+        ..unjudged(id, "g", 1)
+    };
+    let members = || -> Vec<Vec<String>> {
+        let groups = log.closed_groups(&GroupQuery::default()).expect("reads");
+        let ids = |closed: &ClosedGroup| closed.group.members.iter().map(|row| row.id.clone()).collect();
+        groups.iter().map(ids).collect()
+    };
+    // A client begins a group of four before the sessions do, and goes on while theirs is open.
+    let _ = log
+        .append_blocking(vec![
+            unjudged("x", "g", 4),
+            of_session("a"),
+            unjudged("y", "g", 4),
+            of_session("b"),
+        ])
+        .expect("appends");
+    assert!(members().is_empty());
+    assert!(wait(log.close_group("g")).expect("closes"));
+    assert_eq!(members(), [["a", "b"]]);
+    assert!(
+        !wait(log.close_group("g")).expect("looks"),
+        "a client's is not theirs to close"
+    );
+    // After a restart theirs is nobody's, and does not become the client's.
+    let _ = log.append_blocking(vec![of_session("c")]).expect("appends");
+    assert_eq!(log.release_held().expect("releases"), 1);
+    assert_eq!(members(), [vec!["a", "b"], vec!["c"]]);
+    let _ = log
+        .append_blocking(vec![unjudged("z", "g", 4), unjudged("w", "g", 4)])
+        .expect("appends");
+    assert_eq!(members()[2], ["x", "y", "z", "w"]);
+}
+
+#[test]
 fn a_group_without_its_rewards_expires() {
     let (_folder, log) = open(LogConfig::default());
     let late = Trajectory {
