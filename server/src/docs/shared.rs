@@ -1,8 +1,12 @@
 //! What every route may answer because of what surrounds it: keys, origins, how bodies and queries are read.
 
+use serde_json::Value;
 use utoipa::Modify;
 use utoipa::openapi::path::{Operation, ParameterIn};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, Schema};
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, Schema};
+
+use crate::http::body::no_ops::{CHAT, SHARED};
 
 /// Routes behind no key, see `http::router`.
 const OPEN: [&str; 4] = ["/health", "/version", "/metrics", "/openapi.json"];
@@ -59,9 +63,33 @@ fn lists_of_several(document: &mut OpenApi) {
     }
 }
 
+/// Adds the fields that may only ask for nothing to the requests that may have them.
+fn no_ops(document: &mut OpenApi) {
+    let schemas = document.components.iter_mut().map(|components| &mut components.schemas);
+    for schemas in schemas {
+        for (name, tables) in [
+            ("ChatCompletionRequest", &[&SHARED[..], &CHAT][..]),
+            ("CompletionRequest", &[&SHARED]),
+            ("ResponsesRequest", &[&SHARED]),
+        ] {
+            let Some(RefOr::T(Schema::Object(request))) = schemas.get_mut(name) else {
+                continue;
+            };
+            for row in tables.iter().copied().flatten() {
+                let values = ObjectBuilder::new()
+                    .schema_type(SchemaType::AnyValue)
+                    .enum_values(Some(row.allowed().chain([Value::Null])))
+                    .description(Some(row.note));
+                request.properties.insert(row.field.to_owned(), values.into());
+            }
+        }
+    }
+}
+
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
         lists_of_several(document);
+        no_ops(document);
         for (path, item) in &mut document.paths.paths {
             let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
             for operation in operations.into_iter().flatten() {

@@ -17,6 +17,7 @@ mod judge;
 mod keys;
 mod metrics;
 mod multibyte;
+mod no_ops;
 mod operate;
 mod pause;
 mod responses;
