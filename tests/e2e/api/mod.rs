@@ -24,6 +24,7 @@ mod responses;
 mod responses_refused;
 mod score;
 mod sessions;
+mod signals;
 mod sleep;
 mod spans;
 mod stream;
