@@ -78,8 +78,16 @@ impl ApiError {
     pub fn overloaded(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind: "rate_limit_error",
+            ..Self::refused(StatusCode::TOO_MANY_REQUESTS, code, message).try_again()
+        }
+    }
+
+    /// The same, and it passes: with `Retry-After`.
+    #[must_use]
+    pub fn try_again(self) -> Self {
+        Self {
             retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-            ..Self::refused(StatusCode::TOO_MANY_REQUESTS, code, message)
+            ..self
         }
     }
 
@@ -154,14 +162,11 @@ impl From<EngineError> for ApiError {
             EngineError::GuideTrial(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "guide_trial", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
             EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
-            EngineError::Aborted => Self {
-                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "aborted", message)
-            },
-            EngineError::Asleep => Self {
-                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "sleeping", message)
-            },
+            EngineError::Aborted => Self::server(StatusCode::SERVICE_UNAVAILABLE, "aborted", message).try_again(),
+            EngineError::Asleep => {
+                let message = SleepError::Asleep.to_string();
+                Self::server(StatusCode::SERVICE_UNAVAILABLE, "sleeping", message).try_again()
+            }
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
             EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
             EngineError::NonFiniteLogits { .. } => {

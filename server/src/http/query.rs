@@ -19,8 +19,8 @@ pub struct NoQuery {}
 /// # Errors
 /// 400 with code `unknown_parameter` or `invalid_value`, naming the first parameter at fault.
 pub fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    let Query(pairs) = Query::try_from_uri(uri)
-        .map_err(|rejection| ApiError::invalid("", "invalid_value", rejection.body_text()))?;
+    let Query(pairs) =
+        Query::try_from_uri(uri).map_err(|rejection| ApiError::invalid("", "invalid_value", rejection.body_text()))?;
     serde_path_to_error::deserialize(read::parameters(pairs)).map_err(|fault| {
         let reason = fault.inner().to_string();
         if let Some((_, rest)) = reason.split_once("unknown field `") {
@@ -92,8 +92,12 @@ mod tests {
 
     #[test]
     fn lists_collect_what_is_given_several_times() {
-        let read: All = asked("?tags=a&limit=3&tags=b%20c&level=-1&more=7&share=0.5&mode=k+w&clear=true").expect("good");
-        assert_eq!((read.tags, read.more), (vec!["a".to_owned(), "b c".into()], Some(vec![7])));
+        let read: All =
+            asked("?tags=a&limit=3&tags=b%20c&level=-1&more=7&share=0.5&mode=k+w&clear=true").expect("good");
+        assert_eq!(
+            (read.tags, read.more),
+            (vec!["a".to_owned(), "b c".into()], Some(vec![7]))
+        );
         assert_eq!((read.limit, read.level, read.share), (Some(3), -1, 0.5));
         assert_eq!((read.mode.as_str(), read.clear), ("k w", true));
         let read: All = asked("").expect("good");

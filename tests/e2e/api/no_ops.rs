@@ -57,11 +57,17 @@ fn what_asks_for_nothing_changes_nothing() {
         {"role": "assistant", "content": "Hi", "refusal": null, "reasoning_content": null, "reasoning": null},
         {"role": "user", "content": "Hi"},
     ]});
-    for (route, body) in [(CHAT, chat(own.clone())), ("/tokenize", json!({"messages": own["messages"]}))] {
+    for (route, body) in [
+        (CHAT, chat(own.clone())),
+        ("/tokenize", json!({"messages": own["messages"]})),
+    ] {
         let answer = server.post(route, &body);
         assert_eq!(answer.status, 200, "{route}: {}", answer.body);
     }
-    let stored = server.post(RESPONSES, &asked(RESPONSES, json!({"safety_identifier": "s", "prompt_cache_key": "k"})));
+    let stored = server.post(
+        RESPONSES,
+        &asked(RESPONSES, json!({"safety_identifier": "s", "prompt_cache_key": "k"})),
+    );
     assert_eq!(
         (&stored.body["safety_identifier"], &stored.body["prompt_cache_key"]),
         (&json!("s"), &json!("k"))
@@ -72,21 +78,61 @@ fn what_asks_for_nothing_changes_nothing() {
 fn what_asks_for_something_is_refused_by_name() {
     let server = Server::start();
     for (extra, param, code, allowed) in [
-        (json!({"service_tier": "flex"}), "service_tier", "invalid_value", "\"auto\" and \"default\""),
-        (json!({"add_generation_prompt": false}), "add_generation_prompt", "invalid_value", "true"),
-        (json!({"skip_special_tokens": false}), "skip_special_tokens", "invalid_value", "true"),
+        (
+            json!({"service_tier": "flex"}),
+            "service_tier",
+            "invalid_value",
+            "\"auto\" and \"default\"",
+        ),
+        (
+            json!({"add_generation_prompt": false}),
+            "add_generation_prompt",
+            "invalid_value",
+            "true",
+        ),
+        (
+            json!({"skip_special_tokens": false}),
+            "skip_special_tokens",
+            "invalid_value",
+            "true",
+        ),
         (json!({"bad_words": ["no"]}), "bad_words", "invalid_value", "[]"),
-        (json!({"allowed_token_ids": [1]}), "allowed_token_ids", "invalid_value", "[]"),
+        (
+            json!({"allowed_token_ids": [1]}),
+            "allowed_token_ids",
+            "invalid_value",
+            "[]",
+        ),
         (
             json!({"chat_template_kwargs": {"enable_thinking": false}}),
             "chat_template_kwargs",
             "invalid_value",
             "{}",
         ),
-        (json!({"truncate_prompt_tokens": 4}), "truncate_prompt_tokens", "invalid_value", "null"),
-        (json!({"use_beam_search": true}), "use_beam_search", "invalid_value", "false"),
-        (json!({"safety_identifier": 3}), "safety_identifier", "invalid_type", "string"),
-        (json!({"prompt_cache_key": []}), "prompt_cache_key", "invalid_type", "string"),
+        (
+            json!({"truncate_prompt_tokens": 4}),
+            "truncate_prompt_tokens",
+            "invalid_value",
+            "null",
+        ),
+        (
+            json!({"use_beam_search": true}),
+            "use_beam_search",
+            "invalid_value",
+            "false",
+        ),
+        (
+            json!({"safety_identifier": 3}),
+            "safety_identifier",
+            "invalid_type",
+            "string",
+        ),
+        (
+            json!({"prompt_cache_key": []}),
+            "prompt_cache_key",
+            "invalid_type",
+            "string",
+        ),
     ] {
         for route in [CHAT, TEXT, RESPONSES] {
             let answer = server.post(route, &asked(route, extra.clone()));
@@ -109,7 +155,11 @@ fn what_asks_for_something_is_refused_by_name() {
         (json!({"best_of": 2}), "best_of", "invalid_value"),
         (json!({"echo": true}), "echo", "invalid_value"),
         (said("name", json!("Ann")), "messages[1].name", "unsupported_parameter"),
-        (said("refusal", json!("no")), "messages[1].refusal", "unsupported_parameter"),
+        (
+            said("refusal", json!("no")),
+            "messages[1].refusal",
+            "unsupported_parameter",
+        ),
         (
             said("reasoning_content", json!("so")),
             "messages[1].reasoning_content",
@@ -117,6 +167,11 @@ fn what_asks_for_something_is_refused_by_name() {
         ),
     ] {
         let answer = server.post(CHAT, &chat(extra.clone()));
-        assert_eq!((answer.status, answer.error()), (400, (param, code)), "{extra}: {}", answer.body);
+        assert_eq!(
+            (answer.status, answer.error()),
+            (400, (param, code)),
+            "{extra}: {}",
+            answer.body
+        );
     }
 }
