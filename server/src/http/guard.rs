@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use svs_trainer::TrainerHandle;
 
+use super::access::Access;
 use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
@@ -43,6 +44,14 @@ pub async fn check_admin(State(app): State<Arc<App>>, request: Request, next: Ne
         return ApiError::refused(StatusCode::FORBIDDEN, "admin_key_needed", message).into_response();
     }
     unauthenticated(message).into_response()
+}
+
+/// As [`check_key`] where something is read, else as [`check_admin`].
+pub async fn check_stored(app: State<Arc<App>>, request: Request, next: Next) -> Response {
+    match Access::Stored.of(request.method()) {
+        Access::Key => check_key(app, request, next).await,
+        _ => check_admin(app, request, next).await,
+    }
 }
 
 /// As [`check_key`], and the key of a session opens it too: the request is then one of the session, for all that happens in
