@@ -332,6 +332,7 @@ fn refusals_name_the_field() {
     for (body, status, param) in [
         (json!({}), 400, "reward"),
         (json!({"reward": 1e9}), 400, "reward"),
+        (json!({"reward": -1e308}), 400, "reward"),
         (
             json!({"reward": 1, "interaction_id": "chatcmpl-other"}),
             404,
@@ -340,6 +341,8 @@ fn refusals_name_the_field() {
     ] {
         let answer = post_as(&server, &key, "/rl/set_reward", &body);
         assert_eq!((answer.status, answer.error().0), (status, param), "{body}");
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.len() < 120, "{message}");
     }
     let ended = post_as(&server, &key, "/rl/end_session", &json!({"reward": 1}));
     assert_eq!((ended.status, ended.error()), (400, ("reward", "unknown_parameter")));

@@ -45,6 +45,8 @@ fn what_is_kept_goes_on_with_the_same_tokens() {
         let refused = server.post(path, &body);
         assert_eq!((refused.status, refused.error()), (503, ("", "sleeping")), "{path}");
         assert_eq!(refused.header("retry-after"), Some("1"));
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("POST /wake_up"), "{message}");
     }
     for path in ["/resume", "/pause", "/continue_generation", "/v1/train/start"] {
         let refused = server.post(path, &Value::Null);
