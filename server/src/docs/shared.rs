@@ -10,7 +10,7 @@ use utoipa::openapi::{Content, ObjectBuilder, OpenApi, Ref, RefOr, Response, Sch
 
 use crate::http::access::Access;
 use crate::http::body::no_ops::{CHAT, SHARED};
-use crate::http::routes::access_to;
+use crate::http::routes::accesses;
 
 /// The keys: name in the document, what it is.
 const API_KEY: (&str, &str) = (
@@ -103,8 +103,9 @@ impl Modify for Shared {
         lists_of_several(document);
         no_ops(document);
         keys(document);
+        let accesses = accesses();
         for (path, item) in &mut document.paths.paths {
-            let access = access_to(path);
+            let access = accesses.get(path).copied();
             let operations = [
                 (Method::GET, &mut item.get),
                 (Method::POST, &mut item.post),

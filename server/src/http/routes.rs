@@ -1,5 +1,6 @@
 //! Every route: what opens it, its path, what answers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::routing::{MethodRouter, get, post};
@@ -23,11 +24,12 @@ pub(super) fn routes() -> impl Iterator<Item = Row> {
         .chain(engine())
 }
 
-/// What opens `path`, as the OpenAPI document writes it.
+/// What opens each path, as the OpenAPI document writes it.
 #[must_use]
-pub fn access_to(path: &str) -> Option<Access> {
-    let same = |row: &Row| row.1 == path || row.1.replace("{*", "{") == path;
-    routes().find(same).map(|(access, ..)| access)
+pub fn accesses() -> BTreeMap<String, Access> {
+    routes()
+        .map(|(access, path, _)| (path.replace("{*", "{"), access))
+        .collect()
 }
 
 /// What is served, and how it is doing.
