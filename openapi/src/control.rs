@@ -91,7 +91,7 @@ pub struct Sleeping {
 pub struct Awake {
     /// Always `awake`.
     pub status: String,
-    /// What is there again.
+    /// What was asked for and is there.
     pub tags: Vec<String>,
 }
 
@@ -106,6 +106,6 @@ pub struct IsSleeping {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MemoryTags {
-    /// Only `kv_cache`; needed to release.
+    /// `kv_cache`, needed to release; to resume also `weights`, which never left.
     pub tags: Option<Vec<String>>,
 }

@@ -48,6 +48,10 @@ pub struct ResponsesRequest {
     pub truncation: Option<String>,
     /// Who asked; accepted and not used.
     pub user: Option<String>,
+    /// As `user`.
+    pub safety_identifier: Option<String>,
+    /// Accepted and not used: prompts that begin alike share their KV anyway; see `cache_salt`.
+    pub prompt_cache_key: Option<String>,
     /// Extension: same seed, prompt, parameters and weight version: same tokens.
     pub seed: Option<Seed>,
     /// Extension: keep the k most likely tokens.
@@ -293,6 +297,12 @@ pub struct Response {
     pub usage: Option<ResponseUsage>,
     /// As asked.
     pub user: Option<String>,
+    /// As asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safety_identifier: Option<String>,
+    /// As asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_cache_key: Option<String>,
     /// As asked.
     pub metadata: BTreeMap<String, String>,
     /// Newest weight version that a token was drawn under, at the end.

@@ -89,6 +89,10 @@ macro_rules! shared_fields {
             metadata: Option<BTreeMap<String, String>>,
             /// Who asked; accepted and not used.
             user: Option<String>,
+            /// As `user`.
+            safety_identifier: Option<String>,
+            /// Accepted and not used: prompts that begin alike share their KV anyway; see `cache_salt`.
+            prompt_cache_key: Option<String>,
             /// `false` keeps the request out of the trajectory log. Default true.
             store: Option<bool>,
         }

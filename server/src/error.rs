@@ -23,6 +23,23 @@ const MAX_MESSAGE: usize = 4096;
 /// Longest `param`, characters.
 const MAX_PARAM: usize = 256;
 
+/// Longest name of a model that is repeated, characters.
+const MAX_NAME: usize = 100;
+
+/// A number as people write it: without hundreds of zeros.
+#[must_use]
+pub fn short(number: f64) -> String {
+    match number.abs() {
+        usual if usual == 0.0 || (1e-5..1e16).contains(&usual) => number.to_string(),
+        _ => format!("{number:e}"),
+    }
+}
+
+/// What is wrong with a folder that `field` names. An empty name has nothing to say before it.
+fn of_folder(field: &str, code: &'static str, reason: &str) -> ApiError {
+    ApiError::invalid(field, code, format!("`{field}`: {}", reason.trim_start_matches(": ")))
+}
+
 /// The beginning of `text`.
 fn bounded(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -78,8 +95,16 @@ impl ApiError {
     pub fn overloaded(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind: "rate_limit_error",
+            ..Self::refused(StatusCode::TOO_MANY_REQUESTS, code, message).try_again()
+        }
+    }
+
+    /// The same, and it passes: with `Retry-After`.
+    #[must_use]
+    pub fn try_again(self) -> Self {
+        Self {
             retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-            ..Self::refused(StatusCode::TOO_MANY_REQUESTS, code, message)
+            ..self
         }
     }
 
@@ -93,6 +118,7 @@ impl ApiError {
 
     /// The model is not served under this name: 404.
     pub fn unknown_model(name: &str) -> Self {
+        let name = bounded(name, MAX_NAME);
         let message = format!("the model `{name}` is not served here; GET /v1/models lists the names");
         Self {
             param: Some("model".into()),
@@ -103,7 +129,7 @@ impl ApiError {
     /// An update of weights that `path`, a field of the request, led to.
     pub fn of_update(path: &str, error: UpdateError) -> Self {
         match error {
-            UpdateError::Load(error) => Self::invalid(path, "invalid_weights", format!("`{path}`: {error}")),
+            UpdateError::Load(error) => of_folder(path, "invalid_weights", &error.to_string()),
             error => error.into(),
         }
     }
@@ -154,14 +180,11 @@ impl From<EngineError> for ApiError {
             EngineError::GuideTrial(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "guide_trial", message),
             EngineError::UnknownWeights(name) => Self::unknown_model(&name),
             EngineError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
-            EngineError::Aborted => Self {
-                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "aborted", message)
-            },
-            EngineError::Asleep => Self {
-                retry_after_seconds: Some(RETRY_AFTER_SECONDS),
-                ..Self::server(StatusCode::SERVICE_UNAVAILABLE, "sleeping", message)
-            },
+            EngineError::Aborted => Self::server(StatusCode::SERVICE_UNAVAILABLE, "aborted", message).try_again(),
+            EngineError::Asleep => {
+                let message = SleepError::Asleep.to_string();
+                Self::server(StatusCode::SERVICE_UNAVAILABLE, "sleeping", message).try_again()
+            }
             EngineError::Resumed => Self::refused(StatusCode::CONFLICT, "resumed", message),
             EngineError::Stopped(_) => Self::server(StatusCode::SERVICE_UNAVAILABLE, "engine_stopped", message),
             EngineError::NonFiniteLogits { .. } => {
@@ -228,7 +251,7 @@ impl From<AdapterError> for ApiError {
                 ..Self::refused(StatusCode::NOT_FOUND, "adapter_not_found", message)
             },
             AdapterError::Busy => Self::overloaded("adapter_loading", message),
-            AdapterError::Load(_) => Self::invalid("lora_path", "invalid_adapter", format!("`lora_path`: {message}")),
+            AdapterError::Load(_) => of_folder("lora_path", "invalid_adapter", &message),
             AdapterError::Engine(error) => error.into(),
             AdapterError::Thread(_) => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message),
         }
@@ -306,7 +329,9 @@ impl From<UpdateError> for ApiError {
             UpdateError::NoFolder => Self::refused(StatusCode::FORBIDDEN, "weights_dir_not_set", message),
             UpdateError::Busy => Self::overloaded("weights_busy", message),
             UpdateError::Training(_) => conflict("wrong_state"),
-            UpdateError::NotStarted | UpdateError::NotLoaded | UpdateError::Loaded => conflict("no_update"),
+            UpdateError::NotStarted | UpdateError::NotLoaded | UpdateError::Forgotten | UpdateError::Loaded => {
+                conflict("no_update")
+            }
             UpdateError::Load(_) => Self::invalid("", "invalid_weights", message),
             // The shape was checked before: what is left is another publish between.
             UpdateError::Engine(EngineError::IncompatibleWeights(_)) => conflict("no_room"),

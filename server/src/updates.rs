@@ -37,6 +37,12 @@ pub enum UpdateError {
     /// An update was started and has no weights yet.
     #[error("the weight update has no weights yet; POST /update_weights first")]
     NotLoaded,
+    /// An update had its weights and was started again since.
+    #[error(
+        "the weight update was begun anew by another POST /start_weight_update, which forgot the weights that were read; \
+         POST /update_weights again"
+    )]
+    Forgotten,
     /// An update has its weights.
     #[error(
         "the weight update has its weights already; POST /finish_weight_update, or /start_weight_update to begin again"
@@ -70,8 +76,8 @@ enum Stage {
     /// None.
     #[default]
     Closed,
-    /// Started.
-    Started,
+    /// Started; one that was begun before may have had weights.
+    Started { forgot: bool },
     /// Read, not published.
     Loaded(Params),
 }
@@ -121,7 +127,9 @@ impl Updates {
     pub fn start(&self) -> Result<(), UpdateError> {
         self.root()?;
         self.check_idle()?;
-        *self.stage()? = Stage::Started;
+        let mut stage = self.stage()?;
+        let forgot = matches!(*stage, Stage::Loaded(_) | Stage::Started { forgot: true });
+        *stage = Stage::Started { forgot };
         Ok(())
     }
 
@@ -135,7 +143,7 @@ impl Updates {
             match *stage {
                 Stage::Closed => return Err(UpdateError::NotStarted),
                 Stage::Loaded(_) => return Err(UpdateError::Loaded),
-                Stage::Started => {}
+                Stage::Started { .. } => {}
             }
             *stage = Stage::Loaded(updates.read(&path)?);
             Ok(())
@@ -152,7 +160,8 @@ impl Updates {
             let mut stage = updates.stage()?;
             let updated = match &*stage {
                 Stage::Closed => return Err(UpdateError::NotStarted),
-                Stage::Started => return Err(UpdateError::NotLoaded),
+                Stage::Started { forgot: false } => return Err(UpdateError::NotLoaded),
+                Stage::Started { forgot: true } => return Err(UpdateError::Forgotten),
                 Stage::Loaded(params) => updates.publish(params, label, in_flight)?,
             };
             *stage = Stage::Closed;

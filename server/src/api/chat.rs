@@ -12,14 +12,15 @@ use svs_openapi::{ChatCompletion, ChatCompletionRequest, ErrorResponse};
 use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, drop_empty, only_objects};
+use crate::http::body::no_ops::{self, drop_no_ops};
+use crate::http::body::{decode, drop_empty, only_objects, refuse_within};
 use crate::lower::plan_chat;
 use crate::reply::{Reading, Vocabulary, chat as reply};
 use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's chat API that this server does not have.
-const UNSUPPORTED: [&str; 14] = [
+const UNSUPPORTED: [&str; 8] = [
     "functions",
     "function_call",
     "audio",
@@ -28,15 +29,18 @@ const UNSUPPORTED: [&str; 14] = [
     "reasoning_effort",
     "verbosity",
     "web_search_options",
-    "service_tier",
-    "best_of",
-    "use_beam_search",
-    "prompt_cache_key",
-    "safety_identifier",
-    "echo",
 ];
-/// Fields of OpenAI's messages that may come back from an earlier answer and say nothing.
-const EMPTY_IN_MESSAGES: [&str; 5] = ["name", "refusal", "audio", "function_call", "annotations"];
+/// Fields of messages, OpenAI's and vLLM's, that this server does not have; they may come back from an earlier answer and say
+/// nothing.
+const UNSUPPORTED_IN_MESSAGES: [&str; 7] = [
+    "name",
+    "refusal",
+    "audio",
+    "function_call",
+    "annotations",
+    "reasoning",
+    "reasoning_content",
+];
 
 /// What must be an object where it is given.
 const OBJECTS: [&str; 11] = [
@@ -72,29 +76,37 @@ const OBJECTS: [&str; 11] = [
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    answer(app, request, |app, body| {
-        let body = without_empty(body);
+    answer(app, request, |app, mut body| {
+        drop_no_ops(&mut body, &[&no_ops::SHARED, &no_ops::CHAT])?;
+        clear_messages(&mut body)?;
         only_objects(&body, &OBJECTS)?;
         Ok((plan_chat(app, decode(body, &UNSUPPORTED)?)?, ChatWording::default()))
     })
     .await
 }
 
-fn without_empty(mut body: Value) -> Value {
-    if let Some(Value::Array(messages)) = body.get_mut("messages") {
-        for message in messages.iter_mut().filter_map(Value::as_object_mut) {
-            drop_empty(message, &EMPTY_IN_MESSAGES);
-            // What OpenAI's client has parsed of an answer, and sends back beside it.
-            message.remove("parsed");
-            let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
-            for call in calls.into_iter().flatten() {
-                if let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) {
-                    function.remove("parsed_arguments");
-                }
+/// Removes what messages repeat of an earlier answer without saying anything.
+///
+/// # Errors
+/// 400 `unsupported_parameter` naming the first that says something.
+pub(super) fn clear_messages(body: &mut Value) -> Result<(), ApiError> {
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut);
+    for (index, message) in messages.into_iter().flatten().enumerate() {
+        let Some(message) = message.as_object_mut() else {
+            continue;
+        };
+        drop_empty(message, &UNSUPPORTED_IN_MESSAGES);
+        refuse_within(&format!("messages[{index}]"), message, &UNSUPPORTED_IN_MESSAGES)?;
+        // What OpenAI's client has parsed of an answer, and sends back beside it.
+        message.remove("parsed");
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten() {
+            if let Some(function) = call.get_mut("function").and_then(Value::as_object_mut) {
+                function.remove("parsed_arguments");
             }
         }
     }
-    body
+    Ok(())
 }
 
 /// The choices whose first chunk is sent, and what reads their texts.

@@ -11,6 +11,7 @@ use svs_openapi::{Completion, CompletionRequest, ErrorResponse};
 use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::body::no_ops::{self, drop_no_ops};
 use crate::http::body::{decode, only_objects};
 use crate::lower::plan_completion;
 use crate::reply::{Offsets, Vocabulary, completion as reply};
@@ -18,7 +19,7 @@ use crate::session::{Session, Update};
 use crate::stream::{self, Wording};
 
 /// Fields of OpenAI's and vLLM's completions API that this server does not have.
-const UNSUPPORTED: [&str; 4] = ["suffix", "use_beam_search", "top_logprobs", "tools"];
+const UNSUPPORTED: [&str; 3] = ["suffix", "top_logprobs", "tools"];
 
 /// What must be an object where it is given.
 const OBJECTS: [&str; 4] = [
@@ -47,7 +48,8 @@ const OBJECTS: [&str; 4] = [
     )
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
-    answer(app, request, |app, body| {
+    answer(app, request, |app, mut body| {
+        drop_no_ops(&mut body, &[&no_ops::SHARED])?;
         only_objects(&body, &OBJECTS)?;
         let plan = plan_completion(app, decode(body, &UNSUPPORTED)?)?;
         Ok((plan, CompletionWording::default()))

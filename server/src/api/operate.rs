@@ -39,18 +39,22 @@ pub async fn health(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiErro
 /// Tells whether the engine generates: it samples a token, ahead of everything that waits.
 ///
 /// # Errors
-/// 503 `paused`, `generation_timeout`, `engine_stopped`; 500 for a failed step.
+/// 503 `sleeping`, `paused`, `generation_timeout`, `engine_stopped`; 500 for a failed step.
 #[utoipa::path(
     get, path = "/health_generate", tag = "operation",
     responses(
         (status = 200, description = "A token was sampled.", body = Health),
         (status = 401, description = "The API key is missing or wrong.", body = ErrorResponse),
         (status = 500, description = "The step failed.", body = ErrorResponse),
-        (status = 503, description = "Generation is paused, no token came within server.health_timeout_seconds, or the engine has stopped.", body = ErrorResponse),
+        (status = 503, description = "The server sleeps, generation is paused, no token came within server.health_timeout_seconds, or the engine has stopped.", body = ErrorResponse),
     )
 )]
 pub async fn health_generate(State(app): State<Arc<App>>) -> Result<Json<Health>, ApiError> {
     let unavailable = |code, message: String| ApiError::server(StatusCode::SERVICE_UNAVAILABLE, code, message);
+    // Asleep it is paused, too.
+    if app.engine.is_asleep() {
+        return Err(EngineError::Asleep.into());
+    }
     if app.engine.is_paused() {
         return Err(unavailable("paused", "generation is paused".into()));
     }

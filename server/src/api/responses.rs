@@ -17,6 +17,7 @@ use svs_openapi::responses::{DeletedResponse, Response as Answer, ResponsesReque
 use super::answer::answer;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::body::no_ops::{self, drop_no_ops};
 use crate::http::body::{decode, drop_empty, only_objects};
 use crate::http::query::{NoQuery, read_query};
 use crate::lower::{plan_response, response_words};
@@ -26,18 +27,15 @@ use crate::session::{Session, Update};
 use crate::stream::Wording;
 
 /// Fields of OpenAI's API that this server does not have.
-const UNSUPPORTED: [&str; 14] = [
+const UNSUPPORTED: [&str; 11] = [
     "context_management",
     "conversation",
     "include",
     "max_tool_calls",
     "moderation",
     "prompt",
-    "prompt_cache_key",
     "prompt_cache_retention",
     "reasoning",
-    "safety_identifier",
-    "service_tier",
     "stream_options",
     "top_logprobs",
     "verbosity",
@@ -75,6 +73,7 @@ const CANCEL_TIME: Duration = Duration::from_secs(60);
 )]
 pub async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     answer(app, request, |app, mut body| {
+        drop_no_ops(&mut body, &[&no_ops::SHARED])?;
         for item in body
             .get_mut("input")
             .and_then(Value::as_array_mut)

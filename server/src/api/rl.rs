@@ -132,10 +132,12 @@ pub async fn reward(State(app): State<Arc<App>>, request: Request) -> Result<Jso
 #[utoipa::path(post, path = "/rl/end_session", tag = "training", responses(
     (status = 200, description = "It has ended.", body = SessionEnded),
     (status = 401, description = "No session has this key, or it has ended.", body = ErrorResponse),
-    (status = 409, description = "Requests of the session are under way.", body = ErrorResponse),
+    (status = 409, description = "Requests of the session are under way; see Retry-After.", body = ErrorResponse),
 ))]
 pub async fn end(State(app): State<Arc<App>>, request: Request) -> Result<Json<SessionEnded>, ApiError> {
     let key = bearer(request.headers()).map(<[u8]>::to_vec).ok_or_else(unknown_key)?;
+    // Who has no session is told so before anything else; held longer, this would be a request under way.
+    drop(app.sessions.enter(&key).ok_or_else(unknown_key)?);
     read_nothing(&app.config, request).await?;
     let (session, ended) = app.sessions.end(&key).await?;
     Ok(Json(SessionEnded {

@@ -18,6 +18,8 @@ use crate::http::query::{NoQuery, read_query};
 
 /// What can be released.
 const KV_CACHE: &str = "kv_cache";
+/// What never is, so that it is awake whenever somebody asks for it.
+const WEIGHTS: &str = "weights";
 
 /// The query of `/sleep`.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -44,8 +46,8 @@ impl Default for SleepQuery {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct WakeQuery {
-    /// What to take back: only `kv_cache`. Default: everything.
-    pub tags: Option<String>,
+    /// What to take back: `kv_cache`, or `weights`, which are there anyway; may be given several times. Default: everything.
+    pub tags: Vec<String>,
 }
 
 /// Pauses generation and gives the memory of the KV cache back until `/wake_up`.
@@ -82,12 +84,13 @@ pub async fn sleep(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Sleepin
     }))
 }
 
-/// Takes the memory again; what was kept goes on, unless the server was paused before it slept.
+/// Takes the memory again; what was kept goes on, unless the server was paused before it slept. For the tag `weights`
+/// alone nothing is to be done.
 ///
 /// # Errors
 /// A bad query; 409 `no_room`, and it sleeps on; 503 `engine_stopped`.
 #[utoipa::path(post, path = "/wake_up", tag = "operation", params(WakeQuery), responses(
-    (status = 200, description = "Requests run.", body = Awake),
+    (status = 200, description = "What `tags` names is awake; requests run, unless it names weights alone.", body = Awake),
     (status = 400, description = "The query is wrong.", body = ErrorResponse),
     (status = 401, description = "The key is missing or wrong.", body = ErrorResponse),
     (status = 403, description = "The admin key is needed.", body = ErrorResponse),
@@ -96,11 +99,10 @@ pub async fn sleep(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Sleepin
 ))]
 pub async fn wake_up(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Awake>, ApiError> {
     let query: WakeQuery = read_query(&uri)?;
-    check_tags(query.tags.as_slice())?;
-    app.sleep.end().await?;
+    let tags = take_back(&app, &query.tags).await?;
     Ok(Json(Awake {
         status: "awake".into(),
-        tags: vec![KV_CACHE.into()],
+        tags: tags.into_iter().map(str::to_owned).collect(),
     }))
 }
 
@@ -137,7 +139,7 @@ pub async fn release(State(app): State<Arc<App>>, request: Request) -> Result<()
             "`tags` is required: without tags weights would be released too, and they stay; send [\"kv_cache\"]";
         return Err(ApiError::invalid("tags", "missing_parameter", message));
     };
-    check_tags(&tags)?;
+    check_tags(&tags, &[KV_CACHE], ": weights stay in memory")?;
     Ok(app.sleep.begin(None).await?)
 }
 
@@ -147,7 +149,7 @@ pub async fn release(State(app): State<Arc<App>>, request: Request) -> Result<()
 /// Those of `/wake_up`.
 #[utoipa::path(post, path = "/resume_memory_occupation", tag = "operation",
     request_body(content = MemoryTags, description = "May be empty."), responses(
-    (status = 200, description = "Requests run."),
+    (status = 200, description = "What `tags` names is awake; requests run, unless it names weights alone."),
     (status = 400, description = "The tags are wrong.", body = ErrorResponse),
     (status = 401, description = "The key is missing or wrong.", body = ErrorResponse),
     (status = 403, description = "The admin key is needed.", body = ErrorResponse),
@@ -156,14 +158,29 @@ pub async fn release(State(app): State<Arc<App>>, request: Request) -> Result<()
 ))]
 pub async fn resume(State(app): State<Arc<App>>, request: Request) -> Result<(), ApiError> {
     let asked: MemoryTags = optional_body(&app, request).await?;
-    check_tags(asked.tags.as_deref().unwrap_or_default())?;
-    Ok(app.sleep.end().await?)
+    take_back(&app, asked.tags.as_deref().unwrap_or_default())
+        .await
+        .map(drop)
 }
 
-fn check_tags(tags: &[String]) -> Result<(), ApiError> {
-    let Some(other) = tags.iter().find(|tag| *tag != KV_CACHE) else {
+/// Wakes up, if `tags` names something that sleeps or nothing at all; returns what is awake of what was asked for.
+async fn take_back(app: &App, tags: &[String]) -> Result<Vec<&'static str>, ApiError> {
+    check_tags(tags, &[WEIGHTS, KV_CACHE], "")?;
+    let named = |tag: &&str| tags.iter().any(|given| given == tag);
+    // Weights alone: the memory is still somebody else's.
+    if tags.is_empty() || named(&KV_CACHE) {
+        app.sleep.end().await?;
+    }
+    Ok(match tags {
+        [] => vec![KV_CACHE],
+        _ => [WEIGHTS, KV_CACHE].into_iter().filter(named).collect(),
+    })
+}
+
+fn check_tags(tags: &[String], allowed: &[&str], because: &str) -> Result<(), ApiError> {
+    let Some(other) = tags.iter().find(|tag| !allowed.contains(&tag.as_str())) else {
         return Ok(());
     };
-    let message = format!("`{other}` is not supported; allowed is kv_cache: weights stay in memory");
+    let message = format!("`{other}` is not supported; allowed is {}{because}", allowed.join(", "));
     Err(ApiError::value("tags", message))
 }

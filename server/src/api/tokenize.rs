@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use svs_openapi::ErrorResponse;
 use svs_openapi::tokenize::{DetokenizeRequest, Detokenized, TokenizeRequest, Tokenized};
 
+use super::chat::clear_messages;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::body::{decode, drop_false, only_objects};
@@ -44,6 +45,7 @@ pub async fn tokenize(State(app): State<Arc<App>>, request: Request) -> Result<J
         if let Some(object) = body.as_object_mut() {
             drop_false(object, &UNSUPPORTED);
         }
+        clear_messages(&mut body)?;
         only_objects(&body, &["messages[]", "messages[].content[]"])?;
         lower::tokenize(app, decode(body, &UNSUPPORTED)?)
     });

@@ -36,7 +36,7 @@ Try it:
     -d '{\"model\": \"embedded\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 2 + 3?\"}]}'
   curl -X POST http://127.0.0.1:8000/v1/train/start
 
-SIGINT or SIGTERM stops it: no new connections, running requests finish, a training run is checkpointed.")]
+SIGINT or SIGTERM stops it: no new connections, running requests finish, a training run is checkpointed. A second one ends it at once.")]
 pub struct Args {
     /// A Hugging Face folder, a .gguf file or a hub id; the embedded policy if absent.
     #[arg(long, value_name = "MODEL")]
@@ -222,20 +222,28 @@ async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig, app: 
     Ok(stopped)
 }
 
-/// Resolves at the first SIGINT or SIGTERM. A second SIGINT ends the process at once.
+/// Status of a process that a signal ended, less the number of the signal.
+const SIGNALLED: i32 = 128;
+
+/// Resolves at the first SIGINT or SIGTERM. Another one of either kind ends the process at once, with the status that shells
+/// give a process that dies of it.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    Ok(async move {
+    let mut asked = async move || {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => SignalKind::interrupt(),
+            _ = terminate.recv() => SignalKind::terminate(),
         }
-        tracing::info!("stopping: running requests finish first; interrupt again to stop at once");
+    };
+    Ok(async move {
+        asked().await;
+        tracing::info!("stopping: running requests finish first; a second SIGINT or SIGTERM ends the process at once");
         tokio::spawn(async move {
-            interrupt.recv().await;
-            std::process::exit(130);
+            let signal = asked().await;
+            tracing::warn!("ended by a second signal; running requests and the training step are cut off");
+            std::process::exit(SIGNALLED + signal.as_raw_value());
         });
     })
 }

@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::config::HttpConfig;
 use crate::error::ApiError;
 
+pub mod no_ops;
+
 /// Largest body of a route that controls something.
 const MAX_CONTROL_BYTES: usize = 256 << 10;
 /// Most values in a body: a parsed one takes up to a hundred bytes, however few it had as text.

@@ -5,11 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use svs_trainer::TrainerHandle;
 
+use super::access::Access;
 use crate::adapters::Adapter;
 use crate::app::App;
 use crate::error::ApiError;
@@ -43,6 +44,14 @@ pub async fn check_admin(State(app): State<Arc<App>>, request: Request, next: Ne
         return ApiError::refused(StatusCode::FORBIDDEN, "admin_key_needed", message).into_response();
     }
     unauthenticated(message).into_response()
+}
+
+/// As [`check_key`] where something is read, else as [`check_admin`].
+pub async fn check_stored(app: State<Arc<App>>, request: Request, next: Next) -> Response {
+    match Access::Stored.of(request.method()) {
+        Access::Key => check_key(app, request, next).await,
+        _ => check_admin(app, request, next).await,
+    }
 }
 
 /// As [`check_key`], and the key of a session opens it too: the request is then one of the session, for all that happens in
@@ -98,18 +107,18 @@ pub fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     }
 }
 
-/// Refuses changes asked for by a web page of another origin, which a browser would send with the user's reach; and, on
-/// a server that only this machine can reach, requests to a name that is not this machine's: a page can make its own
-/// name point here.
+/// Refuses what a web page of another origin asks for, which a browser would send with the user's reach, reading as well as
+/// changing: there are GETs that act, and no page of another origin may read an answer anyway. And, on a server that only
+/// this machine can reach, requests to a name that is not this machine's: a page can make its own name point here.
 pub async fn check_origin(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match foreign(&app.config.host, request.method(), request.headers()) {
+    match foreign(&app.config.host, request.headers()) {
         Some(refusal) => refusal.into_response(),
         None => next.run(request).await,
     }
 }
 
 /// Why a request to a server on `listening` is foreign, if it is.
-fn foreign(listening: &str, method: &Method, headers: &HeaderMap) -> Option<ApiError> {
+fn foreign(listening: &str, headers: &HeaderMap) -> Option<ApiError> {
     let refuse = |code, message| Some(ApiError::refused(StatusCode::FORBIDDEN, code, message));
     // A name that is no text is no name of this machine; of several, each must be one.
     let text = |value: &'_ HeaderValue| value.to_str().unwrap_or("?").to_owned();
@@ -124,7 +133,7 @@ fn foreign(listening: &str, method: &Method, headers: &HeaderMap) -> Option<ApiE
         (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, rest)| rest == host),
         (Some(_), None) => false,
     };
-    if own || *method == Method::GET {
+    if own {
         return None;
     }
     refuse("foreign_origin", "requests from pages of another origin are refused")

@@ -7,59 +7,100 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ApiError;
 
+mod read;
+
 /// The query of a route that takes none.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoQuery {}
 
-/// Reads the query of `uri`.
+/// Reads the query of `uri`. A parameter that is a list may be given several times.
 ///
 /// # Errors
 /// 400 with code `unknown_parameter` or `invalid_value`, naming the first parameter at fault.
 pub fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    Query::try_from_uri(uri).map(|Query(query)| query).map_err(|rejection| {
-        let text = rejection.body_text();
-        let fault = text
-            .rsplit_once("query string: ")
-            .map_or(text.as_str(), |(_, fault)| fault);
-        if let Some((_, rest)) = fault.split_once("unknown field `") {
+    let Query(pairs) =
+        Query::try_from_uri(uri).map_err(|rejection| ApiError::invalid("", "invalid_value", rejection.body_text()))?;
+    serde_path_to_error::deserialize(read::parameters(pairs)).map_err(|fault| {
+        let reason = fault.inner().to_string();
+        if let Some((_, rest)) = reason.split_once("unknown field `") {
             let field = rest.split('`').next().unwrap_or_default();
             let message = format!("`{field}` is not a parameter of this route");
             return ApiError::invalid(field, "unknown_parameter", message);
         }
-        if let Some((_, rest)) = fault.split_once("duplicate field `") {
-            let field = rest.split('`').next().unwrap_or_default();
-            return ApiError::value(field, "is given twice");
-        }
-        match fault.split_once(": ") {
-            Some((field, reason)) if field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
-                ApiError::value(field, reason)
-            }
-            _ => ApiError::invalid("", "invalid_value", fault),
-        }
+        // Of a list the parameter is at fault, whichever of its values it is.
+        let path = fault.path().to_string();
+        ApiError::value(path.split(['[', '.']).next().unwrap_or_default(), reason)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::pause::PauseQuery;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct All {
+        tags: Vec<String>,
+        more: Option<Vec<u32>>,
+        limit: Option<usize>,
+        level: i64,
+        share: f64,
+        mode: String,
+        clear: bool,
+    }
+
+    fn asked<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+        read_query(&format!("/route{query}").parse().expect("a path"))
+    }
 
     #[test]
     fn refusals_name_the_parameter() {
-        let table = [
-            ("/pause", "", ""),
-            ("/pause?mode=keep&clear_cache=true", "", ""),
-            ("/pause?mood=keep", "mood", "unknown_parameter"),
-            ("/pause?clear_cache=maybe", "clear_cache", "invalid_value"),
-            ("/pause?mode=keep&mode=wait", "mode", "invalid_value"),
-        ];
-        for (uri, param, code) in table {
-            let found = read_query::<PauseQuery>(&uri.parse().expect("a path")).map(drop);
-            let found = found.err().map(|error| (error.param.unwrap_or_default(), error.code));
-            let wanted = (!code.is_empty()).then(|| (param.to_owned(), code));
-            assert_eq!(found, wanted, "{uri}");
+        let (unknown, value) = ("unknown_parameter", "invalid_value");
+        for (query, param, code, message) in [
+            ("?mood=keep", "mood", unknown, "`mood` is not a parameter of this route"),
+            ("?mode=keep&mode=wait", "mode", value, "`mode`: is given twice"),
+            ("?limit=1&limit=1", "limit", value, "`limit`: is given twice"),
+            ("?clear=maybe", "clear", value, "`clear`: must be true or false"),
+            ("?share=half", "share", value, "`share`: must be a number"),
+            (
+                "?limit=a",
+                "limit",
+                value,
+                "`limit`: must be a whole number, 0 to 18446744073709551615",
+            ),
+            (
+                "?level=1.5",
+                "level",
+                value,
+                "`level`: must be a whole number, -9223372036854775808 to 9223372036854775807",
+            ),
+            (
+                "?more=1&more=-1",
+                "more",
+                value,
+                "`more`: must be a whole number, 0 to 4294967295",
+            ),
+        ] {
+            let error = asked::<All>(query).expect_err(query);
+            assert_eq!(error.param.as_deref(), Some(param), "{query}");
+            assert_eq!((error.code, error.message.as_str()), (code, message), "{query}");
         }
-        assert!(read_query::<NoQuery>(&"/resume?x=1".parse().expect("a path")).is_err());
+        assert!(asked::<NoQuery>("?x=1").is_err());
+        assert!(asked::<NoQuery>("?").is_ok());
+    }
+
+    #[test]
+    fn lists_collect_what_is_given_several_times() {
+        let read: All =
+            asked("?tags=a&limit=3&tags=b%20c&level=-1&more=7&share=0.5&mode=k+w&clear=true").expect("good");
+        assert_eq!(
+            (read.tags, read.more),
+            (vec!["a".to_owned(), "b c".into()], Some(vec![7]))
+        );
+        assert_eq!((read.limit, read.level, read.share), (Some(3), -1, 0.5));
+        assert_eq!((read.mode.as_str(), read.clear), ("k w", true));
+        let read: All = asked("").expect("good");
+        assert_eq!((read.tags.len(), read.more), (0, None));
     }
 }

@@ -107,6 +107,8 @@ pub fn plan_response(app: &App, request: ResponsesRequest) -> Result<(Plan, Resp
         truncation: "disabled".into(),
         usage: None,
         user: request.user,
+        safety_identifier: request.safety_identifier,
+        prompt_cache_key: request.prompt_cache_key,
         metadata: metadata.unwrap_or_default(),
         weight_version: None,
         seed: None,

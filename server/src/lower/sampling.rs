@@ -7,7 +7,7 @@ use svs_engine::SamplingParams;
 use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 use svs_openapi::SamplingFields;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, short};
 
 /// Alternatives per token that a request may ask for.
 pub(super) const MAX_TOP_LOGPROBS: u32 = 20;
@@ -24,7 +24,8 @@ fn number(field: &str, value: Option<f64>, range: RangeInclusive<f64>, default: 
     Err(ApiError::value(
         field,
         format!(
-            "{value} is out of range; allowed is {} to {}",
+            "{} is out of range; allowed is {} to {}",
+            short(value),
             range.start(),
             range.end()
         ),
@@ -37,7 +38,7 @@ fn positive(field: &str, value: Option<f64>, upper: f64, default: f32) -> Result
         // The comparison in f32: a number that vanishes there would be the excluded bound.
         Some(value) if (value as f32) <= 0.0 => Err(ApiError::value(
             field,
-            format!("{value} is out of range; allowed is above 0 to {upper}"),
+            format!("{} is out of range; allowed is above 0 to {upper}", short(value)),
         )),
         value => number(field, value, 0.0..=upper, default),
     }

@@ -7,7 +7,7 @@ use svs_openapi::score::ScoreRequest as Wire;
 use super::plan::{MAX_SALT_BYTES, admit_all, token_prompts};
 use super::room::Room;
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, short};
 
 /// Checks a score request; one request of the engine per response.
 ///
@@ -19,7 +19,7 @@ pub fn plan_score(app: &App, request: Wire) -> Result<Vec<ScoreRequest>, ApiErro
         None => 1.0,
         Some(value) if (0.001..=2.0).contains(&value) => value as f32,
         Some(value) => {
-            let message = format!("{value} is out of range; allowed is 0.001 to 2");
+            let message = format!("{} is out of range; allowed is 0.001 to 2", short(value));
             return Err(ApiError::value("temperature", message));
         }
     };

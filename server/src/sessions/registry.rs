@@ -74,7 +74,7 @@ fn hash(key: &[u8]) -> KeyHash {
 
 fn busy() -> ApiError {
     let message = "requests of the session are under way; end it when they are answered";
-    ApiError::refused(StatusCode::CONFLICT, "session_busy", message)
+    ApiError::refused(StatusCode::CONFLICT, "session_busy", message).try_again()
 }
 
 impl Sessions {

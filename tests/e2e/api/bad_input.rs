@@ -380,6 +380,11 @@ fn bad_fields_are_refused_by_name() {
         assert!(message.len() > 10, "{shown}: {message}");
         assert!(answer.header("x-svs-weight-version").is_some(), "{shown}");
     }
+    // What is repeated of a request has a bound.
+    for extra in [json!({"model": "m".repeat(5000)}), json!({"temperature": 1e308})] {
+        let error = server.post(CHAT, &chat(extra)).body["error"]["message"].to_string();
+        assert!(error.len() < 200, "{error}");
+    }
     let good = server.post(CHAT, &chat(json!({"max_tokens": 2})));
     assert_eq!(good.status, 200, "the server goes on: {:?}", good.body);
     assert_eq!(server.stack.engine.stats().running, 0);

@@ -167,8 +167,10 @@ fn the_cache_is_dropped_where_nothing_holds_it() {
         assert!(hits() > before);
     }
     assert_eq!(server.get("/flush_cache").status, 200);
-    let page = server.get_with("/flush_cache", &[("sec-fetch-site", "cross-site")]);
-    assert_eq!((page.status, page.error().1), (403, "foreign_origin"));
+    for header in [("sec-fetch-site", "cross-site"), ("origin", "http://evil.example")] {
+        let page = server.get_with("/flush_cache", &[header]);
+        assert_eq!((page.status, page.error().1), (403, "foreign_origin"), "{header:?}");
+    }
     let expected = tokens(&server.stream(TEXT, &stream_of(json!({}))));
     server.wait_until_idle();
     let stream = server.open(TEXT, &stream_of(json!({})));

@@ -90,6 +90,10 @@ fn health_is_shown_by_a_token() {
     assert_eq!((answer.status, answer.error().1), (503, "paused"));
     assert_eq!(server.get("/server_info").body["status"], "paused");
     assert_eq!(server.post_raw("/resume", &[], b"").status, 200);
+    assert_eq!(server.post_raw("/sleep", &[], b"").status, 200);
+    let answer = server.get("/health_generate");
+    assert_eq!((answer.status, answer.error().1), (503, "sleeping"));
+    assert_eq!(server.post_raw("/wake_up", &[], b"").status, 200);
     server.stack.engine.shutdown(std::time::Duration::from_secs(5));
     let answer = server.get("/health_generate");
     assert_eq!((answer.status, answer.error().1), (503, "engine_stopped"));

@@ -113,6 +113,27 @@ fn keys_open_what_they_are_for() {
 }
 
 #[test]
+fn pages_of_other_origins_reach_what_is_open_and_nothing_else() {
+    let server = Server::start();
+    let own = server.url.clone();
+    for (origin, guarded) in [
+        (own.as_str(), 200),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1", 403),
+    ] {
+        for (routes, status) in [(&OPEN[..], 200), (&ORDINARY, guarded), (&["/flush_cache"], guarded)] {
+            for route in routes {
+                let answer = server.get_with(route, &[("origin", origin)]);
+                assert_eq!(answer.status, status, "{origin} {route}: {}", answer.body);
+                let refused = (status == 403).then_some("foreign_origin");
+                assert_eq!(refused.unwrap_or_default(), answer.error().1, "{origin} {route}");
+            }
+        }
+    }
+}
+
+#[test]
 fn keys_are_not_told() {
     let server = Server::with(|config| {
         config.server.api_key = Some("key-of-clients".into());

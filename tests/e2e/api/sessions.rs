@@ -275,6 +275,7 @@ fn a_request_under_way_keeps_its_session() {
     assert_eq!(running.status(), 200);
     let early = post_as(&server, &key, "/rl/end_session", &Value::Null);
     assert_eq!((early.status, early.error().1), (409, "session_busy"));
+    assert_eq!(early.header("retry-after"), Some("1"));
     drop(running);
     let deadline = Instant::now() + Duration::from_secs(60);
     while post_as(&server, &key, "/rl/end_session", &Value::Null).status != 200 {
@@ -331,6 +332,7 @@ fn refusals_name_the_field() {
     for (body, status, param) in [
         (json!({}), 400, "reward"),
         (json!({"reward": 1e9}), 400, "reward"),
+        (json!({"reward": -1e308}), 400, "reward"),
         (
             json!({"reward": 1, "interaction_id": "chatcmpl-other"}),
             404,
@@ -339,9 +341,23 @@ fn refusals_name_the_field() {
     ] {
         let answer = post_as(&server, &key, "/rl/set_reward", &body);
         assert_eq!((answer.status, answer.error().0), (status, param), "{body}");
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.len() < 120, "{message}");
     }
     let ended = post_as(&server, &key, "/rl/end_session", &json!({"reward": 1}));
     assert_eq!((ended.status, ended.error()), (400, ("reward", "unknown_parameter")));
-    let nobody = server.post("/rl/set_reward", &json!({"reward": 1}));
-    assert_eq!((nobody.status, nobody.error().1), (401, "invalid_api_key"));
+    // Who has no session is told that before anything that is wrong with the body.
+    for path in ["/rl/set_reward", "/rl/end_session"] {
+        for body in ["{\"reward\": 1}", "{\"reward\": \"x\"}", "{\"mood\": 1}", "{"] {
+            for key in ["", "Bearer sk-sess-none", "Bearer none"] {
+                let headers = [("content-type", "application/json"), ("authorization", key)];
+                let nobody = server.post_raw(path, &headers, body.as_bytes());
+                assert_eq!(
+                    (nobody.status, nobody.error().1),
+                    (401, "invalid_api_key"),
+                    "{path} {body} {key}"
+                );
+            }
+        }
+    }
 }

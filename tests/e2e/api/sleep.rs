@@ -45,6 +45,8 @@ fn what_is_kept_goes_on_with_the_same_tokens() {
         let refused = server.post(path, &body);
         assert_eq!((refused.status, refused.error()), (503, ("", "sleeping")), "{path}");
         assert_eq!(refused.header("retry-after"), Some("1"));
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("POST /wake_up"), "{message}");
     }
     for path in ["/resume", "/pause", "/continue_generation", "/v1/train/start"] {
         let refused = server.post(path, &Value::Null);
@@ -52,11 +54,19 @@ fn what_is_kept_goes_on_with_the_same_tokens() {
     }
     // Asleep already: sleeping again changes nothing.
     assert_eq!(server.post("/sleep?mode=abort", &Value::Null).status, 200);
-    let awake = server.post("/wake_up?tags=kv_cache", &Value::Null);
-    assert_eq!(
-        (awake.status, awake.body),
-        (200, json!({"status": "awake", "tags": ["kv_cache"]}))
-    );
+    // Weights are awake anyway; the memory stays away until it is asked for.
+    for (query, tags, asleep) in [
+        ("?tags=weights", json!(["weights"]), true),
+        ("?tags=weights&tags=weights", json!(["weights"]), true),
+        ("?tags=weights&tags=kv_cache", json!(["weights", "kv_cache"]), false),
+        ("?tags=kv_cache", json!(["kv_cache"]), false),
+        ("", json!(["kv_cache"]), false),
+    ] {
+        let awake = server.post(&format!("/wake_up{query}"), &Value::Null);
+        let wanted = json!({"status": "awake", "tags": tags});
+        assert_eq!((awake.status, awake.body), (200, wanted), "{query}");
+        assert_eq!(flags(&server), (json!(asleep), json!(asleep)), "{query}");
+    }
     assert_eq!(tokens(&events(stream)), whole);
     assert_eq!(flags(&server), (json!(false), json!(false)));
     assert_eq!(server.post("/wake_up", &Value::Null).status, 200, "awake already");
@@ -90,12 +100,22 @@ fn memory_is_released_only_where_nothing_needs_it() {
             "tags",
             "invalid_value",
         ),
-        (resume, json!({"tags": ["weights"]}), 400, "tags", "invalid_value"),
+        (release, json!({"tags": []}), 400, "tags", "missing_parameter"),
+        (resume, json!({"tags": ["weights", "x"]}), 400, "tags", "invalid_value"),
         ("/sleep?level=2", Value::Null, 400, "level", "invalid_value"),
         ("/sleep?level=0", Value::Null, 400, "level", "invalid_value"),
         ("/sleep?mode=soon", Value::Null, 400, "mode", "invalid_value"),
         ("/sleep?depth=1", Value::Null, 400, "depth", "unknown_parameter"),
-        ("/wake_up?tags=weights", Value::Null, 400, "tags", "invalid_value"),
+        ("/sleep?level=a", Value::Null, 400, "level", "invalid_value"),
+        ("/sleep?mode=wait&mode=keep", Value::Null, 400, "mode", "invalid_value"),
+        ("/wake_up?tags=", Value::Null, 400, "tags", "invalid_value"),
+        (
+            "/wake_up?tags=kv_cache&tags=x",
+            Value::Null,
+            400,
+            "tags",
+            "invalid_value",
+        ),
     ] {
         let refused = server.post(path, &body);
         assert_eq!(
@@ -124,8 +144,10 @@ fn memory_is_released_only_where_nothing_needs_it() {
         assert!(Instant::now() < deadline, "no run, no bound");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(flags(&server), (json!(true), json!(true)));
-    assert_eq!(server.post(resume, &Value::Null).status, 200);
+    for (tags, asleep) in [(json!(["weights"]), true), (json!(["weights", "kv_cache"]), false)] {
+        assert_eq!(server.post(resume, &json!({"tags": tags})).status, 200);
+        assert_eq!(flags(&server), (json!(asleep), json!(asleep)), "{tags}");
+    }
     assert_eq!(tokens(&server.stream(TEXT, &stream_body())).len(), 400);
 }
 

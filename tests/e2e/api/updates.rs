@@ -227,11 +227,19 @@ fn an_update_goes_in_steps() {
     assert_eq!(label(&server), json!({"weight_version": "step-42", "version": 1}));
     assert_eq!(drawn(&server), next);
     order(FINISH, &json!({}));
-    // Begun again, the first is forgotten.
+    // Begun again, the first is forgotten, and that is said.
     for _ in 0..2 {
         assert_eq!(server.post_raw(START, &[], b"").status, 200);
         assert_eq!(server.post(UPDATE, &place).status, 200);
     }
+    for _ in 0..2 {
+        assert_eq!(server.post_raw(START, &[], b"").status, 200);
+        let answer = server.post(FINISH, &json!({}));
+        assert_eq!((answer.status, answer.error().1), (409, "no_update"));
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("another POST /start_weight_update"), "{message}");
+    }
+    assert_eq!(server.post(UPDATE, &place).status, 200);
     let at_once = server.post(UPDATE, &json!({"weight_dir": "next"}));
     let done = json!({"message": "Weights updated", "weight_version": "update-2", "version": 2});
     assert_eq!((at_once.status, at_once.body), (200, done));

@@ -16,7 +16,7 @@ use svs_trainer::trajectory::GraderVerdict;
 use svs_verifier::Verdict;
 
 use crate::app::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, short};
 use crate::http::body::{decode, read_json};
 use crate::http::guard::is_admin;
 use crate::http::query::read_query;
@@ -166,7 +166,10 @@ pub async fn reward(
 /// 400 naming the field.
 pub fn given(reward: f64, explanation: Option<String>) -> Result<GraderVerdict, ApiError> {
     if reward.abs() > MAX_REWARD || reward.is_nan() {
-        let message = format!("{reward} is out of range; allowed is -{MAX_REWARD} to {MAX_REWARD}");
+        let message = format!(
+            "{} is out of range; allowed is -{MAX_REWARD} to {MAX_REWARD}",
+            short(reward)
+        );
         return Err(ApiError::value("reward", message));
     }
     let length = explanation.as_ref().map_or(0, |text| text.chars().count());
