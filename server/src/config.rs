@@ -84,9 +84,6 @@ pub struct HttpConfig {
     pub header_timeout_seconds: u64,
     /// Time to send a request's body.
     pub body_timeout_seconds: u64,
-    /// How long a request goes on whose client has closed its side of the connection and takes no byte, seconds: it may have
-    /// left, or wait for the answer. 0: it has left.
-    pub half_close_seconds: u64,
     /// Time in which a client must take a chunk of a stream.
     pub write_timeout_seconds: u64,
     /// Time that running requests get to finish when the server stops.
@@ -141,7 +138,6 @@ impl Default for HttpConfig {
             sessions_need_admin_key: true,
             header_timeout_seconds: 60,
             body_timeout_seconds: 30,
-            half_close_seconds: 5,
             write_timeout_seconds: 60,
             shutdown_grace_seconds: 30,
             pause_timeout_seconds: 600,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -13,7 +12,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::half_close::{Answer, Patient, UnderWay};
 use crate::config::HttpConfig;
 
 /// Pause after a failed accept (usually: out of file descriptors), so that the loop does not spin.
@@ -47,13 +45,7 @@ pub async fn listen(
             () = &mut shutdown => break,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let (under_way, patience) = (UnderWay::default(), Duration::from_secs(config.half_close_seconds));
         let service = TowerToHyperService::new(router.clone());
-        let stream = Patient::new(stream, under_way.clone(), patience);
-        let service = service_fn(move |request| {
-            let (asked, answer) = (under_way.begin(), service.call(request));
-            async move { answer.await.map(|response| Answer::to(asked, response)) }
-        });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)

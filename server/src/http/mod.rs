@@ -14,7 +14,6 @@ pub mod bodies;
 pub mod body;
 pub mod form;
 pub mod guard;
-mod half_close;
 pub mod listen;
 pub mod paging;
 pub mod query;

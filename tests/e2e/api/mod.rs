@@ -12,7 +12,6 @@ pub(crate) mod files;
 mod generate;
 mod graders;
 mod guided;
-mod half_close;
 pub(crate) mod harness;
 mod judge;
 mod keys;
