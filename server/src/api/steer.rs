@@ -118,8 +118,9 @@ pub async fn rollback(State(app): State<Arc<App>>, request: Request) -> Answer {
         let param = param.map(str::to_owned).or_else(|| error.param.clone());
         ApiError { param, ..error }
     })?;
-    if let Some(run) = &status.run_id {
-        app.jobs.rolled_back(run, status.step);
+    if let Some(run) = status.run_id.clone() {
+        let (jobs, step) = (Arc::clone(&app.jobs), status.step);
+        blocking(&app, move |_| Ok(jobs.rolled_back(&run, step)?)).await?;
     }
     Ok(status)
 }

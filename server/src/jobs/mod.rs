@@ -265,18 +265,34 @@ impl Jobs {
     /// # Errors
     /// [`JobError::Disk`].
     pub fn reconfigured(&self, run_id: &str) -> Result<(), JobError> {
+        self.follow(run_id, |shared, job| settle::follow_end(shared, &mut job.record))
+    }
+
+    /// A run went back to `step`: if it is a job's, its events say so, and what is in memory of later checkpoints goes.
+    ///
+    /// # Errors
+    /// [`JobError::Disk`].
+    pub fn rolled_back(&self, run_id: &str, step: u64) -> Result<(), JobError> {
+        self.follow(run_id, |shared, job| {
+            // Also one that no event has told of yet.
+            shared.tuned.forget_after(&job.record.tuned, step);
+            settle::went_back(shared, job, step)
+        })
+    }
+
+    /// Has the job of that run follow a change of it, if it is a job's.
+    fn follow(
+        &self,
+        run_id: &str,
+        change: impl FnOnce(&Shared, &mut Job) -> std::io::Result<()>,
+    ) -> Result<(), JobError> {
         let Ok(shared) = &self.shared else { return Ok(()) };
         let mut held = shared.held();
         let job = held.jobs.iter_mut().find(|job| job.record.id == run_id);
-        let noted = job.map_or(Ok(()), |job| settle::follow_end(shared, &mut job.record));
-        noted.map_err(|error| JobError::Disk(error.to_string()))
-    }
-
-    /// A run went back to `step`: what is in memory of its later checkpoints goes, since others will have their names.
-    pub fn rolled_back(&self, run_id: &str, step: u64) {
-        if let (Ok(shared), Some(record)) = (&self.shared, self.find(run_id)) {
-            shared.tuned.forget_after(&record.tuned, step);
-        }
+        let followed = job.map_or(Ok(()), |job| change(shared, job));
+        drop(held);
+        shared.tell();
+        followed.map_err(|error| JobError::Disk(error.to_string()))
     }
 
     /// Lets fine-tuned models in memory go that a run which is about to begin leaves no room for.

@@ -97,16 +97,7 @@ fn tell(shared: &Shared, id: &str, status: &TrainStatus) -> Result<bool, JobErro
         let Some(job) = held.jobs.iter_mut().find(|job| job.record.id == id) else {
             return Ok(false);
         };
-        if job.record.told > step {
-            // They will be told of again.
-            let said = format!("The run went back to step {step}; later steps and checkpoints are undone.");
-            job.events
-                .note("warn", said, None, false)
-                .map_err(|error| failed(&error))?;
-            shared.tuned.forget_after(&job.record.tuned, step);
-            job.record.told = step;
-            job.record.saved = job.record.saved.min(step);
-        }
+        went_back(shared, job, step).map_err(|error| failed(&error))?;
         follow_end(shared, &mut job.record).map_err(|error| failed(&error))?;
         (job.record.told, job.record.saved)
     };
@@ -141,6 +132,20 @@ fn tell(shared: &Shared, id: &str, status: &TrainStatus) -> Result<bool, JobErro
     drop(held);
     shared.tell();
     Ok(more)
+}
+
+/// Takes back what was told of steps behind `step`, if a rollback has undone them: they will be told of again, and others
+/// will have their names.
+pub(super) fn went_back(shared: &Shared, job: &mut Job, step: u64) -> std::io::Result<()> {
+    if job.record.told <= step {
+        return Ok(());
+    }
+    shared.tuned.forget_after(&job.record.tuned, step);
+    let said = format!("The run went back to step {step}; later steps and checkpoints are undone.");
+    job.record.told = step;
+    job.record.saved = job.record.saved.min(step);
+    let noted = job.events.note("warn", said, None, false);
+    job.record.save(&shared.folder(&job.record.id)).and(noted)
 }
 
 /// Notes where PATCH /v1/train/config has moved the end of a job's run to; the next process is to go on to there.

@@ -164,9 +164,10 @@ impl TrainerHandle {
         let (around, limits) = (&*self.surroundings, source::limits(config, &self.surroundings.engine)?);
         let prompts = source::prompts(config.prompts.as_ref(), &around.model)?;
         let problems = source::evaluated(config)?;
-        let weights = around.engine.weights().policy().version;
+        // Held to the end: publishes go on meanwhile.
+        let weights = around.engine.weights().policy();
         let settings = EvalConfig {
-            weights: Some(weights.to_string()),
+            weights: Some(weights.version.to_string()),
             ..EvalConfig::of_run(config, limits.1)
         };
         evaluate(&around.engine, &problems, &prompts, &settings, |_, _| {}).map_err(|error| match error {
