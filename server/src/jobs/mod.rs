@@ -5,12 +5,12 @@
 mod config;
 mod drive;
 pub mod events;
+mod folders;
 pub mod plan;
 pub mod record;
 mod settle;
 pub mod tuned;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -27,7 +27,7 @@ pub use tuned::Tuned;
 use tuned::{TunedError, Wanted};
 
 use crate::app::unix_seconds;
-use crate::own_folder::{OwnFolder, TEMPORARY, discard, sync_folder};
+use crate::own_folder::OwnFolder;
 use crate::sleep::Sleep;
 
 /// What ids of jobs begin with.
@@ -180,7 +180,7 @@ impl Jobs {
         defaults: TrainConfig,
     ) -> Arc<Self> {
         let shared = own.map_err(Clone::clone).and_then(|_| {
-            let jobs = read_all(runs, config).map_err(|error| format!("{}: {error}", runs.display()))?;
+            let jobs = folders::read_all(runs, config).map_err(|error| format!("{}: {error}", runs.display()))?;
             Ok(Arc::new(Shared {
                 trainer,
                 runs: runs.to_path_buf(),
@@ -337,7 +337,7 @@ impl Jobs {
         if held.jobs.iter().filter(|job| job.record.status.waits()).count() >= shared.config.max_queued {
             return Err(JobError::Queue(shared.config.max_queued));
         }
-        let made = take_in(&shared.runs, &record, files, shared.config.max_events);
+        let made = folders::take_in(&shared.runs, &record, files, shared.config.max_events);
         let events = made.map_err(|error| JobError::Disk(error.to_string()))?;
         held.jobs.push(Job {
             record: record.clone(),
@@ -429,34 +429,6 @@ impl Drop for Jobs {
     }
 }
 
-/// Makes the folder of a job aside, then puts it in its place: what a killed process left of one is none.
-fn take_in(runs: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<Events> {
-    let (aside, folder) = (runs.join(format!("{TEMPORARY}{}", record.id)), runs.join(&record.id));
-    let made = fill(&aside, record, files, most)
-        .and_then(|()| fs::rename(&aside, &folder))
-        .and_then(|()| sync_folder(runs))
-        .and_then(|()| Events::open(&folder, &record.id, most));
-    if made.is_err() {
-        discard(&aside);
-        discard(&folder);
-    }
-    made
-}
-
-fn fill(folder: &Path, record: &Record, files: &[(PathBuf, &str)], most: usize) -> std::io::Result<()> {
-    fs::create_dir(folder)?;
-    for (from, name) in files {
-        // The same bytes under a second name where the disk can: the file may be deleted then.
-        let to = folder.join(name);
-        if fs::hard_link(from, &to).is_err() {
-            fs::copy(from, &to)?;
-        }
-    }
-    let mut events = Events::open(folder, &record.id, most)?;
-    events.note("info", format!("Created fine-tuning job: {}", record.id), None, false)?;
-    record.save(folder)
-}
-
 /// The threads that drive jobs; if one of them cannot be started the other is not left alone.
 fn drivers_of(shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
     let spawn = |name: &str, work: fn(&Shared)| {
@@ -474,54 +446,4 @@ fn drivers_of(shared: &Arc<Shared>) -> std::io::Result<Vec<JoinHandle<()>>> {
             Err(error)
         }
     }
-}
-
-/// The jobs in `runs`, oldest first. Those that a process left in the middle wait for their turn again.
-fn read_all(runs: &Path, config: JobsConfig) -> std::io::Result<Vec<Job>> {
-    let mut jobs = Vec::new();
-    for entry in fs::read_dir(runs)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with(&format!("{TEMPORARY}{PREFIX}")) {
-            discard(&entry.path());
-            continue;
-        }
-        if !name.starts_with(PREFIX) {
-            continue;
-        }
-        let folder = entry.path();
-        match Record::load(&folder) {
-            // One that cannot be read must not take the others with it.
-            Ok(Some(record)) if record.id == name => match found(&folder, record, config) {
-                Ok(job) => jobs.push(job),
-                Err(error) => tracing::error!(name, %error, "is a job that cannot be read"),
-            },
-            Ok(Some(_)) => tracing::warn!(name, "is no job: its id is another"),
-            Ok(None) => tracing::warn!(name, "is no job: it has no record"),
-            Err(error) => tracing::warn!(name, %error, "is no job that can be read"),
-        }
-    }
-    jobs.sort_by(|a, b| (a.record.created_us, &a.record.id).cmp(&(b.record.created_us, &b.record.id)));
-    Ok(jobs)
-}
-
-fn found(folder: &Path, mut record: Record, config: JobsConfig) -> std::io::Result<Job> {
-    let mut events = Events::open(folder, &record.id, config.max_events)?;
-    if record.status.is_final() && record.trained_tokens.is_none() {
-        // It was killed before its last step had ended.
-        record.trained_tokens = Some(settle::trained_tokens(folder));
-    }
-    if record.status == Status::Running {
-        record.status = Status::Queued;
-        let said = "The server was stopped; the job goes on from its last checkpoint.";
-        let noted = events.note("warn", said.into(), None, false);
-        // It goes on even if a full disk takes no word of it.
-        drive::report(&record.id, record.save(folder).and(noted).err());
-    }
-    Ok(Job {
-        record,
-        events,
-        live: false,
-        asked: None,
-    })
 }

@@ -79,6 +79,10 @@ fn a_name_means_no_weights_of_before_a_rollback() {
     let step = paused(&server, &id);
     let newest = || server.get(&format!("{JOBS}/{id}/checkpoints?limit=1")).body["data"][0].clone();
     until("its checkpoint", || newest()["step_number"].as_u64() == Some(step));
+    let step_told = format!("Step {step}/");
+    until("it is told of", || {
+        told(&server, &id).iter().any(|said| said.starts_with(&step_told))
+    });
     let name = newest()["fine_tuned_model_checkpoint"].as_str().unwrap().to_owned();
     let before = said(&server, &name);
     assert_eq!(before, said(&server, "toy"));

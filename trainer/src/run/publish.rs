@@ -31,7 +31,7 @@ impl Runner {
         metrics.insert("timing_s/update_weights".into(), began.elapsed().as_secs_f64());
         metrics.insert("publish/ms".into(), 1e3 * began.elapsed().as_secs_f64());
         metrics.insert("publish/pause_ms".into(), published.pause_ms);
-        metrics.insert("actor/weight_version".into(), self.policy.version() as f64);
+        metrics.insert("publish/in_flight".into(), published.in_flight as f64);
         Ok(())
     }
 
