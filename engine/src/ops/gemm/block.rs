@@ -5,15 +5,15 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::element::{Row, Wide};
-use super::kernel::{self, Ahead, Tile};
+use super::kernel::{self, Ahead, LINE, Tile};
 use super::left::{Rows, tile_rows, tiles};
 use super::{Panels, Sink};
 use crate::ops::simd::isa;
 
 /// Most terms of a pass over several tiles, whose widened panel stays in the first-level cache.
 const PASS_TERMS: usize = 192;
-/// Bytes that a single tile asks for ahead of what it reads.
-const AHEAD_BYTES: usize = 8 << 10;
+/// Most bytes of B in a pass of a single tile, which asks for those of the next pass meanwhile.
+const SINGLE_BYTES: usize = 6 << 10;
 
 /// Buffers of a task.
 #[derive(Default)]
@@ -73,11 +73,12 @@ impl<T: Row> Product<'_, T> {
     /// All terms of one panel, pass by pass. Partial sums wait in `sums` between passes, which does not change them.
     fn panel(&self, panel: usize, packed: &[f32], sums: &mut [Wide], resume: bool, widened: &mut Vec<Wide>) {
         let (tiles, k) = (tiles(&self.rows), self.b.k);
-        let pass = if tiles == 1 {
-            k
-        } else {
-            k.div_ceil(k.div_ceil(PASS_TERMS))
+        let most = match tiles {
+            1 => SINGLE_BYTES / size_of::<T>(),
+            2 => PASS_TERMS / 2,
+            _ => PASS_TERMS,
         };
+        let pass = k.div_ceil(k.div_ceil(most));
         // The first tile of a narrow pass widens for the others.
         widened.resize(if T::NARROW && tiles > 1 { pass } else { 0 }, Wide::default());
         for (at, b) in self.b.panel(panel).chunks(pass).enumerate() {
@@ -95,7 +96,7 @@ impl<T: Row> Product<'_, T> {
                         let (b, widened) = (&widened[..b.len()], &mut [][..]);
                         kernel::run(
                             set,
-                            Tile {
+                            &mut Tile {
                                 a,
                                 b,
                                 sums,
@@ -109,7 +110,7 @@ impl<T: Row> Product<'_, T> {
                         let widened = &mut widened[..length];
                         kernel::run(
                             set,
-                            Tile {
+                            &mut Tile {
                                 a,
                                 b,
                                 sums,
@@ -125,17 +126,12 @@ impl<T: Row> Product<'_, T> {
     }
 }
 
-/// The share of tile `index` of what follows `b` in memory, which is what is read next.
+/// The share of tile `index` of what follows `b` in memory, which the next pass reads.
 fn ahead<T>(b: &[T], index: usize, tiles: usize) -> Ahead {
     let (first, bytes) = (b.as_ptr().cast::<u8>(), size_of_val(b));
-    let distance = if tiles == 1 {
-        bytes.min(AHEAD_BYTES)
-    } else {
-        bytes + bytes * index / tiles
-    };
     Ahead {
-        at: first.wrapping_add(distance),
-        step: size_of::<T>().div_ceil(tiles),
+        at: first.wrapping_add(bytes + bytes * index / tiles),
+        step: LINE.div_ceil(tiles),
     }
 }
 

@@ -24,8 +24,14 @@ pub(crate) trait Row: Copy + Default + PartialEq + Send + Sync + 'static {
     /// The nearest stored values, ties to even.
     fn store(columns: &Wide) -> Self;
 
+    /// The columns of one half in f32.
+    fn half<const SIDE: usize>(&self) -> [f32; HALF];
+
     /// The columns in f32.
-    fn load(&self) -> Wide;
+    #[inline(always)]
+    fn load(&self) -> Wide {
+        Wide([self.half::<0>(), self.half::<1>()])
+    }
 }
 
 impl Row for Wide {
@@ -37,8 +43,8 @@ impl Row for Wide {
     }
 
     #[inline(always)]
-    fn load(&self) -> Wide {
-        *self
+    fn half<const SIDE: usize>(&self) -> [f32; HALF] {
+        self.0[SIDE]
     }
 }
 
@@ -52,11 +58,9 @@ impl Row for Words {
     }
 
     #[inline(always)]
-    fn load(&self) -> Wide {
-        Wide([
-            self.0.map(|word| f32::from_bits(word << 16)),
-            self.0.map(|word| f32::from_bits(word & 0xffff_0000)),
-        ])
+    fn half<const SIDE: usize>(&self) -> [f32; HALF] {
+        self.0
+            .map(|word| f32::from_bits(if SIDE == 0 { word << 16 } else { word & 0xffff_0000 }))
     }
 }
 

@@ -11,8 +11,8 @@ use std::mem::transmute;
 use super::element::{HALF, Row, Wide};
 use crate::ops::simd::{Isa, isa};
 
-/// Most rows of a tile in any kernel.
-pub(crate) const MAX_ROWS: usize = 12;
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
 
 /// One tile: `rows × 32` outputs over `k` terms.
 pub(crate) struct Tile<'a, T> {
@@ -30,12 +30,13 @@ pub(crate) struct Tile<'a, T> {
     pub(crate) ahead: Ahead,
 }
 
-/// Memory that a tile asks for while it computes, some bytes per term: what a later tile reads.
+/// Memory that a tile asks for while it computes, as many times per term as a term of B has cache lines: what a later
+/// tile reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     /// Where it begins. Only a hint: any address will do.
     pub(crate) at: *const u8,
-    /// Bytes per term.
+    /// Bytes from one time to the next.
     pub(crate) step: usize,
 }
 
@@ -51,6 +52,17 @@ impl Ahead {
         }
         self.at = self.at.wrapping_add(self.step);
     }
+}
+
+/// Cache lines of a term of B.
+const fn lines<T>() -> usize {
+    size_of::<T>() / LINE
+}
+
+/// Those of them that a pass over some halves of the columns asks for; all passes together ask for each once.
+const fn fetches<T>(from: usize, end: usize) -> usize {
+    let end = if end < lines::<T>() { end } else { lines::<T>() };
+    end.saturating_sub(from)
 }
 
 /// Most rows that one kernel call takes on this machine.
@@ -76,7 +88,7 @@ pub(crate) fn height(set: Isa) -> usize {
 ///
 /// # Panics
 /// If the tile has no row or more than [`height`].
-pub(crate) unsafe fn run<T: Row>(set: Isa, tile: Tile<'_, T>) {
+pub(crate) unsafe fn run<T: Row>(set: Isa, tile: &mut Tile<'_, T>) {
     macro_rules! rows {
         ($kernel:ident, [$($n:literal),*]) => {
             match (tile.sums.len(), tile.widened.is_empty()) {
@@ -97,59 +109,82 @@ pub(crate) unsafe fn run<T: Row>(set: Isa, tile: Tile<'_, T>) {
     }
 }
 
-/// Runs a body once per row of a tile with the row as a constant. A loop over rows may stay a loop, and then the
+/// Runs a body once per index below a bound with the index as a constant. A loop over rows may stay a loop, and then the
 /// accumulators live in memory.
 #[cfg(target_arch = "x86_64")]
 macro_rules! each_row {
     ($rows:expr, $r:ident, $body:block) => {
-        each_row!(@ $rows, $r, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
+        constants!($r, if $r < $rows, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
     };
-    (@ $rows:expr, $r:ident, $body:block, $($n:literal)*) => {$(
-        if $n < $rows {
-            const $r: usize = $n;
-            $body
-        }
-    )*};
 }
 
-/// Runs a body for each term with A's rows and B's columns, leaving B widened if asked. Iterators over slices of one
-/// length: indices would be checked in the inner loop.
+/// The same for halves `$from..$end` of the columns.
+#[cfg(target_arch = "x86_64")]
+macro_rules! each_side {
+    ($from:expr, $end:expr, $side:ident, $body:block) => {
+        constants!($side, if $side >= $from && $side < $end, $body, 0 1)
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! constants {
+    ($i:ident, if $condition:expr, $body:block, $($n:literal)*) => {$({
+        const $i: usize = $n;
+        if $condition {
+            $body
+        }
+    })*};
+}
+
+/// Runs a body for each term with A's rows, B's row and the place to keep it widened, if it is kept, and asks for what is
+/// ahead so many times. Iterators over slices of one length: indices would be checked in the inner loop.
 macro_rules! each_term {
-    ($tile:ident, $keep:expr, |$a:ident, $columns:ident| $body:block) => {{
+    ($tile:ident, $fetches:expr, |$a:ident, $row:ident, $kept:ident| $body:block) => {
         let mut ahead = $tile.ahead;
         let terms = $tile.a.as_chunks::<ROWS>().0.iter().zip($tile.b);
-        if $keep {
-            for (($a, row), widened) in terms.zip($tile.widened) {
-                ahead.fetch();
-                let $columns = row.load();
-                *widened = $columns;
+        if KEEP {
+            for (($a, $row), widened) in terms.zip($tile.widened.iter_mut()) {
+                (0..$fetches).for_each(|_| ahead.fetch());
+                let mut $kept = Some(widened);
                 $body
             }
         } else {
-            for ($a, row) in terms {
-                ahead.fetch();
-                let $columns = row.load();
+            for ($a, $row) in terms {
+                (0..$fetches).for_each(|_| ahead.fetch());
+                let mut $kept = None;
                 $body
             }
         }
-    }};
+        $tile.ahead = ahead;
+    };
+}
+
+/// One half of a row of B in f32, which it leaves in `kept`, too.
+#[inline(always)]
+fn columns<T: Row, const SIDE: usize>(row: &T, kept: &mut Option<&mut Wide>) -> [f32; HALF] {
+    let columns = row.half::<SIDE>();
+    if let Some(kept) = kept {
+        kept.0[SIDE] = columns;
+    }
+    columns
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn avx512<T: Row, const ROWS: usize, const KEEP: bool>(tile: Tile<'_, T>) {
+unsafe fn avx512<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
     use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
+    // SAFETY: same size, any bits are valid.
+    let vector = |half: [f32; HALF]| unsafe { transmute::<[f32; HALF], __m512>(half) };
     let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
     let mut acc = [[_mm512_setzero_ps(); 2]; ROWS];
     if tile.resume {
         each_row!(ROWS, R, {
-            // SAFETY: same size, any bits are valid.
-            acc[R] = unsafe { transmute::<Wide, [__m512; 2]>(sums[R]) };
+            acc[R] = sums[R].0.map(vector);
         });
     }
-    each_term!(tile, KEEP, |a, columns| {
-        // SAFETY: as above.
-        let [low, high] = unsafe { transmute::<Wide, [__m512; 2]>(columns) };
+    each_term!(tile, fetches::<T>(0, 2), |a, row, kept| {
+        let low = vector(columns::<T, 0>(row, &mut kept));
+        let high = vector(columns::<T, 1>(row, &mut kept));
         each_row!(ROWS, R, {
             let x = _mm512_set1_ps(a[R]);
             acc[R][0] = _mm512_fmadd_ps(x, low, acc[R][0]);
@@ -162,72 +197,77 @@ unsafe fn avx512<T: Row, const ROWS: usize, const KEEP: bool>(tile: Tile<'_, T>)
     });
 }
 
-/// Half of the columns at a time: 6 × 16 sums fill 12 of 16 registers.
+/// Both halves of the columns at once while their sums fit 16 registers, which reads B in one stream; otherwise one after
+/// the other: 6 × 16 sums fill 12.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<T: Row, const ROWS: usize, const KEEP: bool>(tile: Tile<'_, T>) {
-    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
-    let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
-    let (mut ahead, widened) = (tile.ahead, tile.widened);
-    for side in 0..2 {
-        let mut acc = [[_mm256_setzero_ps(); 2]; ROWS];
-        // SAFETY: same size, any bits are valid.
-        let halves = |row: Wide| unsafe { transmute::<Wide, [[__m256; 2]; 2]>(row) }.map(|half| half[side]);
-        if tile.resume {
-            each_row!(ROWS, R, {
-                acc[R] = halves(sums[R]);
-            });
+unsafe fn avx2<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if ROWS <= 2 {
+            avx2_sides::<T, ROWS, KEEP, 0, 2>(tile);
+        } else {
+            avx2_sides::<T, ROWS, KEEP, 0, 1>(tile);
+            avx2_sides::<T, ROWS, KEEP, 1, 2>(tile);
         }
-        let terms = tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b);
-        for (k, (a, row)) in terms.enumerate() {
-            let columns = row.load();
-            if side == 0 {
-                ahead.fetch();
-                if KEEP {
-                    widened[k] = columns;
-                }
-            }
-            let [low, high] = halves(columns);
-            each_row!(ROWS, R, {
-                let x = _mm256_set1_ps(a[R]);
-                acc[R] = [_mm256_fmadd_ps(x, low, acc[R][0]), _mm256_fmadd_ps(x, high, acc[R][1])];
-            });
-        }
-        each_row!(ROWS, R, {
-            // SAFETY: same size, any bits are valid.
-            let part = unsafe { transmute::<[__m256; 2], [[f32; HALF / 2]; 2]>(acc[R]) };
-            for (sums, part) in sums[R].0.iter_mut().zip(part) {
-                sums[side * HALF / 2..][..HALF / 2].copy_from_slice(&part);
-            }
-        });
     }
 }
 
-/// For whatever vectors the compiler has; with NEON, 4 × 16 sums fill 16 of 32 registers.
-unsafe fn portable<T: Row, const ROWS: usize, const KEEP: bool>(tile: Tile<'_, T>) {
+/// Halves `FROM` to `END` of the columns, as constants: chosen at run time, they would go through memory in each term.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2_sides<T: Row, const ROWS: usize, const KEEP: bool, const FROM: usize, const END: usize>(
+    tile: &mut Tile<'_, T>,
+) {
+    use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
+    // SAFETY: same size, any bits are valid.
+    let vectors = |half: [f32; HALF]| unsafe { transmute::<[f32; HALF], [__m256; 2]>(half) };
     let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
-    let (mut ahead, widened) = (tile.ahead, tile.widened);
-    for side in 0..2 {
-        let mut acc = [[0.0_f32; HALF]; ROWS];
-        if tile.resume {
-            acc = sums.map(|row| row.0[side]);
-        }
-        for (k, (a, row)) in tile.a.as_chunks::<ROWS>().0.iter().zip(tile.b).enumerate() {
-            let columns = row.load();
-            if side == 0 {
-                ahead.fetch();
-                if KEEP {
-                    widened[k] = columns;
-                }
+    let mut acc = [[[_mm256_setzero_ps(); 2]; 2]; ROWS];
+    if tile.resume {
+        each_row!(ROWS, R, {
+            acc[R] = sums[R].0.map(vectors);
+        });
+    }
+    each_term!(tile, fetches::<T>(FROM, END), |a, row, kept| {
+        each_side!(FROM, END, SIDE, {
+            let [low, high] = vectors(columns::<T, SIDE>(row, &mut kept));
+            each_row!(ROWS, R, {
+                let x = _mm256_set1_ps(a[R]);
+                acc[R][SIDE][0] = _mm256_fmadd_ps(x, low, acc[R][SIDE][0]);
+                acc[R][SIDE][1] = _mm256_fmadd_ps(x, high, acc[R][SIDE][1]);
+            });
+        });
+    });
+    each_row!(ROWS, R, {
+        each_side!(FROM, END, SIDE, {
+            // SAFETY: as above.
+            sums[R].0[SIDE] = unsafe { transmute::<[__m256; 2], [f32; HALF]>(acc[R][SIDE]) };
+        });
+    });
+}
+
+/// For whatever vectors the compiler has; with NEON, 4 × 16 sums fill 16 of 32 registers.
+unsafe fn portable<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+    portable_side::<T, ROWS, KEEP, 0>(tile);
+    portable_side::<T, ROWS, KEEP, 1>(tile);
+}
+
+fn portable_side<T: Row, const ROWS: usize, const KEEP: bool, const SIDE: usize>(tile: &mut Tile<'_, T>) {
+    let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
+    let mut acc = [[0.0_f32; HALF]; ROWS];
+    if tile.resume {
+        acc = sums.map(|row| row.0[SIDE]);
+    }
+    each_term!(tile, fetches::<T>(SIDE, SIDE + 1), |a, row, kept| {
+        let columns = columns::<T, SIDE>(row, &mut kept);
+        for (x, acc) in a.iter().zip(&mut acc) {
+            for (acc, b) in acc.iter_mut().zip(&columns) {
+                *acc = x.mul_add(*b, *acc);
             }
-            for (x, acc) in a.iter().zip(&mut acc) {
-                for (acc, b) in acc.iter_mut().zip(&columns.0[side]) {
-                    *acc = x.mul_add(*b, *acc);
-                }
-            }
         }
-        for (sums, acc) in sums.iter_mut().zip(acc) {
-            sums.0[side] = acc;
-        }
+    });
+    for (sums, acc) in sums.iter_mut().zip(acc) {
+        sums.0[SIDE] = acc;
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use super::kernel::{MAX_ROWS, tile_height};
+use super::kernel::tile_height;
 use crate::ops::norm::norm_rows;
 use crate::ops::par::{Disjoint, Par};
 use crate::ops::simd::{fetch, multiversion};
@@ -14,7 +14,7 @@ const SERIAL_ELEMENTS: usize = 1 << 13;
 
 /// Rows of a left operand, computed or copied as they are packed.
 pub(crate) trait Rows: Sync {
-    /// Writes rows `tile`, at most [`MAX_ROWS`], to `out` as `[k, tile]`.
+    /// Writes rows `tile`, at most 12, to `out` as `[k, tile]`.
     fn pack(&self, tile: Range<usize>, out: &mut [f32]);
 }
 
@@ -55,11 +55,20 @@ impl<'a> View<'a> {
             k_stride: width,
         }
     }
+
+    /// Columns `first..first + HEIGHT` of a matrix that is read transposed. Of known length, the copy of each row is a few
+    /// moves instead of a call.
+    fn pack_columns<const HEIGHT: usize>(&self, first: usize, out: &mut [f32]) {
+        let rows = self.values.chunks(self.k_stride);
+        for (out, row) in out.as_chunks_mut::<HEIGHT>().0.iter_mut().zip(rows) {
+            out.copy_from_slice(&row[first..first + HEIGHT]);
+        }
+    }
 }
 
 impl Rows for View<'_> {
     fn pack(&self, tile: Range<usize>, out: &mut [f32]) {
-        let (height, k) = (tile.len(), out.len() / tile.len());
+        let height = tile.len();
         if self.k_stride == 1 {
             transpose(
                 &self.values[tile.start * self.row_stride..],
@@ -69,17 +78,15 @@ impl Rows for View<'_> {
             );
             return;
         }
-        for (k, out) in (0..k).zip(out.chunks_exact_mut(height)) {
-            let row = &self.values[k * self.k_stride..][tile.clone()];
-            // Of known length, the copy is a few moves instead of a call.
-            match (
-                <&[f32; MAX_ROWS]>::try_from(row),
-                <&mut [f32; MAX_ROWS]>::try_from(&mut *out),
-            ) {
-                (Ok(row), Ok(out)) => *out = *row,
-                _ => out.copy_from_slice(row),
-            }
+        macro_rules! columns {
+            ($($n:literal)*) => {
+                match height {
+                    $($n => self.pack_columns::<$n>(tile.start, out),)*
+                    rows => unreachable!("no kernel takes {rows} rows"),
+                }
+            };
         }
+        columns!(1 2 3 4 5 6 7 8 9 10 11 12);
     }
 }
 

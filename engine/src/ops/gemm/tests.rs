@@ -75,7 +75,7 @@ fn instruction_sets_agree<T: Row>() {
             for panel in 0..n / PANEL {
                 let mut sums = vec![Wide::default(); rows.len()];
                 let mut widened = vec![Wide::default(); if first == 0 { k } else { 0 }];
-                let tile = Tile {
+                let mut tile = Tile {
                     a: &a,
                     b: b.panel(panel),
                     sums: &mut sums,
@@ -87,7 +87,7 @@ fn instruction_sets_agree<T: Row>() {
                     },
                 };
                 // SAFETY: the machine has the set.
-                unsafe { kernel::run(set, tile) };
+                unsafe { kernel::run(set, &mut tile) };
                 for (row, sums) in rows.clone().zip(&sums) {
                     let want = &want[row * n + panel * PANEL..][..PANEL];
                     assert_eq!(sums.0.as_flattened(), want, "{set:?}, row {row}, panel {panel}");
