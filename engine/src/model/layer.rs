@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::SequenceRows;
 use crate::config::{ModelConfig, Precision};
 use crate::ops::attention::{Attend, AttentionShape, BLOCK_TOKENS, Kv, attention, round};
+use crate::ops::buffer::size;
 use crate::ops::elementwise::add_assign_slice;
 use crate::ops::gemm::{Normed, View};
 use crate::ops::norm::norm_in_place;
@@ -119,7 +120,7 @@ pub(crate) unsafe fn layer_forward<T: Attend>(
         weight,
         eps: config.rms_norm_eps,
     };
-    acts.qkv.resize(count * shape.qkv(), 0.0);
+    size(&mut acts.qkv, count * shape.qkv());
     let x = normed(&acts.input, &weights.input_norm);
     weights.qkv.project(par, count, &x, &mut acts.qkv);
     if acts.keep && weights.head_norms.is_some() {
@@ -135,20 +136,20 @@ pub(crate) unsafe fn layer_forward<T: Attend>(
         finish_qkv(par, weights, rows, kv, kv_layer, &mut acts.qkv);
         copy_shared(rows, kv, kv_layer, &acts.qkv);
     }
-    acts.attention.resize(count * shape.q(), 0.0);
+    size(&mut acts.attention, count * shape.q());
     // SAFETY: passed on to the caller; our own writes are done.
     unsafe { attention(par, &shape, &acts.qkv, rows, kv, kv_layer, &mut acts.attention) };
-    acts.middle.resize(count * hidden, 0.0);
+    size(&mut acts.middle, count * hidden);
     let x = View::rows(&acts.attention, shape.q());
     weights.o.project_onto(par, count, &x, &acts.input, &mut acts.middle);
-    gated.resize(count * inner, 0.0);
+    size(gated, count * inner);
     let kept = acts.keep.then(|| {
-        acts.gate_up.resize(count * 2 * inner, 0.0);
+        size(&mut acts.gate_up, count * 2 * inner);
         acts.gate_up.as_mut_slice()
     });
     let x = normed(&acts.middle, &weights.post_norm);
     weights.gate_up.project_gated(par, count, &x, gated, kept);
-    out.resize(count * hidden, 0.0);
+    size(out, count * hidden);
     let x = View::rows(gated, inner);
     weights.down.project_onto(par, count, &x, &acts.middle, out);
 }

@@ -4,6 +4,7 @@
 //! nor on the number of threads or the instruction set; work is split over rows and columns only.
 
 pub(crate) mod attention;
+pub(crate) mod buffer;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod gemm;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::pack::Target;
 use super::{TokenGrad, TokenScore};
 use crate::error::EngineError;
+use crate::ops::buffer::size;
 use crate::ops::gemm::{Panels, View, gemm};
 use crate::ops::logsumexp::entropy;
 use crate::ops::norm::{rms_norm, rms_norm_backward};
@@ -31,21 +32,21 @@ pub(super) fn select(hidden: &[f32], width: usize, targets: &[Target]) -> Vec<f3
         .collect()
 }
 
-/// Scaled logits of a chunk of selected rows, `[rows, vocab]`, and the normed rows.
-fn logits(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target]) -> (Vec<f32>, Vec<f32>) {
+/// Scaled logits of a chunk of selected rows, `[rows, vocab]`, into `logits`; returns the normed rows.
+fn project(par: Par, weights: &WeightSet, selected: &[f32], targets: &[Target], logits: &mut Vec<f32>) -> Vec<f32> {
     let vocab = weights.config.vocab_size;
     let mut normed = vec![0.0; selected.len()];
     rms_norm(par, selected, &weights.norm, weights.config.rms_norm_eps, &mut normed);
-    let mut logits = vec![0.0; targets.len() * vocab];
+    size(logits, targets.len() * vocab);
     let x = View::rows(&normed, weights.config.hidden_size);
-    weights.head.project(par, targets.len(), &x, &mut logits);
+    weights.head.project(par, targets.len(), &x, logits);
     for (row, target) in logits.chunks_exact_mut(vocab).zip(targets) {
         // The sampler's expression: no division at temperature 1.
         if target.temperature != 1.0 {
             row.iter_mut().for_each(|logit| *logit /= target.temperature);
         }
     }
-    (logits, normed)
+    normed
 }
 
 multiversion! {
@@ -107,9 +108,9 @@ pub(super) fn score(
 ) -> Result<Vec<TokenScore>, EngineError> {
     let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
     let rows = chunk_rows(vocab);
-    let mut scores = Vec::with_capacity(targets.len());
+    let (mut scores, mut logits) = (Vec::with_capacity(targets.len()), Vec::new());
     for (selected, part) in selected.chunks(rows * width).zip(targets.chunks(rows)) {
-        let (logits, _) = logits(par, weights, selected, part);
+        project(par, weights, selected, part, &mut logits);
         scores.extend(par.collect(part.len(), |i| score_row(&logits[i * vocab..][..vocab], part[i]).0));
     }
     checked(scores, targets, weights.version)
@@ -137,12 +138,12 @@ pub(super) fn backward(
     let (width, vocab) = (weights.config.hidden_size, weights.config.vocab_size);
     let rows = chunk_rows(vocab);
     let mut scores = Vec::with_capacity(all_targets.len());
-    let (mut packed, mut inverse) = (Panels::default(), Vec::new());
+    let (mut packed, mut inverse, mut logits) = (Panels::default(), Vec::new(), Vec::new());
     let chunks = selected.chunks(rows * width).zip(d_selected.chunks_mut(rows * width));
     for ((selected, d_selected), (targets, coefficients)) in
         chunks.zip(all_targets.chunks(rows).zip(coefficients.chunks(rows)))
     {
-        let (mut logits, normed) = logits(par, weights, selected, targets);
+        let normed = project(par, weights, selected, targets, &mut logits);
         scores.extend(gradients(par, vocab, &mut logits, targets, coefficients));
         let mut d_normed = vec![0.0; selected.len()];
         gemm(

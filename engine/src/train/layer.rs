@@ -5,6 +5,7 @@ use super::weights::TrainWeights;
 use crate::kv::BLOCK_TOKENS;
 use crate::model::{Activations, LayerRows, keys_and_values};
 use crate::ops::attention::{AttentionShape, Kv, Saved, Shared, attention_backward};
+use crate::ops::buffer::size;
 use crate::ops::elementwise::{add_assign, bias_backward, swiglu, swiglu_backward};
 use crate::ops::gemm::{Panels, View, gemm};
 use crate::ops::norm::{rms_norm, rms_norm_backward, rms_norm_heads_backward};
@@ -79,7 +80,7 @@ pub(super) unsafe fn layer_backward(
     let shape = config.attention_shape();
     let b = buffers;
     // Output projection.
-    b.wide.resize(count * shape.q(), 0.0);
+    size(&mut b.wide, count * shape.q());
     weights.transpose(
         par,
         grads.layer,
@@ -91,7 +92,7 @@ pub(super) unsafe fn layer_backward(
     b.packed.refill(par, &acts.attention, shape.q());
     grads.project(par, &[("self_attn.o_proj.weight", hidden)], d, &b.packed);
     // Attention, rotation, head norms, bias.
-    b.narrow.resize(count * shape.qkv(), 0.0);
+    size(&mut b.narrow, count * shape.qkv());
     rewrite_kv(&shape, rows, kv, &acts.qkv);
     let saved = Saved {
         qkv: &acts.qkv,
@@ -128,7 +129,7 @@ pub(super) unsafe fn layer_backward(
         }
     }
     // Projections and norm.
-    b.normed.resize(count * hidden, 0.0);
+    size(&mut b.normed, count * hidden);
     rms_norm(par, &acts.input, &layer.input_norm, config.rms_norm_eps, &mut b.normed);
     b.packed.refill(par, &b.normed, hidden);
     let projections = [
@@ -147,7 +148,7 @@ pub(super) unsafe fn layer_backward(
         &mut b.normed,
         false,
     );
-    b.dx.resize(count * hidden, 0.0);
+    size(&mut b.dx, count * hidden);
     let (weight, eps) = (&layer.input_norm, config.rms_norm_eps);
     let dw = grads.get("input_layernorm.weight");
     rms_norm_backward(par, &acts.input, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);
@@ -166,14 +167,14 @@ fn mlp_backward(
 ) {
     let (config, layer) = (rows.config, &weights.set.layers[grads.layer]);
     let (count, hidden, inner) = (rows.positions.len(), config.hidden_size, config.intermediate_size);
-    b.wide.resize(count * inner, 0.0);
+    size(&mut b.wide, count * inner);
     swiglu(par, &acts.gate_up, inner, &mut b.wide);
     b.packed.refill(par, &b.wide, inner);
     grads.project(par, &[("mlp.down_proj.weight", hidden)], d, &b.packed);
     weights.transpose(par, grads.layer, &["mlp.down_proj.weight"], inner, &mut b.transposed);
     gemm(par, count, View::rows(d, hidden), &b.transposed, &mut b.wide, false);
     swiglu_backward(par, &mut acts.gate_up, inner, &b.wide);
-    b.normed.resize(count * hidden, 0.0);
+    size(&mut b.normed, count * hidden);
     rms_norm(par, &acts.middle, &layer.post_norm, config.rms_norm_eps, &mut b.normed);
     b.packed.refill(par, &b.normed, hidden);
     let projections = [("mlp.gate_proj.weight", inner), ("mlp.up_proj.weight", inner)];
@@ -188,7 +189,7 @@ fn mlp_backward(
         &mut b.normed,
         false,
     );
-    b.dx.resize(count * hidden, 0.0);
+    size(&mut b.dx, count * hidden);
     let (weight, eps) = (&layer.post_norm, config.rms_norm_eps);
     let dw = grads.get("post_attention_layernorm.weight");
     rms_norm_backward(par, &acts.middle, weight, eps, &b.normed, &mut b.dx, dw, &mut b.inverse);

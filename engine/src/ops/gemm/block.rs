@@ -35,6 +35,8 @@ pub(super) struct Product<'a, T> {
     /// No other product of this process has this number.
     pub(super) number: u64,
     pub(super) rows: Range<usize>,
+    /// Terms of B; A has these only.
+    pub(super) terms: Range<usize>,
     pub(super) a: &'a dyn Rows,
     pub(super) b: &'a Panels<T>,
     pub(super) out: &'a dyn Sink,
@@ -51,8 +53,8 @@ impl<T: Row> Product<'_, T> {
         } = BUFFERS.take();
         let wanted = Some((self.number, self.rows.start));
         if packed.is_none() && packed_for != wanted {
-            left.resize(self.rows.len() * self.b.k, 0.0);
-            pack(self.a, &self.rows, self.b.k, &mut left);
+            left.resize(self.rows.len() * self.terms.len(), 0.0);
+            pack(self.a, &self.rows, self.terms.len(), &mut left);
         }
         let packed_for = if packed.is_none() { wanted } else { packed_for };
         let packed = packed.unwrap_or(&left);
@@ -72,7 +74,7 @@ impl<T: Row> Product<'_, T> {
 
     /// All terms of one panel, pass by pass. Partial sums wait in `sums` between passes, which does not change them.
     fn panel(&self, panel: usize, packed: &[f32], sums: &mut [Wide], resume: bool, widened: &mut Vec<Wide>) {
-        let (tiles, k) = (tiles(&self.rows), self.b.k);
+        let (tiles, k) = (tiles(&self.rows), self.terms.len());
         let most = match tiles {
             1 => SINGLE_BYTES / size_of::<T>(),
             2 => PASS_TERMS / 2,
@@ -81,15 +83,23 @@ impl<T: Row> Product<'_, T> {
         let pass = k.div_ceil(k.div_ceil(most));
         // The first tile of a narrow pass widens for the others.
         widened.resize(if T::NARROW && tiles > 1 { pass } else { 0 }, Wide::default());
-        for (at, b) in self.b.panel(panel).chunks(pass).enumerate() {
+        for (at, b) in self.b.panel(panel)[self.terms.clone()].chunks(pass).enumerate() {
             let terms = at * pass..at * pass + b.len();
+            let next = if terms.end < k {
+                b.as_ptr_range().end
+            } else {
+                self.b
+                    .rows
+                    .as_ptr()
+                    .wrapping_add((panel + 1) * self.b.k + self.terms.start)
+            };
             let (mut first, set) = (self.rows.start, isa());
             for (index, rows) in tile_rows(&self.rows, tiles).enumerate() {
                 let height = rows.len();
                 let a = &packed[(first - self.rows.start) * k..][terms.start * height..terms.end * height];
                 let sums = &mut sums[first - self.rows.start..][..height];
                 first += height;
-                let (resume, ahead) = (resume || at > 0, ahead(b, index, tiles));
+                let (resume, ahead) = (resume || at > 0, ahead(next, b.len(), index, tiles));
                 // SAFETY: `isa` has found the set on this machine.
                 unsafe {
                     if index > 0 && T::NARROW {
@@ -126,11 +136,10 @@ impl<T: Row> Product<'_, T> {
     }
 }
 
-/// The share of tile `index` of what follows `b` in memory, which the next pass reads.
-fn ahead<T>(b: &[T], index: usize, tiles: usize) -> Ahead {
-    let (first, bytes) = (b.as_ptr().cast::<u8>(), size_of_val(b));
+/// The share of tile `index` of the `terms` at `next`, which the next pass reads.
+fn ahead<T>(next: *const T, terms: usize, index: usize, tiles: usize) -> Ahead {
     Ahead {
-        at: first.wrapping_add(bytes + bytes * index / tiles),
+        at: next.cast::<u8>().wrapping_add(terms * size_of::<T>() * index / tiles),
         step: LINE.div_ceil(tiles),
     }
 }

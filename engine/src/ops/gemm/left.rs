@@ -56,6 +56,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The operand without its first terms.
+    pub(super) fn terms(&self, first: usize) -> Self {
+        let values = self.values.get(first * self.k_stride..).unwrap_or_default();
+        Self { values, ..*self }
+    }
+
     /// Columns `first..first + HEIGHT` of a matrix that is read transposed. Of known length, the copy of each row is a few
     /// moves instead of a call.
     fn pack_columns<const HEIGHT: usize>(&self, first: usize, out: &mut [f32]) {

@@ -63,7 +63,7 @@ impl Matrix {
     }
 
     fn run(&self, par: Par, rows: usize, x: &dyn Rows, sink: &dyn Sink) {
-        either!(self, panels => product(par, rows, x, panels, sink));
+        either!(self, panels => product(par, rows, x, panels, 0..panels.k, sink));
     }
 
     fn n(&self) -> usize {

@@ -18,6 +18,7 @@ pub(crate) use matrix::Matrix;
 pub(crate) use panels::Panels;
 pub(crate) use sink::Sink;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::par::Par;
@@ -28,6 +29,10 @@ use sink::Plain;
 
 /// Rows of a task.
 const ROW_BLOCK: usize = 120;
+/// Most terms of a product of two matrices in memory: what a thread packs before it computes stays small beside that.
+const MOST_TERMS: usize = 4096;
+/// About the most multiply-adds of a task: a team that is halted rests after some 3 ms.
+const MOST_WORK: usize = 1 << 27;
 /// Threads up to which each packs the left operand for itself.
 const MOST_PRIVATE: usize = 4;
 /// Products below so many multiply-adds stay on one thread.
@@ -42,12 +47,17 @@ pub(crate) fn gemm<T: Row>(par: Par, rows: usize, a: View<'_>, b: &Panels<T>, c:
     if b.k == 0 && !accumulate {
         c.fill(0.0);
     }
-    product(par, rows, &a, b, &Plain::new(c, b.n, accumulate));
+    // A chain that waits in C between two products goes on as if it had not.
+    for first in (0..b.k).step_by(MOST_TERMS) {
+        let (terms, accumulate) = (first..b.k.min(first + MOST_TERMS), accumulate || first > 0);
+        product(par, rows, &a.terms(first), b, terms, &Plain::new(c, b.n, accumulate));
+    }
 }
 
-/// `A · B` into `out`.
-fn product<T: Row>(par: Par, rows: usize, a: &dyn Rows, b: &Panels<T>, out: &dyn Sink) {
-    let (panels, work) = (b.count(), rows * b.rows.len() * PANEL);
+/// `A · B` over some `terms` into `out`; `a` has these terms only.
+fn product<T: Row>(par: Par, rows: usize, a: &dyn Rows, b: &Panels<T>, terms: Range<usize>, out: &dyn Sink) {
+    let (panels, k) = (b.count(), terms.len());
+    let work = rows * panels * PANEL * k;
     if work == 0 {
         return;
     }
@@ -57,12 +67,13 @@ fn product<T: Row>(par: Par, rows: usize, a: &dyn Rows, b: &Panels<T>, out: &dyn
         threads => 4 * threads,
     };
     let row_tasks = rows.div_ceil(ROW_BLOCK);
-    let column_tasks = wanted.div_ceil(row_tasks).min(panels);
+    let small = if wanted == 1 { 1 } else { work.div_ceil(MOST_WORK) };
+    let column_tasks = wanted.max(small).div_ceil(row_tasks).min(panels);
     let row_range = |task: usize| rows * task / row_tasks..rows * (task + 1) / row_tasks;
     // Few threads pack the rows each for itself, which is less work than fetching them from another core's cache; many
     // share what they pack.
     let shared = column_tasks > 1 && par.threads() > MOST_PRIVATE;
-    let left = shared.then(|| Left::pack(par, a, row_tasks, row_range, b.k));
+    let left = shared.then(|| Left::pack(par, a, row_tasks, row_range, k));
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
     par.each(row_tasks * column_tasks, |task| {
@@ -72,11 +83,12 @@ fn product<T: Row>(par: Par, rows: usize, a: &dyn Rows, b: &Panels<T>, out: &dyn
         let product = Product {
             number,
             rows: rows.clone(),
+            terms: terms.clone(),
             a,
             b,
             out,
         };
         let panels = panels * column_task / column_tasks..panels * (column_task + 1) / column_tasks;
-        product.run(panels, left.as_ref().map(|left| left.rows(rows, b.k)));
+        product.run(panels, left.as_ref().map(|left| left.rows(rows, k)));
     });
 }
