@@ -35,6 +35,8 @@ fn outputs_are_sequential_chains<T: Row>() {
         (64, 577, 50),
         (7, 1, 49),
         (251, 520, 40),
+        // More terms than one product takes.
+        (9, MOST_TERMS + 4, 70),
     ] {
         let (x, w) = (noise(m * k, 1), noise(n * k, 2));
         let packed = Panels::<T>::from_weights(&[&w[..k * (n / 2)], &w[k * (n / 2)..]], k);
@@ -165,27 +167,28 @@ fn stacked(parts: &[&[f32]], n: usize) -> Panels {
 #[test]
 fn transposed_operands_match_plain_sums() {
     // dW = dYᵀ · X and dX = dY · W.
-    let (tokens, out, input) = (70, 37, 21);
-    let (dy, x, w) = (noise(tokens * out, 6), noise(tokens * input, 7), noise(out * input, 8));
-    let mut panels = Panels::default();
-    panels.refill(Par::Serial, &noise(9 * 40, 1), 40);
-    panels.refill(Par::Pool, &x, input);
-    assert_eq!(panels, stacked(&[&x], input));
-    let mut dw = vec![0.0; out * input];
-    gemm(Par::Pool, out, View::columns(&dy, out, 0), &panels, &mut dw, false);
-    for o in 0..out {
-        for i in 0..input {
-            let want = (0..tokens).fold(0.0, |s, t| dy[t * out + o].mul_add(x[t * input + i], s));
-            assert_eq!(dw[o * input + i].to_bits(), f32::to_bits(want));
+    for (tokens, out, input) in [(70, 37, 21), (MOST_TERMS + 5, 7, 40)] {
+        let (dy, x, w) = (noise(tokens * out, 6), noise(tokens * input, 7), noise(out * input, 8));
+        let mut panels = Panels::default();
+        panels.refill(Par::Serial, &noise(9 * 40, 1), 40);
+        panels.refill(Par::Pool, &x, input);
+        assert_eq!(panels, stacked(&[&x], input));
+        let mut dw = vec![0.0; out * input];
+        gemm(Par::Pool, out, View::columns(&dy, out, 0), &panels, &mut dw, false);
+        for o in 0..out {
+            for i in 0..input {
+                let want = (0..tokens).fold(0.0, |s, t| dy[t * out + o].mul_add(x[t * input + i], s));
+                assert_eq!(dw[o * input + i].to_bits(), f32::to_bits(want));
+            }
         }
-    }
-    let packed = stacked(&[&w[..10 * input], &w[10 * input..]], input);
-    let mut dx = vec![0.0; tokens * input];
-    gemm(Par::Pool, tokens, View::rows(&dy, out), &packed, &mut dx, false);
-    for t in 0..tokens {
-        for i in 0..input {
-            let want = (0..out).fold(0.0, |s, o| dy[t * out + o].mul_add(w[o * input + i], s));
-            assert_eq!(dx[t * input + i].to_bits(), f32::to_bits(want));
+        let packed = stacked(&[&w[..5 * input], &w[5 * input..]], input);
+        let mut dx = vec![0.0; tokens * input];
+        gemm(Par::Pool, tokens, View::rows(&dy, out), &packed, &mut dx, false);
+        for t in 0..tokens {
+            for i in 0..input {
+                let want = (0..out).fold(0.0, |s, o| dy[t * out + o].mul_add(w[o * input + i], s));
+                assert_eq!(dx[t * input + i].to_bits(), f32::to_bits(want));
+            }
         }
     }
 }
