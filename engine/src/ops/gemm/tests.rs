@@ -68,8 +68,8 @@ fn instruction_sets_agree<T: Row>() {
     if isa() >= Isa::Avx2 {
         sets.push(Isa::Avx2);
     }
-    for set in sets {
-        let height = kernel::height(set);
+    let heights = |set| (1..=kernel::height(set)).map(move |height| (set, height));
+    for (set, height) in sets.into_iter().flat_map(heights) {
         for first in (0..m).step_by(height) {
             let rows = first..(first + height).min(m);
             let mut a = vec![0.0; rows.len() * k];
