@@ -19,16 +19,16 @@ use svs_trainer::svs::Prompts;
 pub(crate) struct Options {
     /// SVAMP as JSON.
     #[arg(long, value_name = "FILE.json")]
-    input: PathBuf,
+    pub(crate) input: PathBuf,
     /// Examples to write, for `svs sft --input`.
     #[arg(long, value_name = "FILE.jsonl")]
-    output: PathBuf,
+    pub(crate) output: PathBuf,
     /// `problems.held_out_fraction` of the run to come.
     #[arg(long, default_value_t = 0.2)]
-    held_out: f64,
+    pub(crate) held_out: f64,
     /// One example in so many asks for the problem to a solution instead of the solution to a problem; 0: none does.
     #[arg(long, default_value_t = 4)]
-    synthesis_every: usize,
+    pub(crate) synthesis_every: usize,
 }
 
 /// The columns that make a solution.

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
-use svs_engine::load::{LoadedModel, ModelSource, load};
+use svs_engine::load::LoadedModel;
 use svs_engine::{EngineConfig, EngineHandle, WeightSet};
 use svs_trainer::eval::{EvalConfig, evaluate};
 use svs_trainer::run::config::Recipe;
 use svs_trainer::run::{RunState, history, source};
 use svs_trainer::svs::Prompts;
-use svs_trainer::{TrainConfig, TrainerHandle, TrajectoryLog};
+use svs_trainer::{Problem, TrainConfig, TrainerHandle, TrajectoryLog};
 
-use super::held_out::HeldOut;
+use super::plan::Plan;
 use super::records::{self, Evaluation};
 
 /// Name of the run in its arm's folder.
@@ -60,12 +60,19 @@ pub(super) fn evaluations(folder: &Path) -> PathBuf {
     folder.join("evaluations.jsonl")
 }
 
+/// The policy that all runs begin with, and the engine that samples from it.
+pub(super) struct Start {
+    pub(super) model: LoadedModel,
+    pub(super) engine: EngineConfig,
+}
+
 /// What all runs share.
 pub(super) struct Bench {
     model: Arc<LoadedModel>,
+    engine: EngineConfig,
     prompts: Prompts,
     config: TrainConfig,
-    held_out: HeldOut,
+    held_out: Vec<Problem>,
     samples: u32,
     out: PathBuf,
 }
@@ -77,15 +84,16 @@ struct Stack {
 }
 
 impl Bench {
-    pub(super) fn new(config: TrainConfig, held_out: HeldOut, samples: u32, out: PathBuf) -> anyhow::Result<Self> {
-        let model = load(&ModelSource::Folder(crate::repo::root().join("assets/tiny-policy")))?;
+    /// Runs of `plan` that are measured on `held_out`.
+    pub(super) fn new(start: Start, plan: &Plan, held_out: Vec<Problem>) -> anyhow::Result<Self> {
         Ok(Self {
-            prompts: source::prompts(config.prompts.as_ref(), &model)?,
-            model: Arc::new(model),
-            config,
+            prompts: source::prompts(plan.config.prompts.as_ref(), &start.model)?,
+            model: Arc::new(start.model),
+            engine: start.engine,
+            config: plan.config.clone(),
             held_out,
-            samples,
-            out,
+            samples: plan.samples,
+            out: plan.out.clone(),
         })
     }
 
@@ -95,7 +103,7 @@ impl Bench {
         let made = records::read(&evaluations(&folder))?;
         let other = made
             .iter()
-            .find(|made| made.samples != self.samples || made.correct.len() != self.held_out.problems.len());
+            .find(|made| made.samples != self.samples || made.correct.len() != self.held_out.len());
         if let Some(other) = other {
             bail!(
                 "{} has evaluations of {} problems with {} samples; choose the same, or another --out",
@@ -127,13 +135,7 @@ impl Bench {
     fn stack(&self, folder: &Path) -> anyhow::Result<Stack> {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         let weights = WeightSet::pack(&self.model.config, &self.model.params, 0, "base");
-        let config = EngineConfig {
-            max_num_seqs: 256,
-            max_num_batched_tokens: 1024,
-            kv_cache_bytes: 256 << 20,
-            ..EngineConfig::default()
-        };
-        let engine = EngineHandle::start(Arc::new(weights), self.model.tokenizer.clone(), config)?;
+        let engine = EngineHandle::start(Arc::new(weights), self.model.tokenizer.clone(), self.engine.clone())?;
         let log = TrajectoryLog::open(&folder.join("trajectories.sqlite"))?;
         let trainer = TrainerHandle::new(engine.clone(), Arc::clone(&self.model), log, folder.to_path_buf());
         Ok(Stack { engine, trainer })
@@ -198,7 +200,7 @@ impl Bench {
         let began = Instant::now();
         let report = evaluate(
             &stack.engine,
-            &self.held_out.problems,
+            &self.held_out,
             &self.prompts,
             &settings,
             |_, _| {},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use svs_trainer::eval::estimate::Interval;
@@ -39,7 +39,31 @@ const COLUMNS: [&str; 14] = [
 /// # Errors
 /// Evaluations that are missing, files that cannot be read or written.
 pub(super) fn write(out: &Path, seeds: &[u64], due: &[u64]) -> anyhow::Result<()> {
-    let folder = out.join("report");
+    let evaluations = gather(out, seeds, due)?;
+    let compared = Comparison::new(&evaluations, seeds, due)?;
+    let tables = tables(&compared, &evaluations)?;
+    save(out, "results.json", &(serde_json::to_string_pretty(&compared)? + "\n"))?;
+    save(out, "tables.md", &tables)?;
+    save(out, "steps.csv", &steps(out, &evaluations)?)?;
+    plots(out, &compared, &evaluations)?;
+    println!("{tables}\nreport in {}", folder(out).display());
+    Ok(())
+}
+
+/// Where the report of an experiment in `out` goes.
+pub(super) fn folder(out: &Path) -> PathBuf {
+    out.join("report")
+}
+
+/// Writes a file of the report.
+pub(super) fn save(out: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let path = folder(out).join(name);
+    std::fs::write(&path, text).with_context(|| path.display().to_string())
+}
+
+/// Brings the evaluations of the start and at `due` together, in the report's folder too.
+pub(super) fn gather(out: &Path, seeds: &[u64], due: &[u64]) -> anyhow::Result<Vec<Evaluation>> {
+    let folder = folder(out);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for &seed in seeds {
@@ -50,18 +74,7 @@ pub(super) fn write(out: &Path, seeds: &[u64], due: &[u64]) -> anyhow::Result<()
         }
     }
     records::write(&folder.join("evaluations.jsonl"), &evaluations)?;
-    let compared = Comparison::new(&evaluations, seeds, due)?;
-    let tables = tables(&compared, &evaluations)?;
-    let save = |name: &str, text: String| {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| path.display().to_string())
-    };
-    save("results.json", serde_json::to_string_pretty(&compared)? + "\n")?;
-    save("tables.md", tables.clone())?;
-    save("steps.csv", steps(out, &evaluations)?)?;
-    plots(&folder, out, &compared, &evaluations)?;
-    println!("{tables}\nreport in {}", folder.display());
-    Ok(())
+    Ok(evaluations)
 }
 
 /// What became of every measure, and how it went there.
@@ -144,7 +157,7 @@ fn signed(interval: Interval, name: &str) -> String {
 }
 
 /// The steps of every run up to its last evaluation; a run with a larger budget may have gone further.
-fn steps(out: &Path, evaluations: &[Evaluation]) -> anyhow::Result<String> {
+pub(super) fn steps(out: &Path, evaluations: &[Evaluation]) -> anyhow::Result<String> {
     let mut last: BTreeMap<(u64, &str), (Arm, u64)> = BTreeMap::new();
     for one in evaluations.iter().filter(|one| Arm::TRAINED.contains(&one.arm)) {
         let ended = last.entry((one.seed, one.arm.name())).or_insert((one.arm, one.step));
@@ -174,20 +187,23 @@ fn rounded(value: f64) -> String {
     }
 }
 
-fn plots(folder: &Path, out: &Path, compared: &Comparison, evaluations: &[Evaluation]) -> anyhow::Result<()> {
-    let (tokens, steps) = (("generated tokens (millions)", 1e-6), ("steps", 1.0));
-    let end = compared.end()?;
-    let both = |curve: &dyn Fn(Arm) -> anyhow::Result<Curve>| {
-        Arm::TRAINED.into_iter().map(curve).collect::<anyhow::Result<Vec<_>>>()
-    };
+/// A curve of each recipe.
+fn both(curve: impl Fn(Arm) -> anyhow::Result<Curve>) -> anyhow::Result<Vec<Curve>> {
+    Arm::TRAINED.into_iter().map(curve).collect()
+}
+
+/// What panels go over: the title of that axis and what its values are multiplied by.
+const TOKENS: (&str, f64) = ("generated tokens (millions)", 1e-6);
+const STEPS: (&str, f64) = ("steps", 1.0);
+
+fn plots(out: &Path, compared: &Comparison, evaluations: &[Evaluation]) -> anyhow::Result<()> {
     let measured = |name: &String| {
         let (title, scale) = curves::title(name);
-        let curves = both(&|arm| curves::of_measure(compared, evaluations, arm, name))?;
         Ok(Panel {
             title,
-            across: tokens,
+            across: TOKENS,
             scale,
-            curves,
+            curves: both(|arm| curves::of_measure(compared, evaluations, arm, name))?,
         })
     };
     let panels = |wanted: fn(&str) -> bool| {
@@ -198,27 +214,47 @@ fn plots(folder: &Path, out: &Path, compared: &Comparison, evaluations: &[Evalua
             .map(measured)
             .collect::<anyhow::Result<Vec<Panel>>>()
     };
-    plot::write_svg(&folder.join("pass.svg"), &panels(|name| name != ENTROPY)?)?;
+    plot::write_svg(&folder(out).join("pass.svg"), &panels(|name| name != ENTROPY)?)?;
     let mut entropy = panels(|name| name == ENTROPY)?;
-    let last_step = evaluations
-        .iter()
-        .filter(|one| one.due_tokens == end.due_tokens)
-        .map(|one| one.step)
-        .min();
-    let places = [
-        (tokens, GENERATED, end.due_tokens),
-        (steps, "training/global_step", last_step.context("no evaluations")?),
-    ];
-    for (across, name, end) in places {
-        let of_steps = |arm| curves::of_steps(out, (arm, &compared.seeds), (name, end as f64), STEP_ENTROPY);
-        entropy.push(Panel {
-            title: format!("entropy on the training problems by {} (nats per token)", across.0),
-            across,
-            scale: 1.0,
-            curves: both(&of_steps)?,
-        });
+    let title = "entropy on the training problems by";
+    for across in [TOKENS, STEPS] {
+        let title = format!("{title} {} (nats per token)", across.0);
+        entropy.push(of_steps(out, &compared.seeds, evaluations, across, (STEP_ENTROPY, 1.0, title))?);
     }
-    plot::write_svg(&folder.join("entropy.svg"), &entropy)
+    plot::write_svg(&folder(out).join("entropy.svg"), &entropy)
+}
+
+/// Draws reward and entropy of the training steps.
+pub(super) fn steps_plot(out: &Path, seeds: &[u64], evaluations: &[Evaluation]) -> anyhow::Result<()> {
+    let panels = [
+        ("critic/score/mean", 100.0, "right solutions of training problems (%)"),
+        (STEP_ENTROPY, 1.0, "entropy on the training problems (nats per token)"),
+    ]
+    .map(|(metric, scale, title)| of_steps(out, seeds, evaluations, TOKENS, (metric, scale, title.to_owned())));
+    let panels = panels.into_iter().collect::<anyhow::Result<Vec<Panel>>>()?;
+    plot::write_svg(&folder(out).join("steps.svg"), &panels)
+}
+
+/// A metric of the training steps, up to where the first of the runs ended.
+fn of_steps(
+    out: &Path,
+    seeds: &[u64],
+    evaluations: &[Evaluation],
+    across: (&'static str, f64),
+    (metric, scale, title): (&str, f64, String),
+) -> anyhow::Result<Panel> {
+    let due = evaluations.iter().map(|one| one.due_tokens).max().context("no evaluations")?;
+    let last = evaluations.iter().filter(|one| one.due_tokens == due).map(|one| one.step).min();
+    let (name, end) = match across {
+        TOKENS => (GENERATED, due),
+        _ => ("training/global_step", last.context("no evaluations")?),
+    };
+    Ok(Panel {
+        title,
+        across,
+        scale,
+        curves: both(|arm| curves::of_steps(out, (arm, seeds), (name, end as f64), metric))?,
+    })
 }
 
 #[cfg(test)]

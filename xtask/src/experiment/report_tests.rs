@@ -1,9 +1,9 @@
-use super::super::documents;
+use super::super::plan::documents;
 use super::*;
 
 #[test]
 fn the_committed_figures_follow_from_the_committed_evaluations() {
-    let folder = documents();
+    let folder = documents("svs-vs-grpo");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a committed file");
     let committed: Comparison = serde_json::from_str(&read("results.json")).expect("figures");
     let evaluations = records::read(&folder.join("evaluations.jsonl")).expect("evaluations");
@@ -31,7 +31,7 @@ fn the_committed_figures_follow_from_the_committed_evaluations() {
 
 #[test]
 fn the_committed_configuration_is_valid_and_leaves_the_recipe_to_the_command() {
-    let text = std::fs::read_to_string(documents().join("config.toml")).expect("a committed file");
+    let text = std::fs::read_to_string(documents("svs-vs-grpo").join("config.toml")).expect("a committed file");
     svs_trainer::TrainConfig::from_toml(&text).expect("valid");
     let sets = |key: &str| text.lines().any(|line| line.starts_with(&format!("{key} =")));
     assert!(!sets("recipe") && !sets("seed") && !sets("max_generated_tokens"));
