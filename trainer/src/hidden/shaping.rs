@@ -4,12 +4,24 @@ use serde::{Deserialize, Serialize};
 
 use super::dynamics::dynamics;
 use super::{Dynamics, Response};
+use crate::objective::Advantage;
 use crate::trajectory::Trajectory;
 
 /// Deviations are clamped to this.
 const DEVIATION_CLAMP: f64 = 5.0;
 /// Added to the mean that a deviation is divided by.
 const EPSILON: f64 = 1e-8;
+
+/// Which tokens of a response get its bonus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// All of them.
+    #[default]
+    Response,
+    /// The last one, as the published code does.
+    LastToken,
+}
 
 /// `[algorithm.hidden_shaping]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -29,6 +41,8 @@ pub struct HiddenShaping {
     pub weight: f64,
     /// An advantage grows by at most its size over this, >= 1.
     pub kappa: f64,
+    /// Which tokens get the bonus.
+    pub scope: Scope,
 }
 
 impl Default for HiddenShaping {
@@ -41,6 +55,7 @@ impl Default for HiddenShaping {
             gain: 2.0,
             weight: 1.0,
             kappa: 2.0,
+            scope: Scope::Response,
         }
     }
 }
@@ -125,12 +140,29 @@ impl HiddenShaping {
 
     /// The advantages of a group's members, shaped where their states were measured.
     #[must_use]
-    pub fn shape_group(&self, advantages: &[Option<f64>], members: &[Trajectory], usual: &Means) -> Vec<Option<f64>> {
-        let one = |(advantage, member): (&Option<f64>, &Trajectory)| match (advantage, &member.hidden) {
-            (Some(advantage), Some(found)) => Some(self.shape(*advantage, self.bonus(found, usual))),
-            (advantage, _) => *advantage,
+    pub fn shape_group(
+        &self,
+        advantages: &[Option<f64>],
+        members: &[Trajectory],
+        usual: &Means,
+    ) -> Vec<Option<Advantage>> {
+        let one = |(advantage, member): (&Option<f64>, &Trajectory)| {
+            let plain = (*advantage)?;
+            let bonus = member.hidden.map(|found| self.bonus(&found, usual));
+            Some(self.scoped(plain, bonus.map_or(plain, |bonus| self.shape(plain, bonus))))
         };
         advantages.iter().zip(members).map(one).collect()
+    }
+
+    /// The advantages of a response's tokens.
+    fn scoped(&self, plain: f64, shaped: f64) -> Advantage {
+        match self.scope {
+            Scope::Response => Advantage::from(shaped),
+            Scope::LastToken => Advantage {
+                every: plain,
+                last: shaped,
+            },
+        }
     }
 }
 
@@ -176,6 +208,10 @@ mod tests {
             (1.0, -0.9, 1.0),
         ] {
             assert_eq!(shaping.shape(advantage, bonus), wanted);
+        }
+        for (scope, every, last) in [(Scope::Response, 1.5, 1.5), (Scope::LastToken, 1.0, 1.5)] {
+            let shaping = HiddenShaping { scope, ..shaping };
+            assert_eq!(shaping.scoped(1.0, 1.5), Advantage { every, last }, "{scope:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The clipped policy loss, its optional KL and entropy terms, and their derivatives per token.
 
+use serde::{Deserialize, Serialize};
 use svs_engine::train::TokenGrad;
 
 use super::group_loss::{RowSlope, real_by_row};
@@ -8,6 +9,34 @@ use super::{Denominator, LossMode, ObjectiveConfig};
 
 /// The k3 estimate of one token's KL is clamped to this.
 const KL_CLAMP: f64 = 10.0;
+
+/// The advantages of a trajectory's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Advantage {
+    /// Of every token but the last.
+    pub every: f64,
+    /// Of the last scored token.
+    pub last: f64,
+}
+
+impl From<f64> for Advantage {
+    /// The same of all tokens.
+    fn from(all: f64) -> Self {
+        Self { every: all, last: all }
+    }
+}
+
+impl Advantage {
+    /// Whether no token has a derivative of it.
+    pub(crate) fn is_zero(self) -> bool {
+        self.every == 0.0 && self.last == 0.0
+    }
+
+    /// Of token `t` of `tokens`.
+    fn of(self, t: usize, tokens: usize) -> f64 {
+        if t + 1 == tokens { self.last } else { self.every }
+    }
+}
 
 /// One trajectory's scored tokens. All slices have the same length.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +53,8 @@ pub struct LossRow<'a> {
     pub entropies: Option<&'a [f32]>,
     /// What each token's policy loss is multiplied by; a token with 0 is left out of everything.
     pub factors: Option<&'a [f64]>,
-    /// Advantage of every token.
-    pub advantage: f64,
+    /// Advantages of the tokens.
+    pub advantage: Advantage,
     /// Weight of the trajectory in the loss.
     pub weight: f64,
 }
@@ -139,14 +168,15 @@ fn row_loss(
     assert_eq!(row.logprobs.len(), row.old_logprobs.len(), "one old logprob per token");
     let scale = row.weight * share;
     let (of_group, mean_log_ratio) = (of_group.unwrap_or_default(), row.mean_log_ratio());
-    (0..row.logprobs.len())
+    let tokens = row.logprobs.len();
+    (0..tokens)
         .map(|t| {
             let factor = row.factor(t);
             if factor == 0.0 {
                 return TokenGrad::default();
             }
             let (logp, log_ratio) = (f64::from(row.logprobs[t]), row.log_ratio(t));
-            let policy = token_loss(logp, log_ratio, mean_log_ratio, row.advantage, config);
+            let policy = token_loss(logp, log_ratio, mean_log_ratio, row.advantage.of(t, tokens), config);
             sums.tokens += 1.0;
             sums.policy += row.weight * factor * (policy.value + of_group.value);
             sums.clipped += f64::from(u8::from(policy.clipped));

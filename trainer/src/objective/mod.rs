@@ -17,5 +17,5 @@ mod tests;
 pub use advantage::{AdvantageError, advantages, group_advantages};
 pub use aggregate::Denominator;
 pub use config::{AdvEstimator, LossAggMode, LossMode, ObjectiveConfig};
-pub use loss::{LossOutput, LossRow, LossSums, policy_loss};
+pub use loss::{Advantage, LossOutput, LossRow, LossSums, policy_loss};
 pub use overlong::OverlongBuffer;

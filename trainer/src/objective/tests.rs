@@ -95,7 +95,7 @@ impl GoldenRow {
             reference: Some(&self.reference),
             entropies: Some(&self.entropy),
             factors: None,
-            advantage: self.advantage,
+            advantage: self.advantage.into(),
             weight: self.weight,
         }
     }
@@ -134,7 +134,7 @@ fn derivatives_by_hand() {
             reference: None,
             entropies: None,
             factors: None,
-            advantage,
+            advantage: Advantage::from(advantage),
             weight: 1.0,
         }];
         let output = policy_loss(&rows, &config, Denominator::of(&rows));
@@ -233,7 +233,7 @@ fn weights_of(loss_mode: LossMode, loss_agg_mode: LossAggMode) -> [f64; 2] {
         reference: None,
         entropies: None,
         factors: None,
-        advantage,
+        advantage: Advantage::from(advantage),
         weight: 1.0,
     };
     let rows = [row(2, 1.0), row(8, -1.0)];
@@ -315,6 +315,30 @@ fn estimators_by_hand() {
 }
 
 #[test]
+fn the_last_token_may_have_an_advantage_of_its_own() {
+    let config = ObjectiveConfig::default();
+    let logprobs = [-0.5f32, -1.0, -2.0];
+    for (every, last) in [(1.0, 1.5), (-1.0, -0.5), (0.0, 2.0)] {
+        let row = LossRow {
+            group: 0,
+            logprobs: &logprobs,
+            old_logprobs: &logprobs,
+            reference: None,
+            entropies: None,
+            factors: None,
+            advantage: Advantage { every, last },
+            weight: 1.0,
+        };
+        let found = policy_loss(&[row], &config, Denominator::of_lengths([3].into_iter(), 1));
+        // At ratio 1 the derivative of each of three tokens is a third of its negative advantage.
+        for (grad, advantage) in found.grads[0].iter().zip([every, every, last]) {
+            assert!((f64::from(grad.dlogprob) + advantage / 3.0).abs() < 1e-7, "{every} {last}: {grad:?}");
+        }
+        assert!((found.loss + (2.0 * every + last) / 3.0).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn metrics_at_ratio_one() {
     let logprobs = [-0.5f32, -1.5];
     let row = |advantage| LossRow {
@@ -324,7 +348,7 @@ fn metrics_at_ratio_one() {
         reference: Some(&logprobs),
         entropies: None,
         factors: None,
-        advantage,
+        advantage: Advantage::from(advantage),
         weight: 1.0,
     };
     let rows = [row(1.0), row(-0.5)];
@@ -401,7 +425,7 @@ fn factors_weigh_and_leave_out() {
         reference: None,
         entropies: None,
         factors,
-        advantage: 1.0,
+        advantage: 1.0.into(),
         weight: 1.0,
     };
     for loss_mode in [LossMode::Vanilla, LossMode::Gspo, LossMode::Cispo] {

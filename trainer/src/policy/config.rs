@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use svs_engine::{EngineError, WeightSet};
 
 use super::RolloutCorrection;
-use crate::objective::ObjectiveConfig;
+use crate::objective::{Advantage, ObjectiveConfig};
 use crate::optim::OptimConfig;
 use crate::trajectory::Group;
 
@@ -19,7 +19,7 @@ pub struct UpdateGroup {
     /// Reward of each member; `None` masks it out of the statistics and of the loss.
     pub rewards: Vec<Option<f64>>,
     /// Advantages to use instead of those of the rewards, one per member, if a recipe shapes them; `None` leaves one out.
-    pub advantages: Option<Vec<Option<f64>>>,
+    pub advantages: Option<Vec<Option<Advantage>>>,
 }
 
 /// Whole groups for one update, in the order in which they are to be used.
@@ -118,8 +118,11 @@ pub struct SkippedRow {
     pub temperature: f32,
     /// Behaviour logprobs at those positions, nats.
     pub behaviour: Vec<f32>,
-    /// Advantage.
+    /// Advantage of every scored token but the last.
     pub advantage: f64,
+    /// Advantage of the last scored token.
+    #[serde(default)]
+    pub last_advantage: f64,
     /// Weight in the loss.
     pub weight: f64,
 }

@@ -7,7 +7,7 @@ use svs_engine::weights::ADAPTER_VERSIONS;
 use svs_engine::{FinishReason, SamplingParams};
 
 use super::{PolicyError, SkippedRow, UpdateConfig, UpdateGroup};
-use crate::objective::advantages;
+use crate::objective::{Advantage, advantages};
 use crate::trajectory::Trajectory;
 
 /// One trajectory as the update uses it.
@@ -25,8 +25,8 @@ pub(super) struct Row {
     pub(super) start: Option<Vec<f32>>,
     /// What each token's loss is multiplied by; 0 leaves it out.
     pub(super) factors: Option<Vec<f64>>,
-    /// Advantage of every token.
-    pub(super) advantage: f64,
+    /// Advantages of the scored tokens.
+    pub(super) advantage: Advantage,
     /// Weight in the loss.
     pub(super) weight: f64,
     /// Reward it came from.
@@ -46,7 +46,8 @@ impl Row {
             scored: self.sequence.scored.clone(),
             temperature: self.sequence.temperature,
             behaviour: self.behaviour.clone(),
-            advantage: self.advantage,
+            advantage: self.advantage.every,
+            last_advantage: self.advantage.last,
             weight: self.weight,
         }
     }
@@ -83,8 +84,11 @@ pub(super) fn rows_of(
             *reward = None;
         }
     }
-    let each: Vec<Option<f64>> = match &group.advantages {
-        None => advantages(&rewards, &config.objective).map_err(|error| wrong(error.to_string()))?,
+    let each: Vec<Option<Advantage>> = match &group.advantages {
+        None => {
+            let plain = advantages(&rewards, &config.objective).map_err(|error| wrong(error.to_string()))?;
+            plain.into_iter().map(|one| one.map(Advantage::from)).collect()
+        }
         Some(given) if given.len() == members.len() => {
             let usable = |member| unusable(member, None, true, config, version).is_none();
             given
@@ -104,7 +108,8 @@ pub(super) fn rows_of(
     let mut rows = Vec::new();
     for ((member, reward), advantage) in members.iter().zip(rewards).zip(each) {
         let Some(advantage) = advantage else { continue };
-        if !advantage.is_finite() || !member.weight.is_finite() {
+        let finite = advantage.every.is_finite() && advantage.last.is_finite();
+        if !finite || !member.weight.is_finite() {
             return Err(wrong(format!("advantage or weight of `{}` is not finite", member.id)));
         }
         rows.push(
@@ -143,7 +148,13 @@ fn unusable(
     }
 }
 
-fn row(group: usize, member: &Trajectory, reward: Option<f64>, advantage: f64, version: u64) -> Result<Row, String> {
+fn row(
+    group: usize,
+    member: &Trajectory,
+    reward: Option<f64>,
+    advantage: Advantage,
+    version: u64,
+) -> Result<Row, String> {
     let (tokens, scored) = member.trained();
     let sequence = TrainSequence {
         tokens,

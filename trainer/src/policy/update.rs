@@ -148,7 +148,7 @@ impl<'a> Update<'a> {
         let rows: Vec<&Row> = rows
             .iter()
             .copied()
-            .filter(|row| regularized || row.advantage != 0.0)
+            .filter(|row| regularized || !row.advantage.is_zero())
             .collect();
         let left_out = all_rows - rows.len();
         if rows.is_empty() {
@@ -309,7 +309,7 @@ fn sequences(rows: &[&Row]) -> Vec<TrainSequence> {
 /// Mean, largest and smallest reward and advantage.
 fn summarize<'r>(rows: impl Iterator<Item = &'r Row> + Clone, metrics: &mut BTreeMap<String, f64>) {
     let rewards: Vec<f64> = rows.clone().filter_map(|row| row.reward).collect();
-    let advantages: Vec<f64> = rows.map(|row| row.advantage).collect();
+    let advantages: Vec<f64> = rows.map(|row| row.advantage.every).collect();
     for (name, values) in [("critic/rewards", rewards), ("critic/advantages", advantages)] {
         if values.is_empty() {
             continue;

@@ -170,6 +170,10 @@ fn values_out_of_range_are_named() {
         ),
         ("[algorithm]\nclip_ratio_c = 1.0", "algorithm.clip_ratio_c"),
         ("[algorithm]\nppo_epochs = 0", "algorithm.ppo_epochs"),
+        (
+            "[algorithm]\nloss_mode = \"gspo\"\n[algorithm.hidden_shaping]\nscope = \"last_token\"",
+            "algorithm.hidden_shaping.scope",
+        ),
         ("[optim]\nlr = -1.0", "optim.lr"),
         ("[optim]\nbeta2 = 1.0", "optim.beta2"),
         ("[optim]\ndecay = \"cosine\"", "optim.total_steps"),

@@ -5,7 +5,8 @@ use svs_engine::request::{MAX_STOP_BYTES, MAX_STOPS};
 use super::super::fork;
 use super::faults::Faults;
 use super::{Mode, ProblemSource, Recipe, TrainConfig, TrainError};
-use crate::objective::AdvEstimator;
+use crate::hidden::Scope;
+use crate::objective::{AdvEstimator, LossMode};
 use crate::optim::Decay;
 use crate::svs::Prompts;
 
@@ -288,6 +289,13 @@ impl TrainConfig {
             faults.add(
                 "algorithm.hidden_shaping.enabled",
                 "hidden states are only seen of rollouts that the run samples itself",
+            );
+        }
+        let of_last_token = self.algorithm.hidden_shaping.scope == Scope::LastToken;
+        if of_last_token && matches!(self.algorithm.loss_mode, LossMode::Gspo | LossMode::Real) {
+            faults.add(
+                "algorithm.hidden_shaping.scope",
+                "`last_token` needs a loss of single tokens: `loss_mode` vanilla or cispo",
             );
         }
         if self.algorithm.max_num_gen_batches > 1 && !self.algorithm.filter_groups {
