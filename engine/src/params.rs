@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::ModelConfig;
+use crate::ops::for_each;
 
 /// One tensor inside the arena.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +100,9 @@ impl ParamLayout {
     }
 }
 
+/// Values that [`Params::clear`] writes at a time, 4 MB.
+const CLEARED: usize = 1 << 20;
+
 /// Values (or gradients, or moments) for every parameter of a layout, `[layout.len]` f32.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
@@ -114,6 +118,11 @@ impl Params {
     pub fn zeros(layout: Arc<ParamLayout>) -> Self {
         let values = vec![0.0; layout.len];
         Self { layout, values }
+    }
+
+    /// Makes all values 0, on this thread's team.
+    pub fn clear(&mut self) {
+        for_each(self.values.chunks_mut(CLEARED).collect(), |values| values.fill(0.0));
     }
 
     /// The tensor called `name`, if the layout has it.

@@ -19,6 +19,7 @@ use crate::config::ModelConfig;
 use crate::error::EngineError;
 use crate::model::{Activations, Aligned, LayerRows, Run, SequenceRows, cut_runs, layer_forward};
 use crate::ops::attention::{Kv, KvShape};
+use crate::ops::for_each;
 use crate::ops::elementwise::{add_assign, embed, embed_backward};
 use crate::ops::par::Par;
 use crate::ops::rope::RopeTable;
@@ -89,6 +90,13 @@ fn activation_bytes(config: &ModelConfig) -> usize {
 pub struct Scratch {
     spare: Vec<Activations>,
     buffers: Buffers,
+}
+
+impl Drop for Scratch {
+    /// Gives the memory back piece by piece: at once it takes tens of milliseconds, and a halted team could not rest meanwhile.
+    fn drop(&mut self) {
+        for_each(std::mem::take(&mut self.spare), drop);
+    }
 }
 
 /// Scores every scored token of every sequence. Result: per sequence, one entry per `scored` position.
@@ -164,7 +172,7 @@ fn accumulate_within(
         };
         let [head, norm] = two(grads, embedding, "model.norm.weight");
         let grads = head::HeadGrads { head, norm };
-        let (targets, head) = (&packed.targets, &weights.head(Par::Pool));
+        let (targets, head) = (&packed.targets, weights.head(Par::Pool));
         head::backward(
             Par::Pool,
             set,

@@ -1,6 +1,7 @@
-//! Weights as the backward reads them: transposed, one matrix at a time, because all of them transposed are a second model.
+//! Weights as the backward reads them: transposed, one layer's matrix at a time, because all of them transposed are a second
+//! model.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Precision;
 use crate::ops::gemm::Panels;
@@ -14,6 +15,8 @@ pub struct TrainWeights<'a> {
     /// The serving weights the forward uses.
     pub set: Arc<WeightSet>,
     masters: &'a Params,
+    /// The output projection's panels, packed when first asked for: every micro-batch reads all of them.
+    head: OnceLock<Panels>,
 }
 
 impl<'a> TrainWeights<'a> {
@@ -21,7 +24,8 @@ impl<'a> TrainWeights<'a> {
     /// the matrices as they were rounded; its gradients are those of the masters (straight through the rounding).
     #[must_use]
     pub fn new(set: Arc<WeightSet>, masters: &'a Params) -> Self {
-        Self { set, masters }
+        let head = OnceLock::new();
+        Self { set, masters, head }
     }
 
     /// Panels of the projections of a layer whose outputs lie side by side, for `dX = dY · W`; `inputs` is the width of X.
@@ -32,16 +36,18 @@ impl<'a> TrainWeights<'a> {
     }
 
     /// The output projection's panels.
-    pub(super) fn head(&self, par: Par) -> Panels {
-        let config = &self.set.config;
-        let name = if config.tie_word_embeddings {
-            "model.embed_tokens.weight"
-        } else {
-            "lm_head.weight"
-        };
-        let mut panels = Panels::default();
-        panels.refill_parts(par, &[tensor(self.masters, name)], config.hidden_size, self.rounds());
-        panels
+    pub(super) fn head(&self, par: Par) -> &Panels {
+        self.head.get_or_init(|| {
+            let config = &self.set.config;
+            let name = if config.tie_word_embeddings {
+                "model.embed_tokens.weight"
+            } else {
+                "lm_head.weight"
+            };
+            let mut panels = Panels::default();
+            panels.refill_parts(par, &[tensor(self.masters, name)], config.hidden_size, self.rounds());
+            panels
+        })
     }
 
     fn rounds(&self) -> bool {

@@ -178,7 +178,7 @@ impl<'a> Update<'a> {
             })
             .collect();
         let loss = policy_loss(&loss_rows, objective, whole);
-        self.grads.values.fill(0.0);
+        self.grads.clear();
         let train_weights = TrainWeights::new(weights, self.policy.params());
         let sequences = sequences(&rows);
         let budget = self.config.micro_batch_tokens;

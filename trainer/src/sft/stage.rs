@@ -65,7 +65,7 @@ fn run(
     for (i, batch) in plan.iter().enumerate() {
         let batch: Vec<&Example> = batch.iter().map(|index| &examples[*index]).collect();
         let target_tokens = targets(&batch);
-        grads.values.fill(0.0);
+        grads.clear();
         let weights = TrainWeights::new(policy.pack("sft"), policy.params());
         let loss = gradients(&weights, &batch, config.micro_batch_tokens, grads, |_| ())?;
         drop(weights);

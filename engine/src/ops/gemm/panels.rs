@@ -1,4 +1,7 @@
 //! A matrix packed in panels of 32 columns, the layout that the product kernels read.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
 
 use super::element::{HALF, PANEL, Row, Wide, Words};
 use crate::ops::norm::SERIAL_ELEMENTS;
@@ -40,8 +43,8 @@ impl<T: Row> Panels<T> {
         let n = weights.len();
         // A pair of odd widths is padded twice.
         let panels = (0..).take_while(|panel| columns(*panel, 0, n).is_some()).count();
-        let mut rows = vec![T::default(); panels * k];
-        Par::Pool.rows(&mut rows, k, SERIAL_ELEMENTS / PANEL, |first, rows| {
+        let mut rows = Vec::new();
+        let fill = |first: usize, rows: &mut [MaybeUninit<T>]| {
             let mut panel_rows = vec![Wide::default(); k];
             for (panel, rows) in rows.chunks_exact_mut(k).enumerate() {
                 panel_rows.fill(Wide::default());
@@ -54,10 +57,12 @@ impl<T: Row> Panels<T> {
                     }
                 }
                 for (row, wide) in rows.iter_mut().zip(&panel_rows) {
-                    *row = T::store(wide);
+                    row.write(T::store(wide));
                 }
             }
-        });
+        };
+        // SAFETY: `panel_rows` has as many rows as a panel, and each is written.
+        unsafe { written(Par::Pool, &mut rows, (panels, k), fill) };
         Self { k, n, rows }
     }
 
@@ -91,35 +96,57 @@ impl Panels {
     pub(crate) fn refill_parts(&mut self, par: Par, parts: &[&[f32]], n: usize, rounds: bool) {
         self.k = parts.iter().map(|part| part.len() / n).sum();
         self.n = n;
-        self.rows.resize(n.div_ceil(PANEL) * self.k, Wide::default());
         let k = self.k;
-        par.rows(&mut self.rows, k, SERIAL_ELEMENTS / PANEL, |first, panels| {
+        let fill = |first: usize, panels: &mut [MaybeUninit<Wide>]| {
             for (index, panel) in panels.chunks_exact_mut(k).enumerate() {
                 let mut rest = &mut *panel;
                 for part in parts {
                     let (slots, behind) = rest.split_at_mut(part.len() / n);
-                    fill_panel(slots, part, n, (first + index) * PANEL);
+                    fill_panel(slots, part, n, (first + index) * PANEL, rounds);
                     rest = behind;
                 }
-                if rounds {
-                    panel.iter_mut().for_each(|row| *row = Words::store(row).load());
-                }
             }
-        });
+        };
+        // SAFETY: the rows of all parts are `k`, and `fill_panel` writes a slot for each.
+        unsafe { written(par, &mut self.rows, (n.div_ceil(PANEL), k), fill) };
     }
 }
 
-/// Copies columns `first..` of a row-major `[rows, n]` matrix into one panel.
-fn fill_panel(panel: &mut [Wide], values: &[f32], n: usize, first: usize) {
+/// `panels` panels of `k` rows each, written by `fill(first panel, rows)` in runs, in place of what `rows` held. The memory
+/// is touched by the threads that write it: filled with anything before, it would all be touched on this one.
+///
+/// # Safety
+/// `fill` writes every row that it is given.
+unsafe fn written<T: Row>(
+    par: Par,
+    rows: &mut Vec<T>,
+    (panels, k): (usize, usize),
+    fill: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
+) {
+    let len = panels * k;
+    rows.clear();
+    if rows.capacity() < len {
+        // The old memory first: the two need not be there together.
+        *rows = Vec::new();
+        rows.reserve_exact(len);
+    }
+    par.rows(&mut rows.spare_capacity_mut()[..len], k, SERIAL_ELEMENTS / PANEL, fill);
+    // SAFETY: `par.rows` has handed every row of the first `len` to `fill`, which has written it.
+    unsafe { rows.set_len(len) };
+}
+
+/// Copies columns `first..` of a row-major `[rows, n]` matrix into one panel, each element rounded to bf16 if `rounds`.
+fn fill_panel(panel: &mut [MaybeUninit<Wide>], values: &[f32], n: usize, first: usize, rounds: bool) {
     let width = PANEL.min(n - first);
     for (slot, row) in panel.iter_mut().zip(values.chunks_exact(n)) {
-        let (columns, slot) = (&row[first..first + width], slot.0.as_flattened_mut());
-        match (columns.first_chunk::<PANEL>(), slot.first_chunk_mut::<PANEL>()) {
-            (Some(full), Some(slot)) => *slot = *full,
-            _ => {
-                slot[..width].copy_from_slice(columns);
-                slot[width..].fill(0.0);
-            }
+        let slot = slot.write(Wide::default());
+        let (columns, lanes) = (&row[first..first + width], slot.0.as_flattened_mut());
+        match (columns.first_chunk::<PANEL>(), lanes.first_chunk_mut::<PANEL>()) {
+            (Some(full), Some(lanes)) => *lanes = *full,
+            _ => lanes[..width].copy_from_slice(columns),
+        }
+        if rounds {
+            *slot = Words::store(slot).load();
         }
     }
 }
