@@ -1,12 +1,12 @@
-//! `svs bench rollouts` on the embedded policy: its line of JSON has what comparisons read, and the figures fit together.
+//! `svs bench` on the embedded policy: its line of JSON has what comparisons read, and the figures fit together.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 use svs::assets::embedded_policy;
-use svs::bench::{Load, measure, render};
+use svs::bench::{Load, TrainLoad, TrainReport, measure, measure_train, render};
 use svs_engine::load::load;
-use svs_engine::{Precision, WeightSet};
+use svs_engine::{Precision, Storage, WeightSet};
 
 const FIELDS: [&str; 9] = [
     "prefill_tokens_per_second",
@@ -60,4 +60,49 @@ fn a_bench_reports_what_it_ran() {
             "{table}"
         );
     }
+}
+
+#[test]
+fn a_training_step_is_reported_with_the_least_that_it_must_do() {
+    let model = load(&embedded_policy().unwrap()).unwrap();
+    let parameters = model.params.layout.len as f64;
+    let load = TrainLoad {
+        problems: 2,
+        samples: 3,
+        prompt_tokens: 20,
+        response_tokens: 9,
+        repeat: 1,
+        threads: Some(2),
+        micro_batch_tokens: 64,
+        seed: 1,
+    };
+    let run = measure_train(model, Storage::default(), &load).unwrap();
+    let json = serde_json::to_value(TrainReport::new(&load, Storage::default(), &run)).unwrap();
+    let phase = |name: &str| {
+        let phases = json["phases"].as_array().unwrap();
+        let found = phases.iter().find(|phase| phase["name"] == name).unwrap();
+        ["seconds", "operations", "bytes"].map(|figure| found[figure].as_f64().unwrap())
+    };
+    let ([_, rolled, read], [_, trained, moved]) = (phase("rollout"), phase("forward_backward"));
+    assert_eq!(trained, 3.0 * rolled, "{json}");
+    // 45 tokens or more have rows (a group's prompt once), each with two operations for every parameter of the layers.
+    assert!(
+        json["rows"]
+            .as_u64()
+            .is_some_and(|rows| (2 * (20 + 3 * 8)..=6 * 29).contains(&(rows as usize))),
+        "{json}"
+    );
+    // The weights once a token of a response; at least one micro-batch reads them twice and reads and writes gradients.
+    assert!(
+        read >= 9.0 * 4.0 * 0.5 * parameters && moved >= 3.5 * 4.0 * parameters,
+        "{json}"
+    );
+    assert_eq!(phase("optimizer")[2], 32.0 * parameters);
+    assert!(
+        json["fma_peak_fraction"]
+            .as_f64()
+            .is_some_and(|share| share > 0.0 && share < 1.0),
+        "{json}"
+    );
+    assert!(json["machine_read_bytes_per_second"].as_f64() > Some(0.0) && json["rss_peak_bytes"].as_u64() > Some(0));
 }

@@ -8,10 +8,12 @@ mod report;
 mod streams;
 mod train;
 mod train_report;
+mod train_work;
 
 pub use report::{Report, render};
-pub use train::{TrainLoad, TrainRun, measure_train};
-pub use train_report::TrainReport;
+pub use train::{StepWork, TrainLoad, TrainRun, measure_train};
+pub use train_report::{PhaseReport, TrainReport};
+pub use train_work::Work;
 
 use std::sync::Arc;
 

@@ -16,6 +16,8 @@ use svs_trainer::policy::{Policy, UpdateBatch, UpdateConfig, UpdateGroup, accumu
 use svs_trainer::trajectory::{Group, Kind, Trajectory};
 use svs_verifier::{MathOptions, grade_math};
 
+use super::train_work::{StepShape, Work};
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct TrainLoad {
@@ -71,10 +73,23 @@ pub struct TrainRun {
     pub tokens: usize,
     /// Response tokens.
     pub sampled: usize,
-    /// Least operations of forward and backward over these rows.
-    pub operations: f64,
+    /// The least that each phase must do.
+    pub work: StepWork,
     /// Limits of the machine, measured before and after.
     pub limits: MachineLimits,
+}
+
+/// The least that the phases of a step must do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepWork {
+    /// Sampling the groups.
+    pub rollout: Work,
+    /// Forward and backward of the update.
+    pub forward_backward: Work,
+    /// The rest of the update.
+    pub optimizer: Work,
+    /// Packing the new weights.
+    pub publish: Work,
 }
 
 /// Runs the steps.
@@ -97,12 +112,26 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
     let sequences = bench.sequences(&bench.rollouts(0)?);
     let rows = computed_rows(&config, &sequences, load.micro_batch_tokens);
     let sampled = load.problems * load.samples * load.response_tokens as usize;
+    let shape = StepShape {
+        config: &config,
+        parameters: bench.policy.params().layout.len,
+        served_bytes: bench.policy.weight_set("bench").bytes(),
+        rows: &rows,
+        micro_batches: micro_batches(&config, &sequences, load.micro_batch_tokens).len(),
+        sampled,
+        response_tokens: load.response_tokens as usize,
+    };
     Ok(TrainRun {
         seconds: steps[(steps.len() - 1) / 2],
         rows: rows.iter().map(|(shared, len)| len - shared).sum(),
         tokens: rows.iter().map(|(_, len)| len).sum(),
         sampled,
-        operations: 3.0 * forward_operations(&config, &rows, sampled),
+        work: StepWork {
+            rollout: shape.rollout(),
+            forward_backward: shape.forward_backward(),
+            optimizer: shape.optimizer(),
+            publish: shape.publish(),
+        },
         limits: MachineLimits {
             flops: before.flops.max(after.flops),
             read_bytes: before.read_bytes.max(after.read_bytes),
@@ -119,17 +148,6 @@ fn computed_rows(config: &ModelConfig, sequences: &[TrainSequence], budget: usiz
         shared_tokens(batch).into_iter().zip(lengths).collect::<Vec<_>>()
     });
     rows.collect()
-}
-
-/// Multiplications and additions of a forward over `rows` (tokens shared with another sequence, length), `targets` of them through the vocabulary projection.
-fn forward_operations(config: &ModelConfig, rows: &[(usize, usize)], targets: usize) -> f64 {
-    let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-    let body = config.hidden_size * (2 * q + 2 * kv + 3 * config.intermediate_size);
-    let layers = rows.iter().map(|(shared, len)| {
-        let seen: usize = (shared + 1..=*len).sum();
-        config.layers * ((len - shared) * body + 2 * q * seen)
-    });
-    2.0 * (layers.sum::<usize>() + targets * config.hidden_size * config.vocab_size) as f64
 }
 
 struct Bench<'a> {

@@ -7,6 +7,19 @@ use svs_engine::Storage;
 
 use super::report::peak_memory_bytes;
 use super::train::{TrainLoad, TrainRun};
+use super::train_work::Work;
+
+/// A phase of the step: its time beside the least that it must do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct PhaseReport {
+    /// `rollout`, `forward_backward`, `optimizer` (the rest of the update) or `publish`.
+    pub name: &'static str,
+    /// Its time.
+    pub seconds: f64,
+    /// Its operations and bytes.
+    #[serde(flatten)]
+    pub work: Work,
+}
 
 /// A training step in figures; `svs bench train --json` prints it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,12 +54,16 @@ pub struct TrainReport {
     pub step_seconds: f64,
     /// Tokens of sequences updated on per second of update.
     pub update_tokens_per_second: f64,
+    /// The phases with the least operations and bytes of each.
+    pub phases: Vec<PhaseReport>,
     /// Least operations of forward and backward over the rows.
     pub forward_backward_operations: f64,
     /// Their share of the machine's fused multiply-adds.
     pub fma_peak_fraction: f64,
     /// Fused multiply-adds that the machine was measured to do, two operations each.
     pub machine_flops: f64,
+    /// Bytes a second that the machine was measured to read.
+    pub machine_read_bytes_per_second: f64,
     /// Most memory the process has held: engine, two weight versions, optimizer, gradients and activations.
     pub rss_peak_bytes: u64,
 }
@@ -55,7 +72,11 @@ impl TrainReport {
     /// Of a run of `load`.
     #[must_use]
     pub fn new(load: &TrainLoad, storage: Storage, run: &TrainRun) -> Self {
-        let seconds = run.seconds;
+        let (seconds, work) = (run.seconds, run.work);
+        let phase = |name, seconds, work| PhaseReport { name, seconds, work };
+        let operations = work.forward_backward.operations;
+        // Forward and backward are timed apart from the update.
+        let optimizer = (seconds.update - seconds.forward_backward).max(0.0);
         Self {
             weights: storage.weights.name(),
             kv: storage.kv.name(),
@@ -72,9 +93,16 @@ impl TrainReport {
             publish_seconds: seconds.publish,
             step_seconds: seconds.step(),
             update_tokens_per_second: run.tokens as f64 / seconds.update,
-            forward_backward_operations: run.operations,
-            fma_peak_fraction: run.operations / seconds.forward_backward / run.limits.flops,
+            phases: vec![
+                phase("rollout", seconds.rollout, work.rollout),
+                phase("forward_backward", seconds.forward_backward, work.forward_backward),
+                phase("optimizer", optimizer, work.optimizer),
+                phase("publish", seconds.publish, work.publish),
+            ],
+            forward_backward_operations: operations,
+            fma_peak_fraction: operations / seconds.forward_backward / run.limits.flops,
             machine_flops: run.limits.flops,
+            machine_read_bytes_per_second: run.limits.read_bytes,
             rss_peak_bytes: peak_memory_bytes().unwrap_or(0),
         }
     }
@@ -107,13 +135,26 @@ impl TrainReport {
         }
         let _ = writeln!(
             out,
-            "{:<18} {:>9.3}\n\nforward+backward: {:.2} TFLOP at {:.1} GFLOP/s, {:.1} % of {:.1} GFLOP/s of fused multiply-adds",
-            "forward+backward",
-            self.forward_backward_seconds,
-            self.forward_backward_operations * 1e-12,
-            self.forward_backward_operations / self.forward_backward_seconds * 1e-9,
+            "\n{:<18} {:>9} {:>8} {:>9} {:>8} {:>8}",
+            "least work of", "seconds", "TFLOP", "GFLOP/s", "GB", "GB/s"
+        );
+        for PhaseReport { name, seconds, work } in &self.phases {
+            let per_second = |amount: f64| 1e-9 * amount / seconds.max(1e-9);
+            let _ = writeln!(
+                out,
+                "{name:<18} {seconds:>9.3} {:>8.3} {:>9.1} {:>8.2} {:>8.1}",
+                1e-12 * work.operations,
+                per_second(work.operations),
+                1e-9 * work.bytes,
+                per_second(work.bytes)
+            );
+        }
+        let _ = writeln!(
+            out,
+            "machine: {:.1} GFLOP/s of fused multiply-adds, of which forward and backward reach {:.1} %; reads {:.1} GB/s",
+            self.machine_flops * 1e-9,
             100.0 * self.fma_peak_fraction,
-            self.machine_flops * 1e-9
+            self.machine_read_bytes_per_second * 1e-9
         );
         let _ = writeln!(out, "peak memory {:.0} MB", self.rss_peak_bytes as f64 * 1e-6);
         out

@@ -332,7 +332,10 @@ fn the_last_token_may_have_an_advantage_of_its_own() {
         let found = policy_loss(&[row], &config, Denominator::of_lengths([3].into_iter(), 1));
         // At ratio 1 the derivative of each of three tokens is a third of its negative advantage.
         for (grad, advantage) in found.grads[0].iter().zip([every, every, last]) {
-            assert!((f64::from(grad.dlogprob) + advantage / 3.0).abs() < 1e-7, "{every} {last}: {grad:?}");
+            assert!(
+                (f64::from(grad.dlogprob) + advantage / 3.0).abs() < 1e-7,
+                "{every} {last}: {grad:?}"
+            );
         }
         assert!((found.loss + (2.0 * every + last) / 3.0).abs() < 1e-12);
     }

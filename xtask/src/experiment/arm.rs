@@ -198,13 +198,7 @@ impl Bench {
             ..EvalConfig::default()
         };
         let began = Instant::now();
-        let report = evaluate(
-            &stack.engine,
-            &self.held_out,
-            &self.prompts,
-            &settings,
-            |_, _| {},
-        )?;
+        let report = evaluate(&stack.engine, &self.held_out, &self.prompts, &settings, |_, _| {})?;
         ensure!(
             report.scores.iter().all(|score| score.graded == self.samples),
             "a sample of a held-out problem could not be graded"

@@ -167,7 +167,11 @@ pub(super) fn tables(found: &Paired, evaluations: &[Evaluation]) -> anyhow::Resu
     text += "\n| tokens due | recipe | seed | steps | generated tokens |\n|---|---|---|---|---|\n";
     for one in evaluations.iter().filter(|one| one.due_tokens > 0) {
         let (due, recipe) = (one.due_tokens, one.arm.name());
-        writeln!(text, "| {due} | {recipe} | {} | {} | {} |", one.seed, one.step, one.generated_tokens)?;
+        writeln!(
+            text,
+            "| {due} | {recipe} | {} | {} | {} |",
+            one.seed, one.step, one.generated_tokens
+        )?;
     }
     Ok(text)
 }

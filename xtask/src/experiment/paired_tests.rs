@@ -45,7 +45,10 @@ fn problems_are_paired() {
     assert!(Paired::new(&all, &[0], &[60]).is_err());
     assert!(Paired::new(&all, &[1], &[50]).is_err());
     let rows = tables(&found, &all).expect("tables");
-    assert!(rows.contains("| 50 | entropy, nats | 0.000 | 1.000 | 2.000 | +1.000 | +2.000 | +1.000 |"), "{rows}");
+    assert!(
+        rows.contains("| 50 | entropy, nats | 0.000 | 1.000 | 2.000 | +1.000 | +2.000 | +1.000 |"),
+        "{rows}"
+    );
     assert!(rows.contains("| 50 | svs | 0 | 3 | 50 |"), "{rows}");
 }
 

@@ -219,7 +219,13 @@ fn plots(out: &Path, compared: &Comparison, evaluations: &[Evaluation]) -> anyho
     let title = "entropy on the training problems by";
     for across in [TOKENS, STEPS] {
         let title = format!("{title} {} (nats per token)", across.0);
-        entropy.push(of_steps(out, &compared.seeds, evaluations, across, (STEP_ENTROPY, 1.0, title))?);
+        entropy.push(of_steps(
+            out,
+            &compared.seeds,
+            evaluations,
+            across,
+            (STEP_ENTROPY, 1.0, title),
+        )?);
     }
     plot::write_svg(&folder(out).join("entropy.svg"), &entropy)
 }
@@ -243,8 +249,16 @@ fn of_steps(
     across: (&'static str, f64),
     (metric, scale, title): (&str, f64, String),
 ) -> anyhow::Result<Panel> {
-    let due = evaluations.iter().map(|one| one.due_tokens).max().context("no evaluations")?;
-    let last = evaluations.iter().filter(|one| one.due_tokens == due).map(|one| one.step).min();
+    let due = evaluations
+        .iter()
+        .map(|one| one.due_tokens)
+        .max()
+        .context("no evaluations")?;
+    let last = evaluations
+        .iter()
+        .filter(|one| one.due_tokens == due)
+        .map(|one| one.step)
+        .min();
     let (name, end) = match across {
         TOKENS => (GENERATED, due),
         _ => ("training/global_step", last.context("no evaluations")?),

@@ -14,8 +14,8 @@ use svs_trainer::run::source::{read_files, split_files};
 use svs_trainer::sft::{Progress, SftConfig, read_jsonl, train};
 
 use super::arm::{Bench, Start};
-use super::plan::{self, Defaults, Plan};
 use super::paired;
+use super::plan::{self, Defaults, Plan};
 use crate::fetch_smollm2::{self, Fetched};
 use crate::svamp;
 

@@ -1,9 +1,10 @@
 //! `cargo xtask trl`: a GRPO step of svs beside one of TRL, in turns on the same machine; `--tiny` for a model that learns
-//! from nothing.
+//! from nothing, `--gradients` for what both compute of one batch.
 //!
 //! TRL and what it needs come from PyPI into target/peers; its side is benches/trl/step.py, ours `svs bench train`. Both
 //! train SmolLM2 in f32 on groups of the same shape, every response at its full length.
 
+mod gradients;
 mod tiny;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,9 @@ pub(crate) struct Options {
     /// Measure half a million parameters that learn to copy a digit, instead of SmolLM2.
     #[arg(long)]
     tiny: bool,
+    /// Compare loss and gradient of one batch instead of speed.
+    #[arg(long, conflicts_with = "tiny")]
+    gradients: bool,
     /// Seeds of --tiny, one after the other.
     #[arg(long, default_value_t = 5)]
     seeds: u64,
@@ -90,6 +94,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Fetched::Ready(model) => model,
         Fetched::NotReached(why) => bail!("cannot download SmolLM2: {why}"),
     };
+    if options.gradients {
+        return gradients::run(&python, &model, &folder.join("smollm2"));
+    }
     let svs = built(options.binary.as_deref())?;
     println!("| shape | figure | svs | TRL | ratio (each turn) | floor |\n|---|---|---|---|---|---|");
     for shape in &options.shapes {
