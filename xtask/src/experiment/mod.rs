@@ -17,7 +17,7 @@ mod smollm2;
 use svs_engine::EngineConfig;
 use svs_engine::load::{ModelSource, load};
 
-use arm::{Arm, Bench, Start};
+use arm::{Bench, Start};
 use held_out::HeldOut;
 use plan::{Defaults, Options};
 
