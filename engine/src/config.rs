@@ -166,8 +166,8 @@ pub struct EngineConfig {
     /// Prompt rows of a step that belong to sequences of worse priority than one that decodes in it: a stream beside
     /// rollouts waits for no long prefill.
     pub max_prompt_rows_beside: usize,
-    /// Most of the time that steps of a few rows take while training computes on the same cores, which halts for them; above
-    /// 0 to 1.
+    /// Most of the cores' time that steps of a few rows take while training computes on the same cores, which lends half of
+    /// them for such a step; above 0 to 1.
     pub share_beside_training: f64,
     /// Later arrivals that may be admitted ahead of a waiting sequence because their priority is better.
     pub max_overtakes: u32,
@@ -230,7 +230,7 @@ impl Default for EngineConfig {
             max_scored_rows: 128,
             max_waiting: 4096,
             max_prompt_rows_beside: 32,
-            share_beside_training: 0.3,
+            share_beside_training: 0.25,
             max_overtakes: 256,
             kv_blocks: None,
             kv_cache_bytes: 1 << 30,

@@ -22,7 +22,7 @@ pub use lane::behind_serving;
 pub use limits::MachineLimits;
 pub use logsumexp::logsumexp;
 pub use par::{for_each, map};
-pub use team::{Halted, Team};
+pub use team::{Lent, Team};
 
 #[cfg(test)]
 mod tests;

@@ -37,8 +37,10 @@ struct Shared {
     active: AtomicUsize,
     /// What a piece panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
-    /// How many want the cores for themselves: as long as there are any, nobody takes a piece.
-    halts: AtomicUsize,
+    /// Threads, the caller included: it is number 0, helpers follow.
+    threads: usize,
+    /// Cores lent to others: as many of the last threads take no piece.
+    lent: AtomicUsize,
     /// Helpers asleep or about to be.
     sleeping: AtomicUsize,
     bed: Mutex<()>,
@@ -119,19 +121,24 @@ impl Team {
     /// The system refuses a thread.
     pub fn new(threads: Option<usize>) -> std::io::Result<Arc<Self>> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let mut team = Self::alone();
-        let threads = threads.unwrap_or_else(cores);
+        let threads = threads.unwrap_or_else(cores).max(1);
+        let mut team = Self::with_room(threads);
         for helper in 1..threads {
             let shared = Arc::clone(&team.shared);
             let builder = std::thread::Builder::new().name(format!("svs-compute-{helper}"));
             // On an error the helpers started so far end as the team is dropped.
-            team.helpers.push(builder.spawn(move || help(&shared))?);
+            team.helpers.push(builder.spawn(move || help(&shared, helper))?);
         }
         Ok(Arc::new(team))
     }
 
     /// A team of the caller only.
     fn alone() -> Self {
+        Self::with_room(1)
+    }
+
+    /// A team whose helpers, `threads` less the caller, are to be started.
+    fn with_room(threads: usize) -> Self {
         let nothing: *const (dyn Fn(usize) + Sync) = &|_| ();
         Self {
             shared: Arc::new(Shared {
@@ -143,7 +150,8 @@ impl Team {
                 next: AtomicUsize::new(0),
                 active: AtomicUsize::new(0),
                 panic: Mutex::new(None),
-                halts: AtomicUsize::new(0),
+                threads,
+                lent: AtomicUsize::new(0),
                 sleeping: AtomicUsize::new(0),
                 bed: Mutex::new(()),
                 wake: Condvar::new(),
@@ -180,12 +188,13 @@ impl Team {
         own.unwrap_or_else(|| Arc::clone(common()))
     }
 
-    /// Leaves the cores to somebody else until the value is dropped: its calls rest between two pieces, or where they begin.
-    /// Threads end the pieces that they are at.
+    /// Leaves `cores` to somebody else until the value is dropped: as many threads, the caller last, end the piece that they
+    /// are at and take no other. With all of them lent, calls rest.
     #[must_use]
-    pub fn halt(self: &Arc<Self>) -> Halted {
-        self.shared.halts.fetch_add(1, SeqCst);
-        Halted { team: Arc::clone(self) }
+    pub fn lend(self: &Arc<Self>, cores: usize) -> Lent {
+        self.shared.lent.fetch_add(cores, SeqCst);
+        let team = Arc::clone(self);
+        Lent { team, cores }
     }
 
     /// Runs a call to its end. The caller holds `lead`.
@@ -198,10 +207,10 @@ impl Team {
         shared.next.store(0, SeqCst);
         let open = shared.epoch.load(SeqCst) + 1;
         shared.epoch.store(open, SeqCst);
-        if shared.sleeping.load(SeqCst) > 0 && !shared.is_halted() {
+        if shared.sleeping.load(SeqCst) > 0 && !shared.rests(1) {
             shared.wake_all();
         }
-        while shared.take_pieces() == Left::Halted {
+        while shared.take_pieces(0) == Left::Resting {
             shared.wait_for_cores();
         }
         // A helper first counts itself as active and then looks whether the call is open; we close it first and then look
@@ -225,8 +234,9 @@ impl Team {
 }
 
 impl Shared {
-    fn is_halted(&self) -> bool {
-        self.halts.load(SeqCst) > 0
+    /// Whether the core of thread `number` is lent.
+    fn rests(&self, number: usize) -> bool {
+        number + self.lent.load(SeqCst) >= self.threads
     }
 
     fn wake_all(&self) {
@@ -235,21 +245,21 @@ impl Shared {
         self.wake.notify_all();
     }
 
-    /// Sleeps until nobody wants the cores for themselves.
+    /// Sleeps until not all cores are lent.
     fn wait_for_cores(&self) {
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
-        while self.is_halted() {
+        while self.rests(0) {
             bed = self.wake.wait(bed).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Works on the open call until no piece is left, or it is halted.
-    fn take_pieces(&self) -> Left {
+    /// Works on the open call, as thread `number`, until no piece is left or its core is lent.
+    fn take_pieces(&self, number: usize) -> Left {
         // SAFETY: the caller of `Team::run`, or a helper that is active while the call is open: nobody writes it.
         let call = unsafe { *self.call.get() };
         let before = INSIDE.replace(true);
         let done = catch_unwind(AssertUnwindSafe(|| {
-            while !self.is_halted() {
+            while !self.rests(number) {
                 let at = self.next.fetch_add(1, SeqCst);
                 if at >= call.count {
                     return Left::Done;
@@ -257,7 +267,7 @@ impl Shared {
                 // SAFETY: `Team::run` keeps the closure alive until no helper is active.
                 unsafe { (*call.piece)(at) };
             }
-            Left::Halted
+            Left::Resting
         }));
         INSIDE.set(before);
         done.unwrap_or_else(|panic| {
@@ -271,16 +281,16 @@ impl Shared {
         })
     }
 
-    /// Waits for an open call other than `seen`, on a team that is not halted; `None` when the team ends.
-    fn next_call(&self, seen: u64) -> Option<u64> {
+    /// Waits for an open call other than `seen` with the core of helper `number` its own; `None` when the team ends.
+    fn next_call(&self, number: usize, seen: u64) -> Option<u64> {
         let look = || {
             let epoch = self.epoch.load(SeqCst);
-            let open = (epoch % 2 == 1 && epoch != seen && !self.is_halted()).then_some(epoch);
+            let open = (epoch % 2 == 1 && epoch != seen && !self.rests(number)).then_some(epoch);
             let stop = self.stop.load(SeqCst);
             (stop || open.is_some()).then_some(if stop { None } else { open })
         };
         let began = Instant::now();
-        while began.elapsed() < SPIN && !self.is_halted() {
+        while began.elapsed() < SPIN && !self.rests(number) {
             for _ in 0..TURNS {
                 if let Some(found) = look() {
                     return found;
@@ -291,7 +301,7 @@ impl Shared {
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleeping.fetch_add(1, SeqCst);
         let found = loop {
-            // A caller opens its call first and then looks for sleepers, so one of us sees the other; the end of a halt
+            // A caller opens its call first and then looks for sleepers, so one of us sees the other; a core that comes back
             // wakes everybody.
             if let Some(found) = look() {
                 break found;
@@ -303,14 +313,14 @@ impl Shared {
     }
 }
 
-/// What a helper does all its life.
-fn help(shared: &Shared) {
+/// What helper `number` does all its life.
+fn help(shared: &Shared, number: usize) {
     let mut seen = 0;
-    while let Some(epoch) = shared.next_call(seen) {
+    while let Some(epoch) = shared.next_call(number, seen) {
         shared.active.fetch_add(1, SeqCst);
         let open = shared.epoch.load(SeqCst) == epoch;
-        // A call that was left because of a halt is taken up again, if it is still open then.
-        if !open || shared.take_pieces() == Left::Done {
+        // A call that was left because the core was lent is taken up again, if it is still open then.
+        if !open || shared.take_pieces(number) == Left::Done {
             seen = epoch;
         }
         shared.active.fetch_sub(1, SeqCst);
@@ -322,21 +332,21 @@ fn help(shared: &Shared) {
 enum Left {
     /// No piece is left.
     Done,
-    /// Somebody wants the cores.
-    Halted,
+    /// The thread's core is lent.
+    Resting,
 }
 
-/// A team that rests.
+/// Cores that a team has lent.
 #[derive(Debug)]
-pub struct Halted {
+pub struct Lent {
     team: Arc<Team>,
+    cores: usize,
 }
 
-impl Drop for Halted {
+impl Drop for Lent {
     fn drop(&mut self) {
-        if self.team.shared.halts.fetch_sub(1, SeqCst) == 1 {
-            self.team.shared.wake_all();
-        }
+        self.team.shared.lent.fetch_sub(self.cores, SeqCst);
+        self.team.shared.wake_all();
     }
 }
 

@@ -23,14 +23,14 @@ fn every_piece_runs_once() {
 }
 
 #[test]
-fn a_halted_team_takes_no_pieces_and_all_its_threads_go_on() {
+fn a_team_that_lends_all_cores_takes_no_pieces_and_all_its_threads_go_on() {
     const PIECES: usize = 4000;
     let team = Team::new(Some(3)).expect("threads");
     let (done, workers) = (AtomicU32::new(0), Mutex::new(std::collections::HashSet::new()));
     let count = || done.load(Ordering::Relaxed);
     let rest = || std::thread::sleep(Duration::from_millis(5));
     std::thread::scope(|scope| {
-        let begun = team.halt();
+        let begun = team.lend(3);
         let call = scope.spawn(|| {
             team.install(|| {
                 each(PIECES, &|_| {
@@ -48,7 +48,7 @@ fn a_halted_team_takes_no_pieces_and_all_its_threads_go_on() {
             while count() < before + 20 && !call.is_finished() {
                 std::thread::yield_now();
             }
-            let (one, other) = (team.halt(), team.halt());
+            let (one, other) = (team.lend(3), team.lend(3));
             let at = count();
             rest();
             drop(one);
@@ -63,6 +63,31 @@ fn a_halted_team_takes_no_pieces_and_all_its_threads_go_on() {
         workers.into_inner().unwrap().len() > 1,
         "helpers take the call up again"
     );
+}
+
+#[test]
+fn a_team_goes_on_with_the_cores_it_has_left() {
+    for (threads, lent) in [(2, 1), (3, 1), (3, 2), (4, 2)] {
+        let team = Team::new(Some(threads)).expect("threads");
+        let workers = || {
+            let seen = Mutex::new(std::collections::HashSet::new());
+            team.install(|| {
+                each(400, &|_| {
+                    std::thread::sleep(Duration::from_micros(100));
+                    seen.lock().unwrap().insert(std::thread::current().id());
+                })
+            });
+            seen.into_inner().unwrap()
+        };
+        let few = {
+            let _lent = team.lend(lent);
+            workers()
+        };
+        assert!(few.len() <= threads - lent, "{threads} threads, {lent} lent");
+        assert!(few.contains(&std::thread::current().id()), "the caller rests last");
+        let all: std::collections::HashSet<_> = (0..100).flat_map(|_| workers()).collect();
+        assert_eq!(all.len(), threads, "cores come back");
+    }
 }
 
 #[test]

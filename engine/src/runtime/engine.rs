@@ -40,6 +40,8 @@ pub struct Engine {
     /// The states behind `logits`, then those that are pooled, `[rows, hidden]`; kept where somebody reads them.
     pub(super) states: Vec<f32>,
     pub(super) team: Arc<Team>,
+    /// Of small steps beside training: half of the threads.
+    few: Arc<Team>,
     /// What is shared with training.
     pub(super) lane: Lane,
     pub(super) next: SeqId,
@@ -64,6 +66,8 @@ impl Engine {
             let started = Team::new(threads);
             started.map_err(|error| EngineError::Stopped(format!("cannot start the compute threads: {error}")))
         };
+        let all = team(config.threads)?;
+        let few = team(Some((all.threads() / 2).max(1)))?;
         let limits = Limits {
             max_num_seqs: config.max_num_seqs,
             max_num_batched_tokens: config.max_num_batched_tokens,
@@ -81,8 +85,9 @@ impl Engine {
             live: HashMap::new(),
             logits: Vec::new(),
             states: Vec::new(),
-            team: team(config.threads)?,
-            lane: Lane::new(config.share_beside_training),
+            lane: Lane::new(config.share_beside_training, (few.threads(), all.threads())),
+            team: all,
+            few,
             next: 0,
         })
     }
@@ -301,10 +306,11 @@ impl Engine {
         let (logits, states) = (&mut self.logits, &mut self.states);
         let began = Instant::now();
         // On another device it takes nothing from a training.
-        let halted = (self.place.0 == Device::Cpu)
+        let lent = (self.place.0 == Device::Cpu)
             .then(|| self.lane.enter(tokens.len()))
             .flatten();
-        let computed = self.team.install(|| {
+        let team = if lent.is_some() { &self.few } else { &self.team };
+        let computed = team.install(|| {
             executor.forward(&weights, &batch, logits)?;
             if read {
                 executor.states(&weights, stated, states)?;
@@ -312,8 +318,8 @@ impl Engine {
             Ok(())
         });
         self.stats.decoder_seconds += began.elapsed().as_secs_f64();
-        let ours = halted.is_some();
-        drop(halted);
+        let ours = lent.is_some();
+        drop(lent);
         self.lane.left(ours.then_some(began));
         computed
     }

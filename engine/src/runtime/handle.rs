@@ -106,9 +106,9 @@ impl EngineHandle {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Tells the engine that training computes on its cores, on this thread's team, until the value is dropped. The team halts
-    /// for small steps, which take no more than [`EngineConfig::share_beside_training`] of the time: the same bits, a little
-    /// later.
+    /// Tells the engine that training computes on its cores, on this thread's team, until the value is dropped. The team lends
+    /// half of them to small steps, which take no more than [`EngineConfig::share_beside_training`] of the cores' time: the same
+    /// bits, a little later.
     #[must_use]
     pub fn training_computes(&self) -> TrainingComputes {
         let (shared, team) = (Arc::clone(&self.inner.shared), Team::current());

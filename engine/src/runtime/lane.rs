@@ -1,13 +1,14 @@
 //! Serving and training on the same cores: what a small step borrows from a training that computes, and how often.
 //!
-//! A step of a few rows waits for memory. Beside products that wait for it, too, it takes two to four times as long, and never
-//! twice the same; so the training's team halts for the moment that a step takes with the machine to itself. Between such
-//! steps the engine rests, so that training keeps most of the machine and the gaps of a stream are even.
+//! A step of a few rows waits for memory, of which half of the cores get most; so it borrows those, and the training goes on
+//! with the others, also where only one of its threads has work. With more threads than cores a step would take two to four
+//! times as long, and never twice the same. Between such steps the engine rests, so that training keeps most of the machine
+//! and the gaps of a stream are even.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ops::{Halted, Team};
+use crate::ops::{Lent, Team};
 
 /// Steps of at most so many rows are small.
 const FEW_ROWS: usize = 4;
@@ -19,8 +20,10 @@ const DRIFT: f64 = 1.02;
 /// What the engine knows of trainings on its cores.
 #[derive(Debug)]
 pub(super) struct Lane {
-    /// Of the time, what small steps may take.
+    /// Of the cores' time, what small steps may take.
     share: f64,
+    /// Cores of a small step, and all of them.
+    cores: (usize, usize),
     trainings: Vec<Arc<Team>>,
     /// What a small step takes that nothing delays: the least of late.
     typical: Option<Duration>,
@@ -29,9 +32,11 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(share: f64) -> Self {
+    /// A lane for steps of teams of `cores` threads, small ones and all others.
+    pub(super) fn new(share: f64, cores: (usize, usize)) -> Self {
         Self {
             share,
+            cores,
             trainings: Vec::new(),
             typical: None,
             due: None,
@@ -46,10 +51,10 @@ impl Lane {
         }
     }
 
-    /// The trainings, halted for a step of `rows`, if it is small and beside any.
-    pub(super) fn enter(&self, rows: usize) -> Option<Vec<Halted>> {
+    /// The cores that trainings lend to a step of `rows`, if it is small and beside any.
+    pub(super) fn enter(&self, rows: usize) -> Option<Vec<Lent>> {
         let small = rows <= FEW_ROWS && !self.trainings.is_empty();
-        small.then(|| self.trainings.iter().map(Team::halt).collect())
+        small.then(|| self.trainings.iter().map(|team| team.lend(self.cores.0)).collect())
     }
 
     /// A step has ended; if it was a small one, it began at `began`. Such steps begin at even distances, however long one of
@@ -59,7 +64,8 @@ impl Lane {
             let took = began.elapsed();
             let typical = self.typical.map_or(took, |typical| took.min(typical.mul_f64(DRIFT)));
             self.typical = Some(typical);
-            began + typical.mul_f64(1.0 / self.share).min(MAX_DISTANCE)
+            let of_all = self.cores.0 as f64 / self.cores.1 as f64;
+            began + typical.mul_f64(of_all / self.share).min(MAX_DISTANCE)
         });
     }
 
