@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::ModelConfig;
+use crate::ops::buffer::zeros;
 use crate::ops::for_each;
 
 /// One tensor inside the arena.
@@ -100,8 +101,8 @@ impl ParamLayout {
     }
 }
 
-/// Values that [`Params::clear`] writes at a time, 4 MB.
-const CLEARED: usize = 1 << 20;
+/// Values that [`Params::clear`] writes at a time, 1 MB.
+const CLEARED: usize = 1 << 18;
 
 /// Values (or gradients, or moments) for every parameter of a layout, `[layout.len]` f32.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,7 +117,7 @@ impl Params {
     /// All zeros.
     #[must_use]
     pub fn zeros(layout: Arc<ParamLayout>) -> Self {
-        let values = vec![0.0; layout.len];
+        let values = zeros(layout.len);
         Self { layout, values }
     }
 

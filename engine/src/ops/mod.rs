@@ -17,6 +17,7 @@ pub(crate) mod rope;
 pub(crate) mod simd;
 mod team;
 
+pub use buffer::zeros;
 pub use exp::exp;
 pub use lane::behind_serving;
 pub use limits::MachineLimits;

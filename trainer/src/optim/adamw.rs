@@ -2,7 +2,7 @@
 //! bits at any thread count.
 
 use svs_engine::Params;
-use svs_engine::ops::{for_each, map};
+use svs_engine::ops::{for_each, map, zeros};
 
 use super::{OptimConfig, learning_rate};
 
@@ -38,8 +38,8 @@ impl AdamW {
     #[must_use]
     pub fn new(len: usize) -> Self {
         Self {
-            first: vec![0.0; len],
-            second: vec![0.0; len],
+            first: zeros(len),
+            second: zeros(len),
             steps: 0,
             skipped: 0,
         }

@@ -4,8 +4,9 @@
 use std::mem::MaybeUninit;
 
 use super::element::{HALF, PANEL, Row, Wide, Words};
+use crate::ops::buffer::huge_pages;
 use crate::ops::norm::SERIAL_ELEMENTS;
-use crate::ops::par::Par;
+use crate::ops::par::{Disjoint, Par};
 
 /// A `[k, n]` matrix as `[panels, k]` rows of 32 columns, the last panel padded with zeros.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +18,9 @@ pub(crate) struct Panels<T = Wide> {
     /// The panels.
     pub(super) rows: Vec<T>,
 }
+
+/// Rows of a panel that one thread writes at a time.
+const PIECE_ROWS: usize = 4096;
 
 /// Which column of a panel's source each lane takes, by its index among all columns.
 type Columns = fn(panel: usize, lane: usize, n: usize) -> Option<usize>;
@@ -44,24 +48,17 @@ impl<T: Row> Panels<T> {
         // A pair of odd widths is padded twice.
         let panels = (0..).take_while(|panel| columns(*panel, 0, n).is_some()).count();
         let mut rows = Vec::new();
-        let fill = |first: usize, rows: &mut [MaybeUninit<T>]| {
-            let mut panel_rows = vec![Wide::default(); k];
-            for (panel, rows) in rows.chunks_exact_mut(k).enumerate() {
-                panel_rows.fill(Wide::default());
-                for lane in 0..PANEL {
-                    let Some(column) = columns(first + panel, lane, n) else {
-                        continue;
-                    };
-                    for (row, value) in panel_rows.iter_mut().zip(weights[column]) {
-                        row.0.as_flattened_mut()[lane] = *value;
-                    }
+        let fill = |panel: usize, first: usize, rows: &mut [MaybeUninit<T>]| {
+            let sources: [_; PANEL] = std::array::from_fn(|lane| columns(panel, lane, n).map(|column| weights[column]));
+            for (k, row) in (first..).zip(rows) {
+                let mut wide = Wide::default();
+                for (value, source) in wide.0.as_flattened_mut().iter_mut().zip(&sources) {
+                    *value = source.map_or(0.0, |source| source[k]);
                 }
-                for (row, wide) in rows.iter_mut().zip(&panel_rows) {
-                    row.write(T::store(wide));
-                }
+                row.write(T::store(&wide));
             }
         };
-        // SAFETY: `panel_rows` has as many rows as a panel, and each is written.
+        // SAFETY: each row is written.
         unsafe { written(Par::Pool, &mut rows, (panels, k), fill) };
         Self { k, n, rows }
     }
@@ -96,24 +93,23 @@ impl Panels {
     pub(crate) fn refill_parts(&mut self, par: Par, parts: &[&[f32]], n: usize, rounds: bool) {
         self.k = parts.iter().map(|part| part.len() / n).sum();
         self.n = n;
-        let k = self.k;
-        let fill = |first: usize, panels: &mut [MaybeUninit<Wide>]| {
-            for (index, panel) in panels.chunks_exact_mut(k).enumerate() {
-                let mut rest = &mut *panel;
-                for part in parts {
-                    let (slots, behind) = rest.split_at_mut(part.len() / n);
-                    fill_panel(slots, part, n, (first + index) * PANEL, rounds);
-                    rest = behind;
-                }
+        let fill = |panel: usize, mut first: usize, mut rows: &mut [MaybeUninit<Wide>]| {
+            for part in parts {
+                let skipped = first.min(part.len() / n);
+                first -= skipped;
+                let part = &part[skipped * n..];
+                let (slots, behind) = rows.split_at_mut(rows.len().min(part.len() / n));
+                fill_panel(slots, part, n, panel * PANEL, rounds);
+                rows = behind;
             }
         };
         // SAFETY: the rows of all parts are `k`, and `fill_panel` writes a slot for each.
-        unsafe { written(par, &mut self.rows, (n.div_ceil(PANEL), k), fill) };
+        unsafe { written(par, &mut self.rows, (n.div_ceil(PANEL), self.k), fill) };
     }
 }
 
-/// `panels` panels of `k` rows each, written by `fill(first panel, rows)` in runs, in place of what `rows` held. The memory
-/// is touched by the threads that write it: filled with anything before, it would all be touched on this one.
+/// `panels` panels of `k` rows each, written in pieces by `fill(panel, first row, rows)`, in place of what `rows` held. The
+/// memory is touched by the threads that write it: filled with anything before, it would all be touched on this one.
 ///
 /// # Safety
 /// `fill` writes every row that it is given.
@@ -121,7 +117,7 @@ unsafe fn written<T: Row>(
     par: Par,
     rows: &mut Vec<T>,
     (panels, k): (usize, usize),
-    fill: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
+    fill: impl Fn(usize, usize, &mut [MaybeUninit<T>]) + Sync,
 ) {
     let len = panels * k;
     rows.clear();
@@ -129,9 +125,22 @@ unsafe fn written<T: Row>(
         // The old memory first: the two need not be there together.
         *rows = Vec::new();
         rows.reserve_exact(len);
+        huge_pages(rows);
     }
-    par.rows(&mut rows.spare_capacity_mut()[..len], k, SERIAL_ELEMENTS / PANEL, fill);
-    // SAFETY: `par.rows` has handed every row of the first `len` to `fill`, which has written it.
+    let par = if len < SERIAL_ELEMENTS / PANEL {
+        Par::Serial
+    } else {
+        par
+    };
+    let of_panel = k.div_ceil(PIECE_ROWS);
+    let shared = Disjoint::new(&mut rows.spare_capacity_mut()[..len]);
+    par.each(panels * of_panel, |piece| {
+        let (panel, first) = (piece / of_panel, piece % of_panel * PIECE_ROWS);
+        let end = k.min(first + PIECE_ROWS);
+        // SAFETY: pieces are disjoint.
+        fill(panel, first, unsafe { shared.part(panel * k + first..panel * k + end) });
+    });
+    // SAFETY: every row of the first `len` is in a piece, and `fill` has written it.
     unsafe { rows.set_len(len) };
 }
 
