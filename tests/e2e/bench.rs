@@ -84,8 +84,9 @@ fn a_training_step_is_reported_with_the_least_that_it_must_do() {
         ["seconds", "operations", "bytes"].map(|figure| found[figure].as_f64().unwrap())
     };
     let ([_, rolled, read], [_, trained, moved]) = (phase("rollout"), phase("forward_backward"));
-    assert_eq!(trained, 3.0 * rolled, "{json}");
-    // 45 tokens or more have rows (a group's prompt once), each with two operations for every parameter of the layers.
+    // A micro-batch of 64 tokens holds no whole group, so some prompts are computed more than once.
+    assert!(trained >= 3.0 * rolled && trained < 3.0 * 2.0 * rolled, "{json}");
+    // The last token of a response has no row; a group's prompt has its rows once or, at worst, as often as it has samples.
     assert!(
         json["rows"]
             .as_u64()
@@ -97,7 +98,8 @@ fn a_training_step_is_reported_with_the_least_that_it_must_do() {
         read >= 9.0 * 4.0 * 0.5 * parameters && moved >= 3.5 * 4.0 * parameters,
         "{json}"
     );
-    assert_eq!(phase("optimizer")[2], 32.0 * parameters);
+    let [_, _, all] = phase("update");
+    assert_eq!(all - moved, 32.0 * parameters);
     assert!(
         json["fma_peak_fraction"]
             .as_f64()

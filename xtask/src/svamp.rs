@@ -45,10 +45,15 @@ struct Row {
 /// # Errors
 /// A file that cannot be read or written.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    write(options, &FileOptions::default())
+}
+
+/// As [`run`], of problems that are read, and so split, by `columns`.
+pub(crate) fn write(options: &Options, columns: &FileOptions) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&options.input).with_context(|| options.input.display().to_string())?;
     let rows: Vec<Row> = serde_json::from_str(&text).with_context(|| options.input.display().to_string())?;
     let equations: HashMap<String, String> = rows.into_iter().map(|row| (row.id, row.equation)).collect();
-    let problems = read_files(std::slice::from_ref(&options.input), &FileOptions::default(), "input")?;
+    let problems = read_files(std::slice::from_ref(&options.input), columns, "input")?;
     let (training, held_out) = split_files(problems, options.held_out)?;
     let prompts = Prompts::default();
     let mut lines = String::new();

@@ -84,10 +84,10 @@ pub struct TrainRun {
 pub struct StepWork {
     /// Sampling the groups.
     pub rollout: Work,
-    /// Forward and backward of the update.
+    /// From groups to moved parameters.
+    pub update: Work,
+    /// Forward and backward alone.
     pub forward_backward: Work,
-    /// The rest of the update.
-    pub optimizer: Work,
     /// Packing the new weights.
     pub publish: Work,
 }
@@ -116,7 +116,8 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
         config: &config,
         parameters: bench.policy.params().layout.len,
         served_bytes: bench.policy.weight_set("bench").bytes(),
-        rows: &rows,
+        sampled_rows: &shared_rows(&sequences),
+        updated_rows: &rows,
         micro_batches: micro_batches(&config, &sequences, load.micro_batch_tokens).len(),
         sampled,
         response_tokens: load.response_tokens as usize,
@@ -128,8 +129,8 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
         sampled,
         work: StepWork {
             rollout: shape.rollout(),
+            update: shape.update(),
             forward_backward: shape.forward_backward(),
-            optimizer: shape.optimizer(),
             publish: shape.publish(),
         },
         limits: MachineLimits {
@@ -142,12 +143,16 @@ pub fn measure_train(model: LoadedModel, storage: Storage, load: &TrainLoad) -> 
 /// Of each sequence, the tokens whose rows another one of its micro-batch has, and all that have rows.
 fn computed_rows(config: &ModelConfig, sequences: &[TrainSequence], budget: usize) -> Vec<(usize, usize)> {
     let batches = micro_batches(config, sequences, budget);
-    let rows = batches.into_iter().flat_map(|batch| {
-        let batch = &sequences[batch];
-        let lengths = batch.iter().map(TrainSequence::rows);
-        shared_tokens(batch).into_iter().zip(lengths).collect::<Vec<_>>()
-    });
-    rows.collect()
+    batches
+        .into_iter()
+        .flat_map(|batch| shared_rows(&sequences[batch]))
+        .collect()
+}
+
+/// Of each sequence, the tokens whose rows another one has, and all that have rows.
+fn shared_rows(sequences: &[TrainSequence]) -> Vec<(usize, usize)> {
+    let lengths = sequences.iter().map(TrainSequence::rows);
+    shared_tokens(sequences).into_iter().zip(lengths).collect()
 }
 
 struct Bench<'a> {

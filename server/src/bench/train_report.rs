@@ -12,7 +12,7 @@ use super::train_work::Work;
 /// A phase of the step: its time beside the least that it must do.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct PhaseReport {
-    /// `rollout`, `forward_backward`, `optimizer` (the rest of the update) or `publish`.
+    /// `rollout`, `update`, of which `forward_backward` is measured apart, or `publish`.
     pub name: &'static str,
     /// Its time.
     pub seconds: f64,
@@ -75,8 +75,6 @@ impl TrainReport {
         let (seconds, work) = (run.seconds, run.work);
         let phase = |name, seconds, work| PhaseReport { name, seconds, work };
         let operations = work.forward_backward.operations;
-        // Forward and backward are timed apart from the update.
-        let optimizer = (seconds.update - seconds.forward_backward).max(0.0);
         Self {
             weights: storage.weights.name(),
             kv: storage.kv.name(),
@@ -95,8 +93,8 @@ impl TrainReport {
             update_tokens_per_second: run.tokens as f64 / seconds.update,
             phases: vec![
                 phase("rollout", seconds.rollout, work.rollout),
+                phase("update", seconds.update, work.update),
                 phase("forward_backward", seconds.forward_backward, work.forward_backward),
-                phase("optimizer", optimizer, work.optimizer),
                 phase("publish", seconds.publish, work.publish),
             ],
             forward_backward_operations: operations,

@@ -20,8 +20,10 @@ pub(super) struct StepShape<'a> {
     pub(super) parameters: usize,
     /// Bytes of the weights as they are served.
     pub(super) served_bytes: usize,
-    /// Of each sequence, the tokens whose rows another one of its micro-batch has, and all that have rows.
-    pub(super) rows: &'a [(usize, usize)],
+    /// Of each sequence, the tokens that another one's rows have, and all that have rows: among all sequences, and among
+    /// those of a micro-batch.
+    pub(super) sampled_rows: &'a [(usize, usize)],
+    pub(super) updated_rows: &'a [(usize, usize)],
     pub(super) micro_batches: usize,
     /// Response tokens of all sequences, and of one.
     pub(super) sampled: usize,
@@ -32,7 +34,7 @@ impl StepShape<'_> {
     /// Every token once through the decoder, those sampled through the vocabulary; the weights once a token of a response.
     pub(super) fn rollout(&self) -> Work {
         Work {
-            operations: self.forward_operations(),
+            operations: self.forward_operations(self.sampled_rows),
             bytes: (self.response_tokens * self.served_bytes) as f64,
         }
     }
@@ -42,16 +44,17 @@ impl StepShape<'_> {
     pub(super) fn forward_backward(&self) -> Work {
         let parameters = size_of::<f32>() * self.parameters;
         Work {
-            operations: 3.0 * self.forward_operations(),
+            operations: 3.0 * self.forward_operations(self.updated_rows),
             bytes: (self.micro_batches * (self.served_bytes + parameters + 2 * parameters)) as f64,
         }
     }
 
-    /// AdamW: parameters and both moments read and written, gradients read twice, once for their norm.
-    pub(super) fn optimizer(&self) -> Work {
+    /// Forward and backward, and AdamW: parameters and both moments read and written, gradients read twice, once for their norm.
+    pub(super) fn update(&self) -> Work {
+        let Work { operations, bytes } = self.forward_backward();
         Work {
-            operations: (14 * self.parameters) as f64,
-            bytes: (8 * size_of::<f32>() * self.parameters) as f64,
+            operations: operations + (14 * self.parameters) as f64,
+            bytes: bytes + (8 * size_of::<f32>() * self.parameters) as f64,
         }
     }
 
@@ -63,11 +66,11 @@ impl StepShape<'_> {
         }
     }
 
-    fn forward_operations(&self) -> f64 {
+    fn forward_operations(&self, rows: &[(usize, usize)]) -> f64 {
         let config = self.config;
         let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
         let body = config.hidden_size * (2 * q + 2 * kv + 3 * config.intermediate_size);
-        let layers = self.rows.iter().map(|(shared, len)| {
+        let layers = rows.iter().map(|(shared, len)| {
             let seen: usize = (shared + 1..=*len).sum();
             config.layers * ((len - shared) * body + 2 * q * seen)
         });

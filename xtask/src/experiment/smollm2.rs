@@ -79,32 +79,56 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 /// The model after its supervised warm-up, which is done unless its folder is there.
 fn warm(plan: &Plan, python: &Path) -> anyhow::Result<LoadedModel> {
     let folder = plan.out.join("warm");
+    let examples = examples(plan, folder.is_dir())?;
     if !folder.is_dir() {
         let gguf = match fetch_smollm2::fetch(python)? {
             Fetched::Ready(gguf) => gguf,
             Fetched::NotReached(why) => bail!("cannot download SmolLM2: {why}"),
         };
-        teach(plan, load(&ModelSource::Gguf(gguf))?, &folder)?;
+        teach(plan, load(&ModelSource::Gguf(gguf))?, &examples, &folder)?;
     }
     Ok(load(&ModelSource::Folder(folder))?)
 }
 
-/// One pass over the training problems with their short solutions, whose result is written to `folder`.
-fn teach(plan: &Plan, model: LoadedModel, folder: &Path) -> anyhow::Result<()> {
-    let (problems, longest) = (&plan.config.problems, plan.config.rollout.max_response_length);
-    let longest = longest.context("the configuration needs rollout.max_response_length")? as usize;
+/// Longest response, tokens.
+fn longest(plan: &Plan) -> anyhow::Result<usize> {
+    let longest = plan.config.rollout.max_response_length;
+    Ok(longest.context("the configuration needs rollout.max_response_length")? as usize)
+}
+
+/// Writes the training problems with their short solutions; refuses others than those of a warm-up that is `done`, which
+/// might have seen what is held out now.
+fn examples(plan: &Plan, done: bool) -> anyhow::Result<PathBuf> {
+    let problems = &plan.config.problems;
     let [input] = &problems.files[..] else {
         bail!("problems.files must be one file, SVAMP as JSON");
     };
     std::fs::create_dir_all(&plan.out).with_context(|| plan.out.display().to_string())?;
-    let output = plan.out.join("warm.jsonl");
-    svamp::run(&svamp::Options {
+    let examples = plan.out.join(format!("warm-{}.jsonl", longest(plan)?));
+    let output = examples.with_extension("part");
+    let options = svamp::Options {
         input: input.clone(),
         output: output.clone(),
         held_out: problems.held_out_fraction,
         synthesis_every: SYNTHESIS_EVERY,
-    })?;
-    let mut examples = read_jsonl(&output, &model.tokenizer)?;
+    };
+    svamp::write(&options, &problems.columns)?;
+    if done {
+        let same = std::fs::read(&examples).ok() == Some(std::fs::read(&output)?);
+        let out = plan.out.display();
+        ensure!(
+            same,
+            "the warm-up in {out} was made of other problems or lengths; choose another --out"
+        );
+    }
+    std::fs::rename(&output, &examples)?;
+    Ok(examples)
+}
+
+/// One pass over `examples`, whose result is written to `folder`.
+fn teach(plan: &Plan, model: LoadedModel, examples: &Path, folder: &Path) -> anyhow::Result<()> {
+    let longest = longest(plan)?;
+    let mut examples = read_jsonl(examples, &model.tokenizer)?;
     let found = examples.len();
     examples.retain(|example| example.target.len() <= longest);
     println!("warm-up: {} of {found} examples fit {longest} tokens", examples.len());

@@ -16,7 +16,7 @@ use svs_trainer::policy::accumulate_all;
 
 use crate::repo;
 
-/// Least cosine of the two gradients.
+/// Least cosine of the two gradients, of all tensors together and of each.
 const LEAST_COSINE: f64 = 0.9999;
 /// Largest difference of the two losses.
 const MOST_LOSS: f64 = 1e-4;
@@ -106,7 +106,11 @@ pub(super) fn run(python: &Path, gguf: &Path, folder: &Path) -> anyhow::Result<(
     let (loss, logprobs, grads) = ours(&model, &batch)?;
     let pairs = compare(&grads, &SafeTensors::deserialize(&bytes)?)?;
     let whole = pairs.iter().fold(Pair::default(), |sum, (_, pair)| sum.plus(*pair));
-    let worst = pairs.iter().min_by(|a, b| a.1.cosine().total_cmp(&b.1.cosine()));
+    // One that is no number is the worst.
+    let order = |cosine: f64| if cosine.is_nan() { f64::NEG_INFINITY } else { cosine };
+    let worst = pairs
+        .iter()
+        .min_by(|a, b| order(a.1.cosine()).total_cmp(&order(b.1.cosine())));
     let (name, worst) = worst.context("there are no gradients")?;
     let differ = |row: &Row, own: &[f32]| {
         let pairs = row.logprobs.iter().zip(own);
@@ -136,7 +140,7 @@ pub(super) fn run(python: &Path, gguf: &Path, folder: &Path) -> anyhow::Result<(
         worst.cosine()
     );
     ensure!(
-        whole.cosine() >= LEAST_COSINE && (loss.loss - batch.loss).abs() <= MOST_LOSS,
+        whole.cosine() >= LEAST_COSINE && worst.cosine() >= LEAST_COSINE && (loss.loss - batch.loss).abs() <= MOST_LOSS,
         "loss or gradient is not TRL's"
     );
     Ok(())

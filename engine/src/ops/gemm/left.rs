@@ -66,6 +66,7 @@ impl<'a> View<'a> {
     /// moves instead of a call.
     fn pack_columns<const HEIGHT: usize>(&self, first: usize, out: &mut [f32]) {
         let rows = self.values.chunks(self.k_stride);
+        assert!(out.len() / HEIGHT <= rows.len(), "an operand is too short");
         for (out, row) in out.as_chunks_mut::<HEIGHT>().0.iter_mut().zip(rows) {
             out.copy_from_slice(&row[first..first + HEIGHT]);
         }

@@ -63,13 +63,12 @@ fn instruction_sets_agree<T: Row>() {
     let b = Panels::<T>::from_weights(&[&w], k);
     let mut want = vec![0.0; m * n];
     gemm(Par::Serial, m, View::rows(&x, k), &b, &mut want, false);
-    let mut sets = vec![Isa::Portable];
-    #[cfg(target_arch = "x86_64")]
-    if isa() >= Isa::Avx2 {
-        sets.push(Isa::Avx2);
-    }
-    let heights = |set| (1..=kernel::height(set)).map(move |height| (set, height));
-    for (set, height) in sets.into_iter().flat_map(heights) {
+    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512]
+        .into_iter()
+        .filter(|set| isa() >= *set);
+    // Chains in one go, and broken off and taken up again.
+    let shapes = |set| (1..=kernel::height(set)).flat_map(move |height| [k, 137].map(|cut| (set, height, cut)));
+    for (set, height, cut) in sets.flat_map(shapes) {
         for first in (0..m).step_by(height) {
             let rows = first..(first + height).min(m);
             let mut a = vec![0.0; rows.len() * k];
@@ -77,19 +76,23 @@ fn instruction_sets_agree<T: Row>() {
             for panel in 0..n / PANEL {
                 let mut sums = vec![Wide::default(); rows.len()];
                 let mut widened = vec![Wide::default(); if first == 0 { k } else { 0 }];
-                let mut tile = Tile {
-                    a: &a,
-                    b: b.panel(panel),
-                    sums: &mut sums,
-                    resume: false,
-                    widened: &mut widened,
-                    ahead: Ahead {
-                        at: std::ptr::null(),
-                        step: 0,
-                    },
-                };
-                // SAFETY: the machine has the set.
-                unsafe { kernel::run(set, &mut tile) };
+                let mut left = &mut widened[..];
+                for terms in [0..cut, cut..k].into_iter().filter(|terms| !terms.is_empty()) {
+                    let kept = left.split_off_mut(..left.len().min(terms.len())).expect("as many");
+                    let mut tile = Tile {
+                        a: &a[terms.start * rows.len()..terms.end * rows.len()],
+                        b: &b.panel(panel)[terms.clone()],
+                        sums: &mut sums,
+                        resume: terms.start > 0,
+                        widened: kept,
+                        ahead: Ahead {
+                            at: std::ptr::null(),
+                            step: 0,
+                        },
+                    };
+                    // SAFETY: the machine has the set.
+                    unsafe { kernel::run(set, &mut tile) };
+                }
                 for (row, sums) in rows.clone().zip(&sums) {
                     let want = &want[row * n + panel * PANEL..][..PANEL];
                     assert_eq!(sums.0.as_flattened(), want, "{set:?}, row {row}, panel {panel}");
@@ -173,7 +176,7 @@ fn transposed_operands_match_plain_sums() {
         panels.refill(Par::Serial, &noise(9 * 40, 1), 40);
         panels.refill(Par::Pool, &x, input);
         assert_eq!(panels, stacked(&[&x], input));
-        let mut dw = vec![0.0; out * input];
+        let mut dw = vec![f32::NAN; out * input];
         gemm(Par::Pool, out, View::columns(&dy, out, 0), &panels, &mut dw, false);
         for o in 0..out {
             for i in 0..input {
@@ -182,7 +185,7 @@ fn transposed_operands_match_plain_sums() {
             }
         }
         let packed = stacked(&[&w[..5 * input], &w[5 * input..]], input);
-        let mut dx = vec![0.0; tokens * input];
+        let mut dx = vec![f32::NAN; tokens * input];
         gemm(Par::Pool, tokens, View::rows(&dy, out), &packed, &mut dx, false);
         for t in 0..tokens {
             for i in 0..input {
