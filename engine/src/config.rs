@@ -230,7 +230,7 @@ impl Default for EngineConfig {
             max_scored_rows: 128,
             max_waiting: 4096,
             max_prompt_rows_beside: 32,
-            share_beside_training: 0.25,
+            share_beside_training: 0.27,
             max_overtakes: 256,
             kv_blocks: None,
             kv_cache_bytes: 1 << 30,
