@@ -4,7 +4,7 @@ use svs_engine::{FinishReason, VersionSpan};
 
 use super::testing::{logprobs, tiny_model, unscored};
 use super::*;
-use crate::objective::ObjectiveConfig;
+use crate::objective::{Advantage, ObjectiveConfig};
 use crate::trajectory::{Group, Segment, SegmentRole, Trajectory};
 
 mod rows;
@@ -48,6 +48,11 @@ fn batch(policy: &Policy, names: &[&str]) -> UpdateBatch {
         groups: names.iter().map(|name| group(policy, name)).collect(),
         reference: None,
     }
+}
+
+/// Advantages of four members, of all their tokens.
+fn given(advantages: [f64; 4]) -> Option<Vec<Option<Advantage>>> {
+    Some(advantages.map(|one| Some(one.into())).to_vec())
 }
 
 fn fresh() -> Policy {
@@ -317,7 +322,7 @@ fn nothing_to_learn_moves_nothing() {
 fn given_advantages_replace_those_of_the_rewards() {
     let mut policy = fresh();
     let mut batch = batch(&policy, &["a"]);
-    batch.groups[0].advantages = Some([0.0, 0.0, 2.0, 0.0].map(Some).to_vec());
+    batch.groups[0].advantages = given([0.0, 0.0, 2.0, 0.0]);
     batch.groups[0].rewards = vec![None; 4];
     let member = batch.groups[0].group.members[2].clone();
     let report = policy.update(&batch, &config()).expect("updates");
@@ -330,9 +335,11 @@ fn contradictory_batches_and_configs_are_refused_by_name() {
     type Harm = fn(&mut UpdateGroup);
     let cases: [(&str, Harm); 4] = [
         ("3 rewards for 4", |group| group.rewards.truncate(3)),
-        ("1 advantages for 4", |group| group.advantages = Some(vec![Some(1.0)])),
+        ("1 advantages for 4", |group| {
+            group.advantages = Some(vec![Some(1.0.into())])
+        }),
         ("not finite", |group| {
-            group.advantages = Some([1.0, f64::NAN, 0.0, 0.0].map(Some).to_vec())
+            group.advantages = given([1.0, f64::NAN, 0.0, 0.0])
         }),
         ("only 2 logprobs", |group| group.group.members[0].logprobs.truncate(2)),
     ];
