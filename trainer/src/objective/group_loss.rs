@@ -44,7 +44,10 @@ pub(super) fn real_by_row(rows: &[LossRow<'_>], tau: f64) -> Vec<RowSlope> {
     for members in groups.values() {
         let score = |at: &usize| {
             let mean = rows[*at].mean_log_ratio();
-            (mean.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP), rows[*at].advantage.every > 0.0)
+            (
+                mean.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP),
+                rows[*at].advantage.is_right(),
+            )
         };
         let scores: Vec<(f64, bool)> = members.iter().map(score).collect();
         let (value, each) = real(&scores, tau);

@@ -12,7 +12,7 @@ use super::parity::Parity;
 use super::rows::{Row, rows_of};
 use super::{Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport};
 use crate::crash;
-use crate::objective::{Denominator, LossRow, LossSums, policy_loss};
+use crate::objective::{Denominator, LossMode, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
 
 /// What an update has done so far.
@@ -144,11 +144,16 @@ impl<'a> Update<'a> {
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
         let all_rows = rows.len();
-        // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
+        // A row without a derivative counts in the divisor, but its forward and backward are saved.
+        let contrasts = contrasting(rows);
         let rows: Vec<&Row> = rows
             .iter()
             .copied()
-            .filter(|row| regularized || !row.advantage.is_zero())
+            .filter(|row| match objective.loss_mode {
+                _ if regularized => true,
+                LossMode::Real => contrasts.contains(&row.group),
+                LossMode::Vanilla | LossMode::Gspo | LossMode::Cispo => !row.advantage.is_zero(),
+            })
             .collect();
         let left_out = all_rows - rows.len();
         if rows.is_empty() {
@@ -300,6 +305,15 @@ impl<'a> Update<'a> {
         }
         Ok(())
     }
+}
+
+/// The groups with right and wrong rows: those whose whole REAL compares, a row with advantage 0 being a wrong one.
+fn contrasting(rows: &[&Row]) -> BTreeSet<usize> {
+    let of = |right: bool| -> BTreeSet<usize> {
+        let rows = rows.iter().filter(|row| row.advantage.is_right() == right);
+        rows.map(|row| row.group).collect()
+    };
+    &of(true) & &of(false)
 }
 
 fn sequences(rows: &[&Row]) -> Vec<TrainSequence> {
