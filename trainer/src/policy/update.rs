@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use svs_engine::train::{TokenScore, TrainSequence, TrainWeights};
-use svs_engine::{Params, WeightSet};
+use svs_engine::{EngineError, Params, WeightSet};
 
 use super::batching::{accumulate_all, logprobs_all};
 use super::correction::Tally;
 use super::parity::Parity;
 use super::rows::{Row, rows_of};
-use super::{Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport};
+use super::{GRADIENT_NORM, Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport, judged, warn};
 use crate::crash;
 use crate::objective::{Denominator, LossMode, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
@@ -89,7 +89,13 @@ impl<'a> Update<'a> {
         for (number, group) in batch.groups.iter().enumerate() {
             groups.push(rows_of((number, group), self.config, version, &mut self.report.masked)?);
         }
-        self.correct(&mut groups)?;
+        if let (loss, Some(cause)) = judged(self.correct(&mut groups).map(|()| 0.0))? {
+            // Nothing is weighed or masked yet: no step can be made of this batch.
+            self.check_exact(&groups.iter().flatten().collect::<Vec<_>>())?;
+            let inexact: Vec<&Row> = groups.iter().flatten().filter(|row| !row.exact).collect();
+            self.apply(&inexact, loss, Some(cause));
+            return Ok(());
+        }
         groups.retain(|rows| !rows.is_empty());
         self.report.rows = groups.iter().map(Vec::len).sum::<usize>() as u64;
         self.report.tokens = groups.iter().flatten().map(Row::counted).sum::<usize>() as u64;
@@ -155,19 +161,31 @@ impl<'a> Update<'a> {
                 LossMode::Vanilla | LossMode::Gspo | LossMode::Cispo => !row.advantage.is_zero(),
             })
             .collect();
-        let left_out = all_rows - rows.len();
+        let passes = self.passes + all_rows;
+        self.passes += all_rows - rows.len();
         if rows.is_empty() {
-            self.passes += left_out;
             return Ok(());
         }
+        let loss = self.gradients(&rows, whole);
+        self.passes = passes;
+        if let Err(PolicyError::Engine(EngineError::NonFiniteLogits { .. })) = &loss {
+            self.check_exact(&rows)?;
+        }
+        let (loss, cause) = judged(loss)?;
+        self.apply(&rows, loss, cause);
+        Ok(())
+    }
+
+    /// The loss of `rows` in a mini-batch of the size `whole`, and its gradient; no gradient if the loss is not finite.
+    fn gradients(&mut self, rows: &[&Row], whole: Denominator) -> Result<f64, PolicyError> {
         let moved = self.report.steps > 0;
         let weights = if moved {
             self.policy.pack("update")
         } else {
             self.policy.current()
         };
-        let current = self.logprobs(&rows, &weights, moved)?;
-        let reference = self.reference_logprobs(&rows, &weights, moved)?;
+        let current = self.logprobs(rows, &weights, moved)?;
+        let reference = self.reference_logprobs(rows, &weights, moved)?;
         let loss_rows: Vec<LossRow<'_>> = rows
             .iter()
             .enumerate()
@@ -182,18 +200,18 @@ impl<'a> Update<'a> {
                 weight: row.weight,
             })
             .collect();
-        let loss = policy_loss(&loss_rows, objective, whole);
+        let loss = policy_loss(&loss_rows, &self.config.objective, whole);
+        if !loss.loss.is_finite() {
+            return Ok(loss.loss);
+        }
         self.grads.clear();
         let train_weights = TrainWeights::new(weights, self.policy.params());
-        let sequences = sequences(&rows);
-        let budget = self.config.micro_batch_tokens;
         let (progress, passes, all) = (self.progress, &mut self.passes, self.all_passes);
-        *passes += left_out;
         let scores = accumulate_all(
             &train_weights,
-            &sequences,
+            &sequences(rows),
             &loss.grads,
-            budget,
+            self.config.micro_batch_tokens,
             &mut self.grads,
             |rows| {
                 *passes += rows;
@@ -202,37 +220,54 @@ impl<'a> Update<'a> {
         )?;
         drop(train_weights);
         crash::point(crash::Point::Backward);
-        self.check(&rows, &current, &scores, moved)?;
+        self.check(rows, &current, &scores, moved)?;
         self.sums.add(&loss.sums);
         self.entropy += scores
             .iter()
             .flatten()
             .map(|score| f64::from(score.entropy))
             .sum::<f64>();
-        let version = self.policy.version();
-        self.apply(|grad_norm| SkippedStep {
-            grad_norm: grad_norm.to_string(),
-            loss: loss.loss.to_string(),
-            version,
-            rows: rows.iter().map(|row| row.skipped()).collect(),
-        });
-        Ok(())
+        Ok(loss.loss)
     }
 
-    /// Steps, or keeps what `skipped` makes of the norm.
-    fn apply(&mut self, skipped: impl FnOnce(f64) -> SkippedStep) {
-        let step = self.policy.step(&self.grads, &self.config.optim);
+    /// Steps, or, if there is a cause not to, keeps what the step was to be made of.
+    fn apply(&mut self, rows: &[&Row], loss: f64, cause: Option<String>) {
+        let optim = &self.config.optim;
+        let step = match cause {
+            None => self.policy.step(&self.grads, optim),
+            Some(_) => self.policy.skip(optim),
+        };
         self.lr = step.lr;
         if step.applied {
             self.grad_norm += step.grad_norm;
             self.report.steps += 1;
-        } else {
-            tracing::warn!(
-                grad_norm = step.grad_norm,
-                "optimizer step skipped: the gradient norm is not finite"
-            );
-            self.report.skipped_steps += 1;
-            self.report.skipped.push(skipped(step.grad_norm));
+            return;
+        }
+        let cause = cause.unwrap_or_else(|| GRADIENT_NORM.to_owned());
+        warn(&cause, loss, step.grad_norm);
+        self.report.skipped_steps += 1;
+        self.report.skipped.push(SkippedStep {
+            cause,
+            grad_norm: step.grad_norm.to_string(),
+            loss: loss.to_string(),
+            version: self.policy.version(),
+            rows: rows.iter().map(|row| row.skipped()).collect(),
+        });
+    }
+
+    /// Where logits were not finite before the first step: those of rows sampled from these very weights must be.
+    fn check_exact(&self, rows: &[&Row]) -> Result<(), PolicyError> {
+        let exact: Vec<&Row> = rows.iter().copied().filter(|row| row.exact).collect();
+        if self.report.steps > 0 {
+            return Ok(());
+        }
+        match self.scored(&self.policy.current(), &exact) {
+            Err(PolicyError::Engine(error @ EngineError::NonFiniteLogits { .. })) => {
+                Err(PolicyError::Identity(format!(
+                    "a row sampled from these very weights has finite logprobs recorded, and the trainer finds {error}"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 

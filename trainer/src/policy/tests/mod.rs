@@ -8,6 +8,7 @@ use crate::objective::{Advantage, ObjectiveConfig};
 use crate::trajectory::{Group, Segment, SegmentRole, Trajectory};
 
 mod rows;
+mod skipped;
 
 const VERSION: u64 = 5;
 

@@ -79,27 +79,3 @@ fn under_real_a_row_at_the_mean_of_its_group_is_a_wrong_one() {
         0
     );
 }
-
-#[test]
-fn a_gradient_that_is_not_finite_moves_nothing_and_leaves_its_batch() {
-    let mut policy = fresh();
-    let mut bad = batch(&policy, &["a"]);
-    bad.groups[0].group.members[1].weight = 1e300;
-    let report = policy.update(&bad, &config()).expect("skips");
-    assert_eq!((report.steps, report.skipped_steps, report.version), (0, 1, VERSION));
-    assert!(*policy.params() == *fresh().params());
-    let skipped = &report.skipped[0];
-    assert_eq!((skipped.rows.len(), skipped.version), (4, VERSION));
-    assert!(!skipped.grad_norm.parse::<f64>().expect("a number").is_finite());
-    let member = &bad.groups[0].group.members[1];
-    let row = &skipped.rows[1];
-    assert_eq!(
-        (&row.id, &row.tokens, &row.behaviour),
-        (&member.id, &member.tokens(), &member.logprobs)
-    );
-    let json = serde_json::to_string(skipped).expect("serialises");
-    assert_eq!(&serde_json::from_str::<SkippedStep>(&json).expect("reads"), skipped);
-    // The next batch trains as if nothing had been.
-    let good = batch(&policy, &["b"]);
-    assert_eq!(policy.update(&good, &config()).expect("updates").steps, 1);
-}

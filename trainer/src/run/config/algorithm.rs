@@ -59,7 +59,8 @@ pub struct AlgorithmConfig {
     pub shuffle_groups: bool,
     /// Largest difference between the logprob recorded at sampling and the trainer's own, nats; more stops the run.
     pub parity_tolerance: f64,
-    /// Most optimizer steps of the run that may be skipped because their gradient is not finite; one more stops it.
+    /// Most optimizer steps of the run that may be skipped because logits, the loss or the gradient are not finite; one
+    /// more stops it.
     pub max_skipped_steps: u64,
     /// Passes over the batch.
     pub ppo_epochs: u32,
