@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use svs_engine::EngineError;
 
 use super::PolicyError;
+use crate::objective::{Advantage, Denominator, LossOutput, LossRow, ObjectiveConfig, policy_loss};
 
 /// Cause of a step whose gradient has no finite norm.
 pub(crate) const GRADIENT_NORM: &str = "gradient_norm";
@@ -20,10 +21,29 @@ pub struct SkippedStep {
     pub grad_norm: String,
     /// Value of the loss, likewise.
     pub loss: String,
-    /// Version of the weights.
+    /// Version of the weights that the update began with.
     pub version: u64,
+    /// Steps that the update had taken from them before this one.
+    #[serde(default)]
+    pub steps_before: u64,
+    /// Size of the mini-batch that the loss is divided by: it counts rows, too, that have no derivative and are not here.
+    /// `None` in supervised training, as is what follows.
+    #[serde(default)]
+    pub whole: Option<Denominator>,
+    /// What the loss is.
+    #[serde(default)]
+    pub objective: Option<ObjectiveConfig>,
     /// The mini-batch.
     pub rows: Vec<SkippedRow>,
+}
+
+impl SkippedStep {
+    /// Loss and derivatives once more, from the record alone; `None` for supervised steps and where logits were not finite.
+    #[must_use]
+    pub fn replay(&self) -> Option<LossOutput> {
+        let rows: Option<Vec<LossRow<'_>>> = self.rows.iter().map(SkippedRow::loss_row).collect();
+        Some(policy_loss(&rows?, self.objective.as_ref()?, self.whole?))
+    }
 }
 
 /// A row of a step that was not taken.
@@ -46,6 +66,40 @@ pub struct SkippedRow {
     pub last_advantage: f64,
     /// Weight in the loss.
     pub weight: f64,
+    /// Number of its group in the batch.
+    #[serde(default)]
+    pub group: usize,
+    /// Logprobs under the parameters being moved, nats; `None` if it did not come to that, and in supervised training.
+    #[serde(default)]
+    pub logprobs: Option<Vec<f32>>,
+    /// Logprobs under the weights that the update began with, nats, where ratios are taken to those.
+    #[serde(default)]
+    pub start: Option<Vec<f32>>,
+    /// Logprobs under the KL reference, nats, where the objective has one.
+    #[serde(default)]
+    pub reference: Option<Vec<f32>>,
+    /// What each token's policy loss is multiplied by, where the row is weighed or masked.
+    #[serde(default)]
+    pub factors: Option<Vec<f64>>,
+}
+
+impl SkippedRow {
+    /// The row as the loss sees it.
+    fn loss_row(&self) -> Option<LossRow<'_>> {
+        Some(LossRow {
+            group: self.group,
+            logprobs: self.logprobs.as_deref()?,
+            old_logprobs: self.start.as_deref().unwrap_or(&self.behaviour),
+            reference: self.reference.as_deref(),
+            entropies: None,
+            factors: self.factors.as_deref(),
+            advantage: Advantage {
+                every: self.advantage,
+                last: self.last_advantage,
+            },
+            weight: self.weight,
+        })
+    }
 }
 
 /// The loss of a step and, if it cannot become one, the cause.

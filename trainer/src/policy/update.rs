@@ -10,10 +10,49 @@ use super::batching::{accumulate_all, logprobs_all};
 use super::correction::Tally;
 use super::parity::Parity;
 use super::rows::{Row, rows_of};
-use super::{GRADIENT_NORM, Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport, judged, warn};
+use super::{
+    GRADIENT_NORM, Policy, PolicyError, SkippedRow, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport, judged, warn,
+};
 use crate::crash;
 use crate::objective::{Denominator, LossMode, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
+
+/// A mini-batch on its way to a step.
+struct MiniBatch<'r> {
+    /// The rows that the loss has a derivative by.
+    rows: &'r [&'r Row],
+    /// Size of the mini-batch, the other rows included.
+    whole: Denominator,
+    /// Logprobs under the weights being moved, once they are known.
+    current: Option<Vec<Vec<f32>>>,
+    /// Logprobs under the KL reference, if there is one, once they are known.
+    reference: Option<Vec<Vec<f32>>>,
+}
+
+impl<'r> MiniBatch<'r> {
+    fn new(rows: &'r [&'r Row], whole: Denominator) -> Self {
+        Self {
+            rows,
+            whole,
+            current: None,
+            reference: None,
+        }
+    }
+
+    /// The record of its rows.
+    fn skipped(&self) -> Vec<SkippedRow> {
+        let (current, reference) = (self.current.as_ref(), self.reference.as_ref());
+        let each = self.rows.iter().enumerate();
+        each.map(|(at, row)| row.skipped(current.map(|rows| &rows[at]), reference.map(|rows| &rows[at])))
+            .collect()
+    }
+}
+
+/// The size of a mini-batch of `rows`.
+fn size(rows: &[&Row]) -> Denominator {
+    let groups: BTreeSet<usize> = rows.iter().map(|row| row.group).collect();
+    Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len())
+}
 
 /// What an update has done so far.
 pub(super) struct Update<'a> {
@@ -93,7 +132,7 @@ impl<'a> Update<'a> {
             // Nothing is weighed or masked yet: no step can be made of this batch.
             self.check_exact(&groups.iter().flatten().collect::<Vec<_>>())?;
             let inexact: Vec<&Row> = groups.iter().flatten().filter(|row| !row.exact).collect();
-            self.apply(&inexact, loss, Some(cause));
+            self.apply(&MiniBatch::new(&inexact, size(&inexact)), loss, Some(cause));
             return Ok(());
         }
         groups.retain(|rows| !rows.is_empty());
@@ -145,8 +184,7 @@ impl<'a> Update<'a> {
 
     /// One optimizer step on one mini-batch.
     fn step(&mut self, rows: &[&Row]) -> Result<(), PolicyError> {
-        let groups: BTreeSet<usize> = rows.iter().map(|row| row.group).collect();
-        let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len());
+        let whole = size(rows);
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
         let all_rows = rows.len();
@@ -166,26 +204,28 @@ impl<'a> Update<'a> {
         if rows.is_empty() {
             return Ok(());
         }
-        let loss = self.gradients(&rows, whole);
+        let mut batch = MiniBatch::new(&rows, whole);
+        let loss = self.gradients(&mut batch);
         self.passes = passes;
         if let Err(PolicyError::Engine(EngineError::NonFiniteLogits { .. })) = &loss {
             self.check_exact(&rows)?;
         }
         let (loss, cause) = judged(loss)?;
-        self.apply(&rows, loss, cause);
+        self.apply(&batch, loss, cause);
         Ok(())
     }
 
-    /// The loss of `rows` in a mini-batch of the size `whole`, and its gradient; no gradient if the loss is not finite.
-    fn gradients(&mut self, rows: &[&Row], whole: Denominator) -> Result<f64, PolicyError> {
+    /// The loss of `batch` and its gradient; no gradient if the loss is not finite.
+    fn gradients(&mut self, batch: &mut MiniBatch<'_>) -> Result<f64, PolicyError> {
+        let rows = batch.rows;
         let moved = self.report.steps > 0;
         let weights = if moved {
             self.policy.pack("update")
         } else {
             self.policy.current()
         };
-        let current = self.logprobs(rows, &weights, moved)?;
-        let reference = self.reference_logprobs(rows, &weights, moved)?;
+        let current: &Vec<Vec<f32>> = batch.current.insert(self.logprobs(rows, &weights, moved)?);
+        batch.reference = self.reference_logprobs(rows, &weights, moved)?;
         let loss_rows: Vec<LossRow<'_>> = rows
             .iter()
             .enumerate()
@@ -193,14 +233,14 @@ impl<'a> Update<'a> {
                 group: row.group,
                 logprobs: &current[i],
                 old_logprobs: row.start.as_ref().unwrap_or(&row.behaviour),
-                reference: reference.as_ref().map(|rows| rows[i].as_slice()),
+                reference: batch.reference.as_ref().map(|rows| rows[i].as_slice()),
                 entropies: None,
                 factors: row.factors.as_deref(),
                 advantage: row.advantage,
                 weight: row.weight,
             })
             .collect();
-        let loss = policy_loss(&loss_rows, &self.config.objective, whole);
+        let loss = policy_loss(&loss_rows, &self.config.objective, batch.whole);
         if !loss.loss.is_finite() {
             return Ok(loss.loss);
         }
@@ -220,7 +260,7 @@ impl<'a> Update<'a> {
         )?;
         drop(train_weights);
         crash::point(crash::Point::Backward);
-        self.check(rows, &current, &scores, moved)?;
+        self.check(rows, current, &scores, moved)?;
         self.sums.add(&loss.sums);
         self.entropy += scores
             .iter()
@@ -231,7 +271,7 @@ impl<'a> Update<'a> {
     }
 
     /// Steps, or, if there is a cause not to, keeps what the step was to be made of.
-    fn apply(&mut self, rows: &[&Row], loss: f64, cause: Option<String>) {
+    fn apply(&mut self, batch: &MiniBatch<'_>, loss: f64, cause: Option<String>) {
         let optim = &self.config.optim;
         let step = match cause {
             None => self.policy.step(&self.grads, optim),
@@ -251,7 +291,10 @@ impl<'a> Update<'a> {
             grad_norm: step.grad_norm.to_string(),
             loss: loss.to_string(),
             version: self.policy.version(),
-            rows: rows.iter().map(|row| row.skipped()).collect(),
+            steps_before: self.report.steps,
+            whole: Some(batch.whole),
+            objective: Some(self.config.objective.clone()),
+            rows: batch.skipped(),
         });
     }
 

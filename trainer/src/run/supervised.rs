@@ -140,6 +140,7 @@ impl Runner {
                 loss: loss.to_string(),
                 version,
                 rows: batch.iter().map(|example| row(example)).collect(),
+                ..SkippedStep::default()
             }];
             skipped::record(
                 &self.folder,

@@ -1,6 +1,7 @@
 //! Steps that are not taken because something of them is not finite.
 
 use super::*;
+use crate::objective::LossMode;
 use crate::policy::testing::{breaking, brittle_model};
 
 #[test]
@@ -116,4 +117,82 @@ fn broken_weights_skip_rows_of_others_and_break_the_identity_of_their_own() {
             );
         }
     }
+}
+
+/// A change to a record without which it could not be replayed.
+type Loses = fn(&mut SkippedRow);
+
+#[test]
+fn the_loss_of_a_step_is_computed_again_from_its_record_alone() {
+    let plain = ObjectiveConfig::default();
+    let real = ObjectiveConfig {
+        loss_mode: LossMode::Real,
+        ..plain.clone()
+    };
+    let regularized = ObjectiveConfig {
+        kl_loss_coef: 0.3,
+        ..plain.clone()
+    };
+    let weighed = RolloutCorrection {
+        decoupled: true,
+        rollout_is: RatioLevel::Token,
+        ..RolloutCorrection::default()
+    };
+    let off = RolloutCorrection::default();
+    let cases: [(&str, ObjectiveConfig, RolloutCorrection, &[Loses]); 4] = [
+        (
+            "vanilla",
+            plain.clone(),
+            off,
+            &[|row| row.logprobs = None, |row| row.last_advantage = 0.5],
+        ),
+        ("real", real, off, &[|row| row.group += row.tokens.len()]),
+        (
+            "tis",
+            plain,
+            weighed,
+            &[|row| row.factors = None, |row| row.start = None],
+        ),
+        ("kl", regularized, off, &[|row| row.reference.clone_from(&row.logprobs)]),
+    ];
+    for (name, objective, correction, losses) in cases {
+        let mut policy = fresh();
+        let mut bad = batch(&policy, &["a", "b"]);
+        bad.groups[0].rewards = [1.0, 0.5, 0.5, 0.0].map(Some).to_vec();
+        bad.reference = Some(Policy::new(tiny_model(4), 99).weight_set("reference"));
+        for member in bad.groups.iter_mut().flat_map(|group| &mut group.group.members) {
+            member.weight = 1e45;
+            member.spans[0].version = VERSION - 1;
+            member.logprobs.iter_mut().for_each(|logprob| *logprob -= 0.1);
+        }
+        let config = UpdateConfig {
+            objective,
+            correction,
+            ..config()
+        };
+        let report = policy.update(&bad, &config).expect("skips");
+        assert_eq!(
+            (report.skipped_steps, report.skipped[0].cause.as_str()),
+            (1, "gradient_norm"),
+            "{name}"
+        );
+        let json = serde_json::to_string(&report.skipped[0]).expect("serialises");
+        let record: SkippedStep = serde_json::from_str(&json).expect("reads");
+        let again = record.replay().expect("everything is there");
+        assert_eq!(again.loss.to_string(), record.loss, "{name}");
+        for (at, lose) in losses.iter().enumerate() {
+            let mut less = record.clone();
+            less.rows.iter_mut().for_each(*lose);
+            let loss = less.replay().map(|again| again.loss);
+            assert_ne!(loss, Some(again.loss), "{name}: {at} does not matter");
+        }
+    }
+}
+
+#[test]
+fn records_of_earlier_versions_are_read() {
+    let json = r#"{"grad_norm": "inf", "loss": "0.5", "version": 3, "rows": [{"id": "a", "tokens": [1, 2], "scored": [1],
+        "temperature": 1.0, "behaviour": [-1.0], "advantage": 1.0, "weight": 1.0}]}"#;
+    let record: SkippedStep = serde_json::from_str(json).expect("reads");
+    assert_eq!((record.rows[0].tokens.len(), record.replay()), (2, None));
 }
