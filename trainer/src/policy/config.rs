@@ -51,7 +51,7 @@ pub struct UpdateConfig {
     pub shuffle_seed: Option<u64>,
     /// Rows sampled more than so many versions ago are masked and counted as `stale`.
     pub max_staleness: u64,
-    /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update.
+    /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update. 0: the same bits.
     pub parity_tolerance: f64,
 }
 
@@ -66,7 +66,7 @@ impl Default for UpdateConfig {
             epochs: 1,
             shuffle_seed: None,
             max_staleness: 8,
-            parity_tolerance: 1e-5,
+            parity_tolerance: 0.0,
         }
     }
 }

@@ -114,7 +114,15 @@ fn the_first_update_is_exactly_on_policy_and_moves_towards_reward() {
 fn a_recorded_logprob_that_rescoring_does_not_give_stops_the_update() {
     let mut policy = fresh();
     let mut bad = batch(&policy, &["a"]);
-    bad.groups[0].group.members[2].logprobs[1] += 0.01;
+    // By the smallest step there is, and by a large one.
+    let recorded = bad.groups[0].group.members[2].logprobs[1];
+    bad.groups[0].group.members[2].logprobs[1] = recorded.next_up();
+    let error = policy.update(&bad, &config()).expect_err("is noticed");
+    assert!(
+        matches!(&error, PolicyError::Identity(reason) if reason.contains("at most 0")),
+        "{error}"
+    );
+    bad.groups[0].group.members[2].logprobs[1] = recorded + 0.01;
     let before = policy.params().clone();
     let error = policy.update(&bad, &config()).expect_err("is noticed");
     assert!(
