@@ -164,6 +164,16 @@ const MEANINGS: &[(&str, Of, &str)] = &[
     ("svs/*/*", Svs, "Groups or rows of this kind of experience, count"),
     ("svs/*", Svs, "Stage of the SvS funnel, count"),
     (
+        "hidden/bonus_mean",
+        Svs,
+        "Mean bonus of the rows shaped by hidden states",
+    ),
+    (
+        "hidden/bonus_clipped",
+        Svs,
+        "Share of the bonuses cut at the advantage's size over kappa",
+    ),
+    (
         "hidden/*",
         Svs,
         "Mean over the rows trained on of what their hidden states did",

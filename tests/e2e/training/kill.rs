@@ -15,6 +15,9 @@ use svs_trainer::seeds::{SplitMix, derive};
 use super::process::Process;
 use super::toy::{config, save_model};
 
+/// Steps from one checkpoint to the next.
+const SAVE_FREQ: u64 = 3;
+
 /// Ids in the log with their marks, sorted.
 fn logged(runs: &Path) -> Vec<(String, bool)> {
     let log = TrajectoryLog::open(&runs.join("trajectories.sqlite")).unwrap();
@@ -68,7 +71,7 @@ pub(super) static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let model = save_model(folder.path());
     let mut config = config(folder.path(), Recipe::Svs, 12);
-    config.checkpoint.save_freq = 3;
+    config.checkpoint.save_freq = SAVE_FREQ;
     let toml = folder.path().join("run.toml");
     std::fs::write(&toml, config.to_toml().unwrap()).unwrap();
     let bench = Bench { folder, model, toml };
@@ -96,6 +99,19 @@ impl Bench {
             None => Process::start(&arguments),
             Some(point) => Process::start_with(&arguments, (crash::VARIABLE, point)),
         }
+    }
+
+    /// How many groups the uninterrupted run sampled until its first checkpoint, and in all: so often it comes to `rollout`.
+    fn groups(&self) -> (usize, usize) {
+        let mut groups: HashSet<(u64, String)> = HashSet::new();
+        for (id, _) in logged(&self.runs("straight")) {
+            // `toy/<step>/<problem>...#<sample>`; no rollouts differ here, so that no step is sampled under other ids.
+            let (group, _) = id.rsplit_once('#').unwrap();
+            let step = group.split('/').nth(1).and_then(|step| step.parse().ok());
+            groups.insert((step.unwrap(), group.to_owned()));
+        }
+        let early = groups.iter().filter(|(step, _)| *step <= SAVE_FREQ).count();
+        (early, groups.len())
     }
 
     /// The run in `runs` ended as the uninterrupted one did.
@@ -139,42 +155,82 @@ fn a_killed_run_resumes_without_losing_or_repeating_anything() {
     bench.compare(&killed, "killed by the clock");
 }
 
-/// The points to die at: with `SVS_CRASH_POINTS=all` each at two of its first passages, else five, drawn by
-/// `SVS_CRASH_SEED`.
-fn drawn() -> Vec<String> {
-    let seed = std::env::var("SVS_CRASH_SEED").unwrap_or_default();
-    let mut random = SplitMix::new(derive(&["crash", &seed]));
-    let mut deaths: Vec<(&str, usize)> = Vec::new();
+/// A point to die at.
+#[derive(Debug, Clone, Copy)]
+struct Death {
+    point: Point,
+    name: &'static str,
+    /// Which passage of it, from 1.
+    passage: usize,
+}
+
+/// The points to die at, each at two of its passages, drawn by `seed`: two of the first ones, but of `rollout`, which is passed
+/// many times in a step, one before the first checkpoint and one behind it. `groups` are those of [`Bench::groups`].
+fn deaths(seed: &str, groups: (usize, usize)) -> Vec<Death> {
+    let mut random = SplitMix::new(derive(&["crash", seed]));
+    let mut deaths = Vec::new();
     for (point, name) in Point::ALL {
         // There are four checkpoints and twelve steps.
         let passages = match point {
             Point::Manifest | Point::CheckpointRename => 4,
             Point::Backward | Point::Publish => 6,
+            Point::Rollout => groups.0,
             _ => 12,
         };
         let first = random.below(passages);
-        let second = (first + 1 + random.below(passages - 1)) % passages;
-        deaths.extend([(name, first + 1), (name, second + 1)]);
+        let second = match point {
+            Point::Rollout => groups.0 + random.below(groups.1 - groups.0),
+            _ => (first + 1 + random.below(passages - 1)) % passages,
+        };
+        deaths.extend([first, second].map(|passed| Death {
+            point,
+            name,
+            passage: passed + 1,
+        }));
     }
+    deaths
+}
+
+/// All of them with `SVS_CRASH_POINTS=all`, else five; drawn by `SVS_CRASH_SEED`.
+fn drawn(groups: (usize, usize)) -> Vec<Death> {
+    let seed = std::env::var("SVS_CRASH_SEED").unwrap_or_default();
+    let mut deaths = deaths(&seed, groups);
     if std::env::var("SVS_CRASH_POINTS").as_deref() != Ok("all") {
-        random.shuffle(&mut deaths);
+        SplitMix::new(derive(&["crash", "which", &seed])).shuffle(&mut deaths);
         deaths.truncate(5);
     }
     deaths
-        .into_iter()
-        .map(|(name, count)| format!("{name}:{count}"))
-        .collect()
+}
+
+#[test]
+fn rollouts_die_before_and_behind_the_first_checkpoint() {
+    for seed in 0..100 {
+        let passages: Vec<usize> = deaths(&seed.to_string(), (30, 130))
+            .into_iter()
+            .filter(|death| death.point == Point::Rollout)
+            .map(|death| death.passage)
+            .collect();
+        assert!(matches!(passages[..], [1..=30, 31..=130]), "seed {seed}: {passages:?}");
+    }
 }
 
 #[test]
 fn a_run_that_dies_at_any_point_resumes_bit_for_bit() {
     let bench = &*BENCH;
-    for point in drawn() {
+    let groups = bench.groups();
+    for death in drawn(groups) {
+        let point = format!("{}:{}", death.name, death.passage);
         let runs = bench.runs(&point.replace(':', "-"));
         let died = bench.start(&runs, false, Some(&point)).end();
         assert!(!died.success(), "{point}: the run ended without coming there");
         #[cfg(unix)]
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&died), Some(9), "{point}");
+        if death.point == Point::Rollout {
+            let saved = std::fs::read_dir(runs.join("toy/checkpoints")).is_ok_and(|mut found| {
+                found.any(|one| one.unwrap().file_name().to_str().unwrap().starts_with("step-"))
+            });
+            assert_eq!(saved, death.passage > groups.0, "{point}: a checkpoint, {groups:?}");
+        }
         bench.start(&runs, true, None).finish();
         bench.compare(&runs, &point);
         println!("{point}: resumed to the same bits");

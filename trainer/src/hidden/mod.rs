@@ -9,5 +9,5 @@ mod shaping;
 mod states;
 
 pub use dynamics::Dynamics;
-pub use shaping::{HiddenShaping, Means, Scope};
+pub use shaping::{Bonuses, HiddenShaping, Means, Scope};
 pub use states::{Response, States};

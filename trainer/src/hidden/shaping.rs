@@ -1,5 +1,7 @@
 //! Advantages shaped by how a response's effective rank compares with what was usual.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::dynamics::dynamics;
@@ -92,6 +94,32 @@ impl Means {
     }
 }
 
+/// The bonuses of the rows of an update.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bonuses {
+    rows: f64,
+    /// Sum of them, whatever their sign.
+    sum: f64,
+    /// Rows of which less than the bonus was added, because the advantage is small.
+    clipped: f64,
+}
+
+impl Bonuses {
+    fn add(&mut self, bonus: f64, clipped: bool) {
+        self.rows += 1.0;
+        self.sum += bonus;
+        self.clipped += f64::from(u8::from(clipped));
+    }
+
+    /// Adds their mean and the share of clipped ones to `metrics`; nothing if no row was shaped.
+    pub fn metrics(&self, metrics: &mut BTreeMap<String, f64>) {
+        if self.rows > 0.0 {
+            metrics.insert("hidden/bonus_mean".into(), self.sum / self.rows);
+            metrics.insert("hidden/bonus_clipped".into(), self.clipped / self.rows);
+        }
+    }
+}
+
 impl HiddenShaping {
     /// The dotted names of the values out of range, and what is allowed.
     #[must_use]
@@ -135,21 +163,31 @@ impl HiddenShaping {
     /// A + min(max(bonus, 0), |A|/kappa): never changes the sign.
     #[must_use]
     pub fn shape(&self, advantage: f64, bonus: f64) -> f64 {
-        advantage + bonus.max(0.0).min(advantage.abs() / self.kappa)
+        advantage + bonus.max(0.0).min(self.most(advantage))
     }
 
-    /// The advantages of a group's members, shaped where their states were measured.
+    /// The most that an advantage grows by.
+    fn most(&self, advantage: f64) -> f64 {
+        advantage.abs() / self.kappa
+    }
+
+    /// The advantages of a group's members, shaped where their states were measured; the bonuses are added to `bonuses`.
     #[must_use]
     pub fn shape_group(
         &self,
         advantages: &[Option<f64>],
         members: &[Trajectory],
         usual: &Means,
+        bonuses: &mut Bonuses,
     ) -> Vec<Option<Advantage>> {
         let one = |(advantage, member): (&Option<f64>, &Trajectory)| {
             let plain = (*advantage)?;
-            let bonus = member.hidden.map(|found| self.bonus(&found, usual));
-            Some(self.scoped(plain, bonus.map_or(plain, |bonus| self.shape(plain, bonus))))
+            let Some(found) = member.hidden else {
+                return Some(Advantage::from(plain));
+            };
+            let bonus = self.bonus(&found, usual);
+            bonuses.add(bonus, bonus > self.most(plain));
+            Some(self.scoped(plain, self.shape(plain, bonus)))
         };
         advantages.iter().zip(members).map(one).collect()
     }

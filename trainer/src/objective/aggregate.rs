@@ -1,9 +1,11 @@
 //! From losses of tokens to the loss of a mini-batch.
 
+use serde::{Deserialize, Serialize};
+
 use super::{LossAggMode, LossRow, ObjectiveConfig};
 
 /// Size of a whole mini-batch. Parts of it are divided by this, so that they add up to the whole.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Denominator {
     /// Scored tokens.
     pub tokens: f64,

@@ -46,7 +46,7 @@ pub(super) fn real_by_row(rows: &[LossRow<'_>], tau: f64) -> Vec<RowSlope> {
             let mean = rows[*at].mean_log_ratio();
             (
                 mean.clamp(-LOG_RATIO_CLAMP, LOG_RATIO_CLAMP),
-                rows[*at].advantage.every > 0.0,
+                rows[*at].advantage.is_right(),
             )
         };
         let scores: Vec<(f64, bool)> = members.iter().map(score).collect();

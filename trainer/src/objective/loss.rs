@@ -32,6 +32,11 @@ impl Advantage {
         self.every == 0.0 && self.last == 0.0
     }
 
+    /// Whether REAL takes the trajectory for a right one.
+    pub(crate) fn is_right(self) -> bool {
+        self.every > 0.0
+    }
+
     /// Of token `t` of `tokens`.
     fn of(self, t: usize, tokens: usize) -> f64 {
         if t + 1 == tokens { self.last } else { self.every }

@@ -16,7 +16,7 @@ pub struct StepReport {
     pub grad_norm: f64,
     /// Learning rate used.
     pub lr: f64,
-    /// False if the norm was not finite: nothing was changed.
+    /// False if something was not finite: nothing was changed.
     pub applied: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct AdamW {
     pub second: Vec<f32>,
     /// Steps applied.
     pub steps: u64,
-    /// Steps skipped because of a gradient that was not finite.
+    /// Steps skipped because something of them was not finite.
     pub skipped: u64,
 }
 
@@ -77,6 +77,16 @@ impl AdamW {
             grad_norm,
             lr,
             applied: true,
+        }
+    }
+
+    /// Counts a step that is not taken because there is no gradient for it.
+    pub(crate) fn skip(&mut self, config: &OptimConfig) -> StepReport {
+        self.skipped += 1;
+        StepReport {
+            grad_norm: f64::NAN,
+            lr: learning_rate(config, self.steps),
+            applied: false,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use svs_engine::{EngineError, WeightSet};
 
-use super::RolloutCorrection;
+use super::{RolloutCorrection, SkippedStep};
 use crate::objective::{Advantage, ObjectiveConfig};
 use crate::optim::OptimConfig;
 use crate::trajectory::Group;
@@ -51,7 +51,7 @@ pub struct UpdateConfig {
     pub shuffle_seed: Option<u64>,
     /// Rows sampled more than so many versions ago are masked and counted as `stale`.
     pub max_staleness: u64,
-    /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update.
+    /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update. 0: the same bits.
     pub parity_tolerance: f64,
 }
 
@@ -66,7 +66,7 @@ impl Default for UpdateConfig {
             epochs: 1,
             shuffle_seed: None,
             max_staleness: 8,
-            parity_tolerance: 1e-5,
+            parity_tolerance: 0.0,
         }
     }
 }
@@ -76,7 +76,7 @@ impl Default for UpdateConfig {
 pub struct UpdateReport {
     /// Optimizer steps taken.
     pub steps: u64,
-    /// Optimizer steps skipped because the gradient norm was not finite.
+    /// Optimizer steps skipped because logits, the loss or the norm of the gradient were not finite.
     pub skipped_steps: u64,
     /// What those were made of.
     pub skipped: Vec<SkippedStep>,
@@ -90,41 +90,6 @@ pub struct UpdateReport {
     pub version: u64,
     /// Metrics by name, e.g. `actor/pg_loss`, `rollout_corr/log_ppl_abs_diff`.
     pub metrics: BTreeMap<String, f64>,
-}
-
-/// An optimizer step that was not taken: all that it takes to compute its gradient again from the same parameters.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SkippedStep {
-    /// Norm of the gradient, as text: JSON has no name for what is not finite.
-    pub grad_norm: String,
-    /// Value of the loss, likewise.
-    pub loss: String,
-    /// Version of the weights.
-    pub version: u64,
-    /// The mini-batch.
-    pub rows: Vec<SkippedRow>,
-}
-
-/// A row of a step that was not taken.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SkippedRow {
-    /// Id of the trajectory.
-    pub id: String,
-    /// Tokens, prompt first.
-    pub tokens: Vec<u32>,
-    /// Positions the loss reaches.
-    pub scored: Vec<u32>,
-    /// Temperature they were sampled at.
-    pub temperature: f32,
-    /// Behaviour logprobs at those positions, nats.
-    pub behaviour: Vec<f32>,
-    /// Advantage of every scored token but the last.
-    pub advantage: f64,
-    /// Advantage of the last scored token.
-    #[serde(default)]
-    pub last_advantage: f64,
-    /// Weight in the loss.
-    pub weight: f64,
 }
 
 impl UpdateConfig {
@@ -180,6 +145,9 @@ pub enum PolicyError {
     /// A first-step identity does not hold: the trainer does not see what the sampler saw.
     #[error("first-step identity violated: {0}")]
     Identity(String),
+    /// Supervised training skipped more steps than it may; the reason names the last one's cause.
+    #[error("{0}")]
+    Skipped(String),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

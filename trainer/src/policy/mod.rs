@@ -8,6 +8,7 @@ mod config;
 mod correction;
 mod parity;
 mod rows;
+mod skipped;
 mod update;
 
 #[cfg(test)]
@@ -21,8 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use adapter::Adapter;
 pub use batching::{accumulate_all, micro_batches};
 pub(crate) use batching::{by_tokens, logprobs_all};
-pub use config::{PolicyError, SkippedRow, SkippedStep, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
+pub use config::{PolicyError, UpdateBatch, UpdateConfig, UpdateGroup, UpdateReport};
 pub use correction::{RatioLevel, RolloutCorrection};
+pub(crate) use skipped::{GRADIENT_NORM, judged, warn};
+pub use skipped::{SkippedRow, SkippedStep};
 use svs_engine::load::lora::LoraShape;
 use svs_engine::load::{LoadError, LoadedModel};
 use svs_engine::{Params, Storage, WeightSet};
@@ -179,6 +182,8 @@ impl Policy {
     /// anything. Other rows, and all rows after the first step, are scored first; the old logprob is always the
     /// behaviour policy's.
     ///
+    /// A step whose logits, loss or gradient are not finite is not taken, and reported with its rows.
+    ///
     /// # Errors
     /// Any [`PolicyError`]. Optimizer steps before the failing one stay.
     pub fn update(&mut self, batch: &UpdateBatch, config: &UpdateConfig) -> Result<UpdateReport, PolicyError> {
@@ -233,6 +238,12 @@ impl Policy {
         };
         self.forget_packed();
         report
+    }
+
+    /// Counts a step of the policy's own optimizer that is not taken.
+    pub(crate) fn skip(&mut self, config: &OptimConfig) -> StepReport {
+        let len = self.masters().values.len();
+        self.optimizer.get_or_insert_with(|| AdamW::new(len)).skip(config)
     }
 
     /// One step of another optimizer.

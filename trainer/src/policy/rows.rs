@@ -38,8 +38,8 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// The row for a record of a step that was not taken.
-    pub(super) fn skipped(&self) -> SkippedRow {
+    /// The row for a record of a step that was not taken, with the logprobs that it came to.
+    pub(super) fn skipped(&self, logprobs: Option<&Vec<f32>>, reference: Option<&Vec<f32>>) -> SkippedRow {
         SkippedRow {
             id: self.id.clone(),
             tokens: self.sequence.tokens.clone(),
@@ -49,6 +49,11 @@ impl Row {
             advantage: self.advantage.every,
             last_advantage: self.advantage.last,
             weight: self.weight,
+            group: self.group,
+            logprobs: logprobs.cloned(),
+            start: self.start.clone(),
+            reference: reference.cloned(),
+            factors: self.factors.clone(),
         }
     }
 

@@ -9,6 +9,7 @@ use svs_engine::train::{TrainSequence, score};
 use svs_engine::{FinishReason, ModelConfig, ParamLayout, Params, SamplingParams, VersionSpan};
 
 use super::Policy;
+use crate::optim::OptimConfig;
 use crate::seeds::SplitMix;
 use crate::trajectory::{Kind, Segment, SegmentRole, Trajectory};
 
@@ -55,6 +56,28 @@ pub(crate) fn tiny_model(seed: u64) -> LoadedModel {
         tokenizer,
         name: "tiny".into(),
         extras: Vec::new(),
+    }
+}
+
+/// The [`tiny_model`] with queries and keys so large that attention overflows once [`breaking`] has stepped.
+pub(crate) fn brittle_model(seed: u64) -> LoadedModel {
+    let mut model = tiny_model(seed);
+    let layout = Arc::clone(&model.params.layout);
+    for entry in &layout.entries {
+        if entry.name.contains("q_proj") || entry.name.contains("k_proj") {
+            let values = &mut model.params.values[entry.offset..entry.offset + entry.len()];
+            values.iter_mut().for_each(|value| *value *= 1e18);
+        }
+    }
+    model
+}
+
+/// Optimizer settings within their ranges whose every step multiplies the matrices by −99.
+pub(crate) fn breaking() -> OptimConfig {
+    OptimConfig {
+        lr: 10.0,
+        weight_decay: 10.0,
+        ..OptimConfig::default()
     }
 }
 

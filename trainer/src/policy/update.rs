@@ -4,16 +4,55 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use svs_engine::train::{TokenScore, TrainSequence, TrainWeights};
-use svs_engine::{Params, WeightSet};
+use svs_engine::{EngineError, Params, WeightSet};
 
 use super::batching::{accumulate_all, logprobs_all};
 use super::correction::Tally;
 use super::parity::Parity;
 use super::rows::{Row, rows_of};
-use super::{Policy, PolicyError, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport};
+use super::{
+    GRADIENT_NORM, Policy, PolicyError, SkippedRow, SkippedStep, UpdateBatch, UpdateConfig, UpdateReport, judged, warn,
+};
 use crate::crash;
-use crate::objective::{Denominator, LossRow, LossSums, policy_loss};
+use crate::objective::{Denominator, LossMode, LossRow, LossSums, policy_loss};
 use crate::seeds::{SplitMix, derive};
+
+/// A mini-batch on its way to a step.
+struct MiniBatch<'r> {
+    /// The rows that the loss has a derivative by.
+    rows: &'r [&'r Row],
+    /// Size of the mini-batch, the other rows included.
+    whole: Denominator,
+    /// Logprobs under the weights being moved, once they are known.
+    current: Option<Vec<Vec<f32>>>,
+    /// Logprobs under the KL reference, if there is one, once they are known.
+    reference: Option<Vec<Vec<f32>>>,
+}
+
+impl<'r> MiniBatch<'r> {
+    fn new(rows: &'r [&'r Row], whole: Denominator) -> Self {
+        Self {
+            rows,
+            whole,
+            current: None,
+            reference: None,
+        }
+    }
+
+    /// The record of its rows.
+    fn skipped(&self) -> Vec<SkippedRow> {
+        let (current, reference) = (self.current.as_ref(), self.reference.as_ref());
+        let each = self.rows.iter().enumerate();
+        each.map(|(at, row)| row.skipped(current.map(|rows| &rows[at]), reference.map(|rows| &rows[at])))
+            .collect()
+    }
+}
+
+/// The size of a mini-batch of `rows`.
+fn size(rows: &[&Row]) -> Denominator {
+    let groups: BTreeSet<usize> = rows.iter().map(|row| row.group).collect();
+    Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len())
+}
 
 /// What an update has done so far.
 pub(super) struct Update<'a> {
@@ -89,7 +128,13 @@ impl<'a> Update<'a> {
         for (number, group) in batch.groups.iter().enumerate() {
             groups.push(rows_of((number, group), self.config, version, &mut self.report.masked)?);
         }
-        self.correct(&mut groups)?;
+        if let (loss, Some(cause)) = judged(self.correct(&mut groups).map(|()| 0.0))? {
+            // Nothing is weighed or masked yet: no step can be made of this batch.
+            self.check_exact(&groups.iter().flatten().collect::<Vec<_>>())?;
+            let inexact: Vec<&Row> = groups.iter().flatten().filter(|row| !row.exact).collect();
+            self.apply(&MiniBatch::new(&inexact, size(&inexact)), loss, Some(cause));
+            return Ok(());
+        }
         groups.retain(|rows| !rows.is_empty());
         self.report.rows = groups.iter().map(Vec::len).sum::<usize>() as u64;
         self.report.tokens = groups.iter().flatten().map(Row::counted).sum::<usize>() as u64;
@@ -139,30 +184,48 @@ impl<'a> Update<'a> {
 
     /// One optimizer step on one mini-batch.
     fn step(&mut self, rows: &[&Row]) -> Result<(), PolicyError> {
-        let groups: BTreeSet<usize> = rows.iter().map(|row| row.group).collect();
-        let whole = Denominator::of_lengths(rows.iter().map(|row| row.counted()), groups.len());
+        let whole = size(rows);
         let objective = &self.config.objective;
         let regularized = objective.kl_loss_coef != 0.0 || objective.entropy_coef != 0.0;
         let all_rows = rows.len();
-        // A row with advantage 0 counts in the divisor but has no derivative: its forward and backward are saved.
+        // A row without a derivative counts in the divisor, but its forward and backward are saved.
+        let contrasts = contrasting(rows);
         let rows: Vec<&Row> = rows
             .iter()
             .copied()
-            .filter(|row| regularized || !row.advantage.is_zero())
+            .filter(|row| match objective.loss_mode {
+                _ if regularized => true,
+                LossMode::Real => contrasts.contains(&row.group),
+                LossMode::Vanilla | LossMode::Gspo | LossMode::Cispo => !row.advantage.is_zero(),
+            })
             .collect();
-        let left_out = all_rows - rows.len();
+        let passes = self.passes + all_rows;
+        self.passes += all_rows - rows.len();
         if rows.is_empty() {
-            self.passes += left_out;
             return Ok(());
         }
+        let mut batch = MiniBatch::new(&rows, whole);
+        let loss = self.gradients(&mut batch);
+        self.passes = passes;
+        if let Err(PolicyError::Engine(EngineError::NonFiniteLogits { .. })) = &loss {
+            self.check_exact(&rows)?;
+        }
+        let (loss, cause) = judged(loss)?;
+        self.apply(&batch, loss, cause);
+        Ok(())
+    }
+
+    /// The loss of `batch` and its gradient; no gradient if the loss is not finite.
+    fn gradients(&mut self, batch: &mut MiniBatch<'_>) -> Result<f64, PolicyError> {
+        let rows = batch.rows;
         let moved = self.report.steps > 0;
         let weights = if moved {
             self.policy.pack("update")
         } else {
             self.policy.current()
         };
-        let current = self.logprobs(&rows, &weights, moved)?;
-        let reference = self.reference_logprobs(&rows, &weights, moved)?;
+        let current: &Vec<Vec<f32>> = batch.current.insert(self.logprobs(rows, &weights, moved)?);
+        batch.reference = self.reference_logprobs(rows, &weights, moved)?;
         let loss_rows: Vec<LossRow<'_>> = rows
             .iter()
             .enumerate()
@@ -170,25 +233,25 @@ impl<'a> Update<'a> {
                 group: row.group,
                 logprobs: &current[i],
                 old_logprobs: row.start.as_ref().unwrap_or(&row.behaviour),
-                reference: reference.as_ref().map(|rows| rows[i].as_slice()),
+                reference: batch.reference.as_ref().map(|rows| rows[i].as_slice()),
                 entropies: None,
                 factors: row.factors.as_deref(),
                 advantage: row.advantage,
                 weight: row.weight,
             })
             .collect();
-        let loss = policy_loss(&loss_rows, objective, whole);
+        let loss = policy_loss(&loss_rows, &self.config.objective, batch.whole);
+        if !loss.loss.is_finite() {
+            return Ok(loss.loss);
+        }
         self.grads.clear();
         let train_weights = TrainWeights::new(weights, self.policy.params());
-        let sequences = sequences(&rows);
-        let budget = self.config.micro_batch_tokens;
         let (progress, passes, all) = (self.progress, &mut self.passes, self.all_passes);
-        *passes += left_out;
         let scores = accumulate_all(
             &train_weights,
-            &sequences,
+            &sequences(rows),
             &loss.grads,
-            budget,
+            self.config.micro_batch_tokens,
             &mut self.grads,
             |rows| {
                 *passes += rows;
@@ -197,37 +260,57 @@ impl<'a> Update<'a> {
         )?;
         drop(train_weights);
         crash::point(crash::Point::Backward);
-        self.check(&rows, &current, &scores, moved)?;
+        self.check(rows, current, &scores, moved)?;
         self.sums.add(&loss.sums);
         self.entropy += scores
             .iter()
             .flatten()
             .map(|score| f64::from(score.entropy))
             .sum::<f64>();
-        let version = self.policy.version();
-        self.apply(|grad_norm| SkippedStep {
-            grad_norm: grad_norm.to_string(),
-            loss: loss.loss.to_string(),
-            version,
-            rows: rows.iter().map(|row| row.skipped()).collect(),
-        });
-        Ok(())
+        Ok(loss.loss)
     }
 
-    /// Steps, or keeps what `skipped` makes of the norm.
-    fn apply(&mut self, skipped: impl FnOnce(f64) -> SkippedStep) {
-        let step = self.policy.step(&self.grads, &self.config.optim);
+    /// Steps, or, if there is a cause not to, keeps what the step was to be made of.
+    fn apply(&mut self, batch: &MiniBatch<'_>, loss: f64, cause: Option<String>) {
+        let optim = &self.config.optim;
+        let step = match cause {
+            None => self.policy.step(&self.grads, optim),
+            Some(_) => self.policy.skip(optim),
+        };
         self.lr = step.lr;
         if step.applied {
             self.grad_norm += step.grad_norm;
             self.report.steps += 1;
-        } else {
-            tracing::warn!(
-                grad_norm = step.grad_norm,
-                "optimizer step skipped: the gradient norm is not finite"
-            );
-            self.report.skipped_steps += 1;
-            self.report.skipped.push(skipped(step.grad_norm));
+            return;
+        }
+        let cause = cause.unwrap_or_else(|| GRADIENT_NORM.to_owned());
+        warn(&cause, loss, step.grad_norm);
+        self.report.skipped_steps += 1;
+        self.report.skipped.push(SkippedStep {
+            cause,
+            grad_norm: step.grad_norm.to_string(),
+            loss: loss.to_string(),
+            version: self.policy.version(),
+            steps_before: self.report.steps,
+            whole: Some(batch.whole),
+            objective: Some(self.config.objective.clone()),
+            rows: batch.skipped(),
+        });
+    }
+
+    /// Where logits were not finite before the first step: those of rows sampled from these very weights must be.
+    fn check_exact(&self, rows: &[&Row]) -> Result<(), PolicyError> {
+        let exact: Vec<&Row> = rows.iter().copied().filter(|row| row.exact).collect();
+        if self.report.steps > 0 {
+            return Ok(());
+        }
+        match self.scored(&self.policy.current(), &exact) {
+            Err(PolicyError::Engine(error @ EngineError::NonFiniteLogits { .. })) => {
+                Err(PolicyError::Identity(format!(
+                    "a row sampled from these very weights has finite logprobs recorded, and the trainer finds {error}"
+                )))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -300,6 +383,15 @@ impl<'a> Update<'a> {
         }
         Ok(())
     }
+}
+
+/// The groups with right and wrong rows: those whose whole REAL compares, a row with advantage 0 being a wrong one.
+fn contrasting(rows: &[&Row]) -> BTreeSet<usize> {
+    let of = |right: bool| -> BTreeSet<usize> {
+        let rows = rows.iter().filter(|row| row.advantage.is_right() == right);
+        rows.map(|row| row.group).collect()
+    };
+    &of(true) & &of(false)
 }
 
 fn sequences(rows: &[&Row]) -> Vec<TrainSequence> {

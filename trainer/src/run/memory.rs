@@ -58,7 +58,7 @@ pub struct Memory {
     pub consumed: Vec<String>,
     /// Closing number of the last client group looked at.
     pub cursor: i64,
-    /// Optimizer steps skipped because their gradient was not finite.
+    /// Optimizer steps skipped because logits, the loss or the gradient were not finite.
     #[serde(default)]
     pub skipped_steps: u64,
     /// Running means of what hidden states did.

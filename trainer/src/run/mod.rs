@@ -27,6 +27,8 @@ mod supervised;
 mod tally;
 mod task;
 mod tensorboard;
+#[cfg(test)]
+pub(crate) mod testing;
 mod totals;
 mod watchdog;
 

@@ -25,7 +25,7 @@ use super::{shaped, skipped, tally};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::unix_s;
 use crate::crash;
-use crate::hidden::Means;
+use crate::hidden::{Bonuses, Means};
 use crate::log::TrajectoryLog;
 use crate::policy::{Policy, UpdateBatch};
 use crate::problems::Problem;
@@ -232,6 +232,7 @@ impl Runner {
         let began = Instant::now();
         let config = &self.memory.config;
         let update = config.update(step);
+        let mut bonuses = Bonuses::default();
         let batch = UpdateBatch {
             groups: groups
                 .iter()
@@ -242,6 +243,7 @@ impl Runner {
                         &update,
                         self.sampling.limits.1,
                         self.memory.hidden.as_ref(),
+                        &mut bonuses,
                     )
                 })
                 .collect::<Result<_, _>>()?,
@@ -258,6 +260,7 @@ impl Runner {
             self.memory.skipped_steps,
             &self.memory.config,
         )?;
+        bonuses.metrics(metrics);
         let measured = shaped::measured(groups, metrics);
         self.memory.hidden = Means::after(
             self.memory.hidden,

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::{TrainConfig, TrainError};
-use crate::hidden::{Dynamics, Means};
+use crate::hidden::{Bonuses, Dynamics, Means};
 use crate::objective::advantages;
 use crate::policy::{UpdateConfig, UpdateGroup};
 use crate::trajectory::{Group, Trajectory};
 
-/// `group` for the update. `longest` is the limit on responses, tokens; `usual` what hidden states did so far.
+/// `group` for the update. `longest` is the limit on responses, tokens; `usual` what hidden states did so far: before there
+/// is any, nothing is shaped. `bonuses` counts what is.
 pub(super) fn to_update(
     group: &Group,
     config: &TrainConfig,
     update: &UpdateConfig,
     longest: u32,
     usual: Option<&Means>,
+    bonuses: &mut Bonuses,
 ) -> Result<UpdateGroup, TrainError> {
     let overlong = &config.algorithm.overlong_buffer;
     let reward = |member: &Trajectory| {
@@ -27,7 +29,7 @@ pub(super) fn to_update(
         None => None,
         Some(usual) => {
             let plain = advantages(&rewards, &update.objective).map_err(|error| TrainError::Run(error.to_string()))?;
-            Some(shaping.shape_group(&plain, &group.members, usual))
+            Some(shaping.shape_group(&plain, &group.members, usual, bonuses))
         }
     };
     Ok(UpdateGroup {
@@ -58,3 +60,6 @@ pub(super) fn measured(groups: &[Group], metrics: &mut BTreeMap<String, f64>) ->
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

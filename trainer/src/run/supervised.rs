@@ -10,7 +10,7 @@ use svs_engine::{EngineHandle, Params};
 use super::runner::Runner;
 use super::{TrainConfig, TrainError, TrainerHandle, epochs, skipped};
 use crate::crash;
-use crate::policy::{SkippedRow, SkippedStep};
+use crate::policy::{GRADIENT_NORM, SkippedRow, SkippedStep, judged, warn};
 use crate::sft::{self, Conversation, Example, visit_conversations};
 
 /// What a supervised run learns, and what it measures its loss on.
@@ -116,27 +116,31 @@ impl Runner {
         let weights = TrainWeights::new(self.policy.current(), self.policy.params());
         let mut grads = Params::zeros(self.policy.params().layout.clone());
         let (control, mut done) = (&self.control, 0);
-        let loss = sft::gradients(&weights, batch, budget, &mut grads, |examples| {
+        let computed = sft::gradients(&weights, batch, budget, &mut grads, |examples| {
             done += examples;
             control.progress(done, batch.len());
-        })?;
+        });
         drop(weights);
+        let (loss, cause) = judged(computed)?;
         crash::point(crash::Point::Backward);
-        let version = self.policy.version();
-        let applied = self.policy.step(&grads, &self.memory.config.optim);
+        let (version, optim) = (self.policy.version(), &self.memory.config.optim);
+        let applied = match cause {
+            None => self.policy.step(&grads, optim),
+            Some(_) => self.policy.skip(optim),
+        };
         if applied.applied {
             self.policy.moved();
         } else {
-            tracing::warn!(
-                grad_norm = applied.grad_norm,
-                "optimizer step skipped: the gradient norm is not finite"
-            );
+            let cause = cause.unwrap_or_else(|| GRADIENT_NORM.to_owned());
+            warn(&cause, loss, applied.grad_norm);
             self.memory.skipped_steps += 1;
             let skipped = [SkippedStep {
+                cause,
                 grad_norm: applied.grad_norm.to_string(),
                 loss: loss.to_string(),
                 version,
                 rows: batch.iter().map(|example| row(example)).collect(),
+                ..SkippedStep::default()
             }];
             skipped::record(
                 &self.folder,

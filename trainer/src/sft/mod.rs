@@ -43,6 +43,8 @@ pub struct SftConfig {
     pub max_tokens: usize,
     /// Order of the examples in each pass.
     pub seed: u64,
+    /// Most steps that may be skipped because logits, the loss or the gradient are not finite; one more ends the training.
+    pub max_skipped_steps: u64,
 }
 
 impl Default for SftConfig {
@@ -58,6 +60,7 @@ impl Default for SftConfig {
             max_steps: None,
             max_tokens: 2048,
             seed: 0,
+            max_skipped_steps: 4,
         }
     }
 }
@@ -69,9 +72,9 @@ pub struct SftStep {
     pub step: u64,
     /// Steps planned.
     pub steps: u64,
-    /// Mean cross-entropy of the step's target tokens before it, nats.
+    /// Mean cross-entropy of the step's target tokens before it, nats; NaN if the step was skipped for its logits.
     pub loss: f64,
-    /// Global gradient norm before clipping.
+    /// Global gradient norm before clipping; NaN if the step was skipped before there was one.
     pub grad_norm: f64,
     /// Learning rate used.
     pub lr: f64,
@@ -84,7 +87,7 @@ pub struct SftStep {
 pub struct SftReport {
     /// Steps taken.
     pub steps: u64,
-    /// Steps skipped because the gradient norm was not finite.
+    /// Steps skipped because logits, the loss or the norm of the gradient were not finite.
     pub skipped_steps: u64,
     /// Examples used, counting each pass.
     pub examples: u64,

@@ -8,14 +8,15 @@ use svs_engine::{Params, WeightSet};
 
 use super::{Example, Progress, SftConfig, SftReport, SftStep};
 use crate::optim::{AdamW, OptimConfig};
-use crate::policy::{Policy, PolicyError, accumulate_all, by_tokens, logprobs_all};
+use crate::policy::{GRADIENT_NORM, Policy, PolicyError, accumulate_all, by_tokens, judged, logprobs_all, warn};
 use crate::seeds::{SplitMix, derive};
 
 /// Trains `policy` on `examples`; `progress` is called after each step. The same input gives the same parameters bit for
 /// bit. The optimizer state starts at zero and is dropped afterwards; the policy's version grows by one if it moved.
 ///
 /// # Errors
-/// [`PolicyError::Config`], [`PolicyError::Batch`], [`PolicyError::Engine`].
+/// [`PolicyError::Config`], [`PolicyError::Batch`], [`PolicyError::Engine`]; [`PolicyError::Skipped`] after more than
+/// `max_skipped_steps`.
 pub fn train(
     policy: &mut Policy,
     examples: impl IntoIterator<Item = Example>,
@@ -67,14 +68,16 @@ fn run(
         let target_tokens = targets(&batch);
         grads.clear();
         let weights = TrainWeights::new(policy.pack("sft"), policy.params());
-        let loss = gradients(&weights, &batch, config.micro_batch_tokens, grads, |_| ())?;
+        let (loss, cause) = judged(gradients(&weights, &batch, config.micro_batch_tokens, grads, |_| ()))?;
         drop(weights);
-        let applied = policy.step_with(optimizer, grads, optim);
+        let applied = match cause {
+            None => policy.step_with(optimizer, grads, optim),
+            Some(_) => optimizer.skip(optim),
+        };
         if !applied.applied {
-            tracing::warn!(
-                grad_norm = applied.grad_norm,
-                "optimizer step skipped: the gradient norm is not finite"
-            );
+            let cause = cause.as_deref().unwrap_or(GRADIENT_NORM);
+            warn(cause, loss, applied.grad_norm);
+            bounded(optimizer.skipped, config.max_skipped_steps, cause)?;
         }
         let step = SftStep {
             step: i as u64 + 1,
@@ -89,6 +92,17 @@ fn run(
         }
     }
     Ok(())
+}
+
+/// No more than `most` of the steps are skipped.
+fn bounded(skipped: u64, most: u64, cause: &str) -> Result<(), PolicyError> {
+    if skipped <= most {
+        return Ok(());
+    }
+    Err(PolicyError::Skipped(format!(
+        "{skipped} optimizer steps were skipped because something was not finite (the last: {cause}), more than \
+         max_skipped_steps = {most}; try a lower learning rate"
+    )))
 }
 
 /// Target tokens of `batch`.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::optim::Decay;
 use crate::policy::Policy;
-use crate::policy::testing::{logprobs, tiny_model, unscored};
+use crate::policy::testing::{breaking, brittle_model, logprobs, tiny_model, unscored};
 
 fn examples() -> Vec<Example> {
     ["one", "two!", "three", "4", "five..", "six"]
@@ -107,6 +107,40 @@ fn training_stops_when_told_and_after_max_steps() {
             .steps,
         3
     );
+}
+
+#[test]
+fn steps_without_finite_logits_are_skipped_and_too_many_end_the_training() {
+    let exploding = |max_skipped_steps| {
+        let mut policy = Policy::new(brittle_model(3), 5);
+        let mut losses = Vec::new();
+        let config = SftConfig {
+            optim: breaking(),
+            batch_tokens: 1000,
+            epochs: 5,
+            max_skipped_steps,
+            ..config()
+        };
+        let outcome = train(&mut policy, examples(), &config, |step| {
+            losses.push(step.loss);
+            Progress::Continue
+        });
+        (outcome, losses, policy.params().values.clone())
+    };
+    let (allowed, losses, broken) = exploding(4);
+    let report = allowed.expect("within the bound");
+    assert_eq!((report.steps, report.skipped_steps), (1, 4));
+    assert!(
+        losses[0].is_finite() && losses[1..].iter().all(|loss| loss.is_nan()),
+        "{losses:?}"
+    );
+    let (stopped, losses, left) = exploding(2);
+    let error = stopped.expect_err("one too many").to_string();
+    for said in ["3 optimizer steps", "logits at position", "max_skipped_steps = 2"] {
+        assert!(error.contains(said), "{error}");
+    }
+    assert_eq!(losses.len(), 3);
+    assert!(left == broken, "a skipped step moved something");
 }
 
 #[test]

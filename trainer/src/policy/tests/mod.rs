@@ -4,10 +4,11 @@ use svs_engine::{FinishReason, VersionSpan};
 
 use super::testing::{logprobs, tiny_model, unscored};
 use super::*;
-use crate::objective::ObjectiveConfig;
+use crate::objective::{Advantage, ObjectiveConfig};
 use crate::trajectory::{Group, Segment, SegmentRole, Trajectory};
 
 mod rows;
+mod skipped;
 
 const VERSION: u64 = 5;
 
@@ -48,6 +49,11 @@ fn batch(policy: &Policy, names: &[&str]) -> UpdateBatch {
         groups: names.iter().map(|name| group(policy, name)).collect(),
         reference: None,
     }
+}
+
+/// Advantages of four members, of all their tokens.
+fn given(advantages: [f64; 4]) -> Option<Vec<Option<Advantage>>> {
+    Some(advantages.map(|one| Some(one.into())).to_vec())
 }
 
 fn fresh() -> Policy {
@@ -108,7 +114,15 @@ fn the_first_update_is_exactly_on_policy_and_moves_towards_reward() {
 fn a_recorded_logprob_that_rescoring_does_not_give_stops_the_update() {
     let mut policy = fresh();
     let mut bad = batch(&policy, &["a"]);
-    bad.groups[0].group.members[2].logprobs[1] += 0.01;
+    // By the smallest step there is, and by a large one.
+    let recorded = bad.groups[0].group.members[2].logprobs[1];
+    bad.groups[0].group.members[2].logprobs[1] = recorded.next_up();
+    let error = policy.update(&bad, &config()).expect_err("is noticed");
+    assert!(
+        matches!(&error, PolicyError::Identity(reason) if reason.contains("at most 0")),
+        "{error}"
+    );
+    bad.groups[0].group.members[2].logprobs[1] = recorded + 0.01;
     let before = policy.params().clone();
     let error = policy.update(&bad, &config()).expect_err("is noticed");
     assert!(
@@ -317,7 +331,7 @@ fn nothing_to_learn_moves_nothing() {
 fn given_advantages_replace_those_of_the_rewards() {
     let mut policy = fresh();
     let mut batch = batch(&policy, &["a"]);
-    batch.groups[0].advantages = Some([0.0, 0.0, 2.0, 0.0].map(|one| Some(one.into())).to_vec());
+    batch.groups[0].advantages = given([0.0, 0.0, 2.0, 0.0]);
     batch.groups[0].rewards = vec![None; 4];
     let member = batch.groups[0].group.members[2].clone();
     let report = policy.update(&batch, &config()).expect("updates");
@@ -330,9 +344,11 @@ fn contradictory_batches_and_configs_are_refused_by_name() {
     type Harm = fn(&mut UpdateGroup);
     let cases: [(&str, Harm); 4] = [
         ("3 rewards for 4", |group| group.rewards.truncate(3)),
-        ("1 advantages for 4", |group| group.advantages = Some(vec![Some(1.0.into())])),
+        ("1 advantages for 4", |group| {
+            group.advantages = Some(vec![Some(1.0.into())])
+        }),
         ("not finite", |group| {
-            group.advantages = Some([1.0, f64::NAN, 0.0, 0.0].map(|one| Some(one.into())).to_vec())
+            group.advantages = given([1.0, f64::NAN, 0.0, 0.0])
         }),
         ("only 2 logprobs", |group| group.group.members[0].logprobs.truncate(2)),
     ];

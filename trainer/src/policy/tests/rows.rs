@@ -1,6 +1,7 @@
-//! Rows that were sampled with another prompt, and steps that are not taken.
+//! Rows that were sampled with another prompt, and rows that only some losses reach.
 
 use super::*;
+use crate::objective::{LossAggMode, LossMode};
 
 #[test]
 fn a_row_sampled_with_a_hint_is_trained_on_without_it() {
@@ -41,25 +42,40 @@ fn a_row_sampled_with_a_hint_is_trained_on_without_it() {
 }
 
 #[test]
-fn a_gradient_that_is_not_finite_moves_nothing_and_leaves_its_batch() {
+fn under_real_a_row_at_the_mean_of_its_group_is_a_wrong_one() {
+    let real = |loss_agg_mode| UpdateConfig {
+        objective: ObjectiveConfig {
+            loss_mode: LossMode::Real,
+            loss_agg_mode,
+            ..ObjectiveConfig::default()
+        },
+        ..config()
+    };
+    for mode in [LossAggMode::TokenMean, LossAggMode::SeqMeanTokenMean] {
+        let mut policy = fresh();
+        let mut partial = batch(&policy, &["a"]);
+        partial.groups[0].rewards = [1.0, 0.5, 0.5, 0.0].map(Some).to_vec();
+        let report = policy.update(&partial, &real(mode)).expect("updates");
+        assert_eq!(report.steps, 1);
+        for (member, right) in partial.groups[0].group.members.iter().zip([true, false, false, false]) {
+            let change: f32 = logprobs(&policy, member).iter().sum::<f32>() - member.logprobs.iter().sum::<f32>();
+            assert_eq!(change > 0.0, right, "{mode:?}, {}: {change}", member.id);
+        }
+        if mode == LossAggMode::TokenMean {
+            // Every score is 0: ln(1 + one right) + ln(1 + three wrong).
+            let loss = report.metrics["actor/pg_loss"];
+            assert!((loss - 8f64.ln()).abs() < 1e-6, "{loss}");
+        }
+    }
+    // Without a contrast there is nothing to compare, and no step whose only cause is the optimizer's memory.
     let mut policy = fresh();
-    let mut bad = batch(&policy, &["a"]);
-    bad.groups[0].group.members[1].weight = 1e300;
-    let report = policy.update(&bad, &config()).expect("skips");
-    assert_eq!((report.steps, report.skipped_steps, report.version), (0, 1, VERSION));
-    assert!(*policy.params() == *fresh().params());
-    let skipped = &report.skipped[0];
-    assert_eq!((skipped.rows.len(), skipped.version), (4, VERSION));
-    assert!(!skipped.grad_norm.parse::<f64>().expect("a number").is_finite());
-    let member = &bad.groups[0].group.members[1];
-    let row = &skipped.rows[1];
+    let mut same = batch(&policy, &["a"]);
+    same.groups[0].rewards = vec![Some(0.5); 4];
     assert_eq!(
-        (&row.id, &row.tokens, &row.behaviour),
-        (&member.id, &member.tokens(), &member.logprobs)
+        policy
+            .update(&same, &real(LossAggMode::TokenMean))
+            .expect("is fine")
+            .steps,
+        0
     );
-    let json = serde_json::to_string(skipped).expect("serialises");
-    assert_eq!(&serde_json::from_str::<SkippedStep>(&json).expect("reads"), skipped);
-    // The next batch trains as if nothing had been.
-    let good = batch(&policy, &["b"]);
-    assert_eq!(policy.update(&good, &config()).expect("updates").steps, 1);
 }

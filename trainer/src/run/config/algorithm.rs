@@ -57,9 +57,11 @@ pub struct AlgorithmConfig {
     pub ppo_max_token_len: usize,
     /// Shuffle whole groups (seeded by run and step) before they are cut into mini-batches.
     pub shuffle_groups: bool,
-    /// Largest difference between the logprob recorded at sampling and the trainer's own, nats; more stops the run.
+    /// Largest difference between the logprob recorded at sampling and the trainer's own, nats; more stops the run. 0, the
+    /// default, asks for the same bits.
     pub parity_tolerance: f64,
-    /// Most optimizer steps of the run that may be skipped because their gradient is not finite; one more stops it.
+    /// Most optimizer steps of the run that may be skipped because logits, the loss or the gradient are not finite; one
+    /// more stops it.
     pub max_skipped_steps: u64,
     /// Passes over the batch.
     pub ppo_epochs: u32,
@@ -91,7 +93,7 @@ impl Default for AlgorithmConfig {
             ppo_mini_batch_size: 256,
             ppo_max_token_len: 4096,
             shuffle_groups: true,
-            parity_tolerance: 1e-5,
+            parity_tolerance: 0.0,
             max_skipped_steps: 4,
             ppo_epochs: 1,
         }
