@@ -9,8 +9,8 @@ use svs_engine::{EngineConfig, EngineHandle, WeightSet};
 use super::{TrainConfig, TrainStatus, TrainerHandle};
 use crate::log::TrajectoryLog;
 
-/// How the run of `toml` over `model` ends; its files are under `folder/runs`.
-pub(crate) fn run(model: LoadedModel, folder: &Path, toml: &str) -> TrainStatus {
+/// An engine, a log and a trainer for `model` in `folder`, whose runs are under `folder/runs`.
+pub(crate) fn parts(model: LoadedModel, folder: &Path) -> (EngineHandle, TrajectoryLog, TrainerHandle) {
     let model = Arc::new(model);
     let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
     let config = EngineConfig {
@@ -19,7 +19,13 @@ pub(crate) fn run(model: LoadedModel, folder: &Path, toml: &str) -> TrainStatus 
     };
     let engine = EngineHandle::start(weights, model.tokenizer.clone(), config).expect("an engine");
     let log = TrajectoryLog::open(&folder.join("log.sqlite")).expect("a log");
-    let trainer = TrainerHandle::new(engine, model, log, folder.join("runs"));
+    let trainer = TrainerHandle::new(engine.clone(), model, log.clone(), folder.join("runs"));
+    (engine, log, trainer)
+}
+
+/// How the run of `toml` over `model` ends.
+pub(crate) fn run(model: LoadedModel, folder: &Path, toml: &str) -> TrainStatus {
+    let (_, _, trainer) = parts(model, folder);
     let config = TrainConfig::from_toml(toml).expect("valid");
     trainer.start(config, false).expect("starts");
     trainer.wait()

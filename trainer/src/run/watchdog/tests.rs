@@ -1,27 +1,11 @@
-use std::sync::Arc;
 use std::time::Instant;
-
-use svs_engine::{EngineConfig, WeightSet};
 
 use super::*;
 use crate::policy::testing::tiny_model;
+use crate::run::testing::parts;
 use crate::run::{RunState, TrainConfig, TrainerHandle};
 use crate::svs::testing::trajectory;
 use crate::trajectory::Trajectory;
-
-/// An engine, a log and a trainer in `folder`.
-fn parts(folder: &std::path::Path) -> (EngineHandle, TrajectoryLog, TrainerHandle) {
-    let model = Arc::new(tiny_model(1));
-    let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
-    let config = EngineConfig {
-        kv_cache_bytes: 16 << 20,
-        ..EngineConfig::default()
-    };
-    let engine = EngineHandle::start(weights, model.tokenizer.clone(), config).expect("an engine");
-    let log = TrajectoryLog::open(&folder.join("log.sqlite")).expect("a log");
-    let trainer = TrainerHandle::new(engine.clone(), model, log.clone(), folder.join("runs"));
-    (engine, log, trainer)
-}
 
 /// A client's trajectory, sampled just now.
 fn of_client(id: &str, group: &str, size: u32) -> Trajectory {
@@ -46,7 +30,7 @@ fn until(trainer: &TrainerHandle, holds: impl Fn(&TrainStatus) -> bool) -> Train
 #[test]
 fn rollouts_of_a_paused_engine_are_said_to_wait_for_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (engine, _, trainer) = parts(folder.path());
+    let (engine, _, trainer) = parts(tiny_model(1), folder.path());
     let config = "recipe = \"grpo\"\nsteps = 1\nwatchdog_s = 0.2\n\
         [problems]\ntrain_batch_size = 3\nprocedural_count = 8\n\
         [rollout]\nn = 2\nmax_prompt_length = 240\nmax_response_length = 8\n\
@@ -83,7 +67,7 @@ fn rollouts_of_a_paused_engine_are_said_to_wait_for_it() {
 #[test]
 fn a_wait_for_clients_says_what_they_have_sent() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (_, log, trainer) = parts(folder.path());
+    let (_, log, trainer) = parts(tiny_model(1), folder.path());
     let config = "recipe = \"grpo\"\nsteps = 1\nwatchdog_s = 0.1\n[problems]\nsource = \"trajectories\"\n";
     let members = (0..3).map(|at| of_client(&format!("a{at}"), "a", 8)).collect();
     log.append_blocking(members).expect("appends");
