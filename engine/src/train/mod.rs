@@ -93,7 +93,7 @@ pub struct Scratch {
 }
 
 impl Drop for Scratch {
-    /// Gives the memory back piece by piece: at once it takes tens of milliseconds, and a halted team could not rest meanwhile.
+    /// Gives the memory back piece by piece: at once it takes tens of milliseconds, and a team could lend no core meanwhile.
     fn drop(&mut self) {
         for_each(std::mem::take(&mut self.spare), drop);
     }
