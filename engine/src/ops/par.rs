@@ -71,7 +71,7 @@ impl Par {
     }
 }
 
-/// Runs `work` on each of `items`, in any order, on this thread's [`super::Team`]: one item at a time, so a team that is
+/// Runs `work` on each of `items`, in any order, on this thread's [`super::Team`]: one item at a time, so a team
 /// whose cores are lent meanwhile gives them up after one.
 pub fn for_each<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
     let mut items: Vec<Option<T>> = items.into_iter().map(Some).collect();

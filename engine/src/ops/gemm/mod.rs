@@ -31,7 +31,7 @@ use sink::Plain;
 const ROW_BLOCK: usize = 120;
 /// Most terms of a product of two matrices in memory: what a thread packs before it computes stays small beside that.
 const MOST_TERMS: usize = 4096;
-/// About the most multiply-adds of a task: a team gives up a core that it lends after some 3 ms.
+/// About the most multiply-adds of a task: a core that the team lends is free after some 3 ms.
 const MOST_WORK: usize = 1 << 27;
 /// Threads up to which each packs the left operand for itself.
 const MOST_PRIVATE: usize = 4;
