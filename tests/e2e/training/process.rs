@@ -1,6 +1,7 @@
 //! The real binary as a child process.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use crate::api::files::{FORM, form};
 /// A running `svs`; dropping it kills it.
 pub(crate) struct Process {
     child: Child,
+    /// What it said, where nobody else reads that.
+    said: Option<File>,
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
@@ -30,8 +33,10 @@ impl Process {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Self { child }
+        let said = tempfile::tempfile().unwrap();
+        let stderr = said.try_clone().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        Self { child, said: Some(said) }
     }
 
     /// Starts `svs serve`; returns its URL too, read from the line that says where it listens.
@@ -54,7 +59,7 @@ impl Process {
             Some(line[at..].split_whitespace().next().unwrap_or_default().to_owned())
         });
         std::thread::spawn(move || lines.for_each(drop));
-        (Self { child }, url.expect("the server says where it listens"))
+        (Self { child, said: None }, url.expect("the server says where it listens"))
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -85,12 +90,22 @@ impl Process {
     }
 
     /// Waits for a successful end.
-    pub(crate) fn finish(self) {
-        assert!(self.end().success());
+    pub(crate) fn finish(mut self) {
+        let status = self.wait();
+        let mut said = String::new();
+        if let Some(file) = &mut self.said {
+            file.rewind().unwrap();
+            file.read_to_string(&mut said).unwrap();
+        }
+        assert!(status.success(), "{status}\n{said}");
     }
 
     /// Waits for the end.
     pub(crate) fn end(mut self) -> ExitStatus {
+        self.wait()
+    }
+
+    fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + Duration::from_secs(300);
         while !self.has_ended() {
             assert!(Instant::now() < deadline, "the process does not end");

@@ -76,7 +76,7 @@ fn run_id(runs: &Path, config: &TrainConfig, resume: bool, busy: &[String]) -> R
     match (resume, taken.last(), &config.run_id) {
         (true, Some(last), _) => Ok(last.clone()),
         (true, None, _) => Err(TrainError::State(format!(
-            "there is no run `{base}` in {} to resume",
+            "there is no run `{base}` in {} to resume; start it without resuming",
             runs.display()
         ))),
         (false, Some(_), Some(_)) => Err(TrainError::State(format!(
