@@ -8,6 +8,8 @@ use crate::ops::Team;
 use crate::params::ParamLayout;
 use crate::sampler::philox4x32_10;
 
+pub(super) mod cuts;
+
 pub(super) fn config(family: Family) -> ModelConfig {
     ModelConfig {
         family,
@@ -184,6 +186,14 @@ fn gradients_match_finite_differences_in_every_tensor() {
     }
 }
 
+/// ‖a − b‖ / ‖b‖.
+fn distance(a: &Params, b: &Params) -> f64 {
+    let pairs = a.values.iter().zip(&b.values);
+    let difference: f64 = pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    let norm: f64 = b.values.iter().map(|b| f64::from(*b).powi(2)).sum();
+    (difference / norm).sqrt()
+}
+
 #[test]
 fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
     let config = config(Family::Qwen3);
@@ -231,16 +241,6 @@ fn any_split_recomputation_or_thread_count_gives_the_same_gradient() {
             "memory used before"
         );
     }
-    let distance = |a: &Params, b: &Params| {
-        let difference: f64 = a
-            .values
-            .iter()
-            .zip(&b.values)
-            .map(|(a, b)| f64::from(a - b).powi(2))
-            .sum();
-        let norm: f64 = b.values.iter().map(|b| f64::from(*b).powi(2)).sum();
-        (difference / norm).sqrt()
-    };
     assert!(distance(&split, &whole) < 1e-5, "{}", distance(&split, &whole));
     // Sharing changes the order of sums over rows, no score.
     for (sequence, scores) in sequences.iter().zip(&scores) {

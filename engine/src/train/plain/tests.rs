@@ -1,6 +1,7 @@
 //! The plain formulas against differences of themselves, the kernels against them, and cuts into micro-batches.
 
-use super::super::tests::{FAMILIES, coefficients, config, params, sequences, train, uniform};
+use super::super::tests::cuts::{alone, drawn, wrong_divisor};
+use super::super::tests::{FAMILIES, coefficients, config, params, sequences, train};
 use super::super::{Scratch, TrainSequence, accumulate as fast};
 use super::*;
 
@@ -80,33 +81,16 @@ fn in_parts(config: &ModelConfig, params: &Wide, parts: &[Vec<usize>], factor: i
     sum
 }
 
-/// Sequences in a drawn order, cut at drawn places: other micro-batches, other packings, other sharing of prompts.
-fn parts(draw: u32) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..sequences().len()).collect();
-    order.sort_by(|a, b| uniform(*a, 100 + draw).total_cmp(&uniform(*b, 100 + draw)));
-    let mut parts = vec![Vec::new()];
-    for (at, sequence) in order.into_iter().enumerate() {
-        if at > 0 && uniform(at, 200 + draw) > 0.0 {
-            parts.push(Vec::new());
-        }
-        parts.last_mut().expect("one at least").push(sequence);
-    }
-    parts
-}
-
 #[test]
 fn no_cut_order_or_sharing_moves_the_gradient_by_more_than_rounding_and_a_wrong_divisor_does() {
     for family in FAMILIES {
         let config = config(family);
         let params = Wide::of(&params(&config));
         let (_, whole) = whole(&config, &params);
-        let alone: Vec<Vec<usize>> = (0..sequences().len()).map(|at| vec![at]).collect();
-        for parts in (0..12).map(parts).chain([alone]) {
+        for parts in (0..12).map(drawn).chain([alone()]) {
             let distance = in_parts(&config, &params, &parts, |_| 1.0).distance(&whole);
             assert!(distance < 1e-12, "{family:?} {parts:?}: {distance:e}");
-            // The mean over a micro-batch's own tokens instead of the sum over all: the mistake that this must catch.
-            let tokens: usize = sequences().iter().map(|sequence| sequence.scored.len()).sum();
-            let own = |count: usize| tokens as f64 / (count * parts.len()) as f64;
+            let own = |count| wrong_divisor(count, parts.len());
             let distance = in_parts(&config, &params, &parts, own).distance(&whole);
             assert!(
                 parts.len() == 1 || distance > 1e-3,
