@@ -1,9 +1,13 @@
 """Makes objective.json: the policy loss and its derivatives by PyTorch autograd in float64.
 
 Run: python objective.py > objective.json   (torch 2.x, CPU)
+
+`cases` are of rows whose tokens all count alike. `corrected` are of rows that other weights sampled: what
+`[algorithm.rollout_correction]` makes of them, and advantages of their own for last tokens.
 """
 
 import json
+import math
 
 import torch
 
@@ -56,48 +60,54 @@ def rows():
     return made
 
 
-def policy_loss(row, advantage, config):
-    mode = config.get("loss_mode", "vanilla")
+def policy_loss(row, config):
+    mode, advantage = config.get("loss_mode", "vanilla"), row["advantages"]
     difference = row["logp"] - row["old"]
     if mode == "gspo":
-        difference = difference.mean().expand_as(difference)
+        mean = difference[row["counts"]].mean()
+        # Where tokens of a row differ, GSPO-token: the sequence's ratio, and the derivative as if it were the token's own.
+        own = row["logp"] - row["logp"].detach()
+        difference = mean.detach() + own if row["differ"] else mean.expand_as(difference)
     ratio = torch.exp(torch.clamp(difference, -20.0, 20.0))
     within = torch.clamp(ratio, 1 - config["clip_ratio_low"], 1 + config["clip_ratio_high"])
     if mode == "cispo":
         return -within.detach() * advantage * row["logp"]
     loss = torch.maximum(-advantage * ratio, -advantage * within)
-    if mode == "vanilla" and advantage < 0:
-        loss = torch.minimum(loss, torch.full_like(loss, -advantage * config["clip_ratio_c"]))
+    if mode == "vanilla":
+        bounded = torch.minimum(loss, -advantage * config["clip_ratio_c"])
+        loss = torch.where(advantage < 0, bounded, loss)
     return loss
 
 
 def real_loss(data, config):
-    """The mean over groups of the loss of the whole group; a weight scales the derivatives of its row."""
+    """The mean over groups of the loss of the whole group; weights of rows and factors of tokens scale the derivatives."""
     tau, total = config.get("real_tau", 0.5), 0.0
-    for group in set(GROUPS):
-        members = [i for i, of in enumerate(GROUPS) if of == group]
-        right = [i for i in members if ADVANTAGES[i] > 0]
-        wrong = [i for i in members if ADVANTAGES[i] <= 0]
-        if not right or not wrong:
+    groups = sorted({row["group"] for row in data})
+    for group in groups:
+        members = [row for row in data if row["group"] == group]
+        if len({row["right"] for row in members}) < 2:
             continue
-        score = {}
-        for i in members:
-            logp, w = data[i]["logp"], WEIGHTS[i]
-            score[i] = (w * logp + (1 - w) * logp.detach() - data[i]["old"]).mean()
+        right, wrong, weights = [], [], []
+        for row in members:
+            logp, counts = row["logp"], row["counts"]
+            w = row["weight"] * row["factors"]
+            score = (w * logp + (1 - w) * logp.detach() - row["old"])[counts].mean()
+            (right if row["right"] else wrong).append(-score / tau if row["right"] else score / tau)
+            weights.append(w[counts].mean().item())
         zero = torch.zeros(())
-        loss = torch.logsumexp(torch.stack([zero] + [-score[i] / tau for i in right]), 0)
-        loss = loss + torch.logsumexp(torch.stack([zero] + [score[i] / tau for i in wrong]), 0)
-        mean_weight = sum(WEIGHTS[i] for i in members) / len(members)
-        total = total + loss + (mean_weight - 1) * loss.detach()
-    return total / len(set(GROUPS))
+        loss = torch.logsumexp(torch.stack([zero] + right), 0) + torch.logsumexp(torch.stack([zero] + wrong), 0)
+        total = total + loss + (sum(weights) / len(members) - 1) * loss.detach()
+    return total / len(groups)
 
 
-def loss_of(row, advantage, config):
+def loss_of(row, config):
+    """Losses of the tokens that count; a factor is of the policy's loss alone."""
     real = config.get("loss_mode") == "real"
-    loss = torch.zeros_like(row["logp"]) if real else policy_loss(row, advantage, config)
+    loss = torch.zeros_like(row["logp"]) if real else row["factors"] * policy_loss(row, config)
     difference = torch.clamp(row["reference"] - row["logp"], -20.0, 20.0)
     kl = torch.clamp(torch.exp(difference) - difference - 1, -10.0, 10.0)
-    return loss + config["kl_loss_coef"] * kl - config["entropy_coef"] * row["entropy"]
+    loss = loss + config["kl_loss_coef"] * kl - config["entropy_coef"] * row["entropy"]
+    return row["weight"] * loss[row["counts"]]
 
 
 def aggregate(losses, config):
@@ -112,42 +122,177 @@ def aggregate(losses, config):
     return sums.mean() / config["loss_scale_factor"]
 
 
-def main():
-    data = rows()
+def differentiated(data, config):
+    """The loss of `data`; its derivatives are left in the leaves."""
+    for row in data:
+        row["logp"] = row["logp"].detach().requires_grad_()
+        row["entropy"] = row["entropy"].detach().requires_grad_()
+    loss = aggregate([loss_of(row, config) for row in data], config)
+    if config.get("loss_mode") == "real":
+        loss = loss + real_loss(data, config)
+    loss.backward()
+    return loss.item()
+
+
+def gradient(leaf):
+    return (torch.zeros_like(leaf) if leaf.grad is None else leaf.grad).tolist()
+
+
+def plain_cases(data):
+    for row, advantage, weight, group in zip(data, ADVANTAGES, WEIGHTS, GROUPS):
+        ones = torch.ones_like(row["logp"])
+        row.update(advantages=advantage * ones, factors=ones, counts=ones > 0, differ=False)
+        row.update(advantage=advantage, weight=weight, group=group, right=advantage > 0)
     cases = []
     for config in CONFIGS:
-        for row in data:
-            row["logp"] = row["logp"].detach().requires_grad_()
-            row["entropy"] = row["entropy"].detach().requires_grad_()
-        losses = [w * loss_of(row, a, config) for row, a, w in zip(data, ADVANTAGES, WEIGHTS)]
-        loss = aggregate(losses, config)
-        if config.get("loss_mode") == "real":
-            loss = loss + real_loss(data, config)
-        loss.backward()
-        cases.append(
-            {
-                "config": config,
-                "loss": loss.item(),
-                "dlogp": [row["logp"].grad.tolist() for row in data],
-                "dentropy": [
-                    (torch.zeros_like(row["logp"]) if row["entropy"].grad is None else row["entropy"].grad).tolist()
-                    for row in data
-                ],
-            }
-        )
-    inputs = [
-        {
-            "logp": row["logp"].tolist(),
-            "old": row["old"].tolist(),
-            "reference": row["reference"].tolist(),
-            "entropy": row["entropy"].tolist(),
-            "advantage": advantage,
-            "weight": weight,
-            "group": group,
-        }
-        for row, advantage, weight, group in zip(data, ADVANTAGES, WEIGHTS, GROUPS)
-    ]
-    print(json.dumps({"torch": torch.__version__, "rows": inputs, "cases": cases}, indent=1))
+        loss = differentiated(data, config)
+        dlogp, dentropy = ([gradient(row[leaf]) for row in data] for leaf in ("logp", "entropy"))
+        cases.append(dict(config=config, loss=loss, dlogp=dlogp, dentropy=dentropy))
+    return cases
+
+
+# Of corrected rows: length, advantage, that of the last token, weight, group, whether this very policy sampled it.
+CORRECTED = [
+    (4, 1.2, 1.7, 1.0, 0, False),
+    (5, -0.7, -0.7, 1.0, 0, False),
+    (1, 0.9, 0.4, 0.5, 0, False),
+    (3, -2.4, 0.5, 1.0, 1, False),
+    (6, 0.6, -1.1, 1.0, 1, True),
+    (2, -1.1, -1.3, 2.0, 2, False),
+    (4, 0.8, 0.8, 1.0, 2, False),
+]
+IS_TOKEN = {"decoupled": True, "rollout_is": "token", "rollout_is_threshold": 1.5}
+IS_SEQUENCE = {"decoupled": True, "rollout_is": "sequence", "rollout_is_threshold": 3.0}
+ICEPOP = {"rollout_rs": "token", "rollout_rs_threshold": 2.0}
+MEAN_OF_MEANS = {"loss_agg_mode": "seq-mean-token-mean"}
+CORRECTIONS = [
+    ({}, PLAIN),
+    ({"decoupled": True}, REGULARIZED),
+    (IS_TOKEN, REGULARIZED),
+    (IS_SEQUENCE, PLAIN),
+    # The largest weight is of no weights.
+    ({**ICEPOP, "rollout_is_threshold": 0.5}, REGULARIZED),
+    ({**ICEPOP, "rollout_rs_threshold_lower": 0.8}, {**PLAIN, **MEAN_OF_MEANS}),
+    ({**ICEPOP, **IS_TOKEN}, {**REGULARIZED, **MEAN_OF_MEANS}),
+    ({"rollout_rs": "sequence", "rollout_rs_threshold": 4.0}, {**PLAIN, "loss_agg_mode": "seq-mean-token-sum"}),
+    (
+        {**IS_TOKEN, "rollout_rs": "sequence", "rollout_rs_threshold": 8.0, "rollout_rs_threshold_lower": 0.0},
+        {**NARROW, "loss_agg_mode": "seq-mean-token-sum-norm", "loss_scale_factor": 24.0},
+    ),
+    ({**IS_SEQUENCE, "rollout_rs": "geometric", "rollout_rs_threshold": 1.6}, REGULARIZED),
+    ({**ICEPOP, **IS_TOKEN}, {**REGULARIZED, **MEAN_OF_MEANS, "loss_mode": "gspo"}),
+    ({**ICEPOP, **IS_SEQUENCE}, {**REGULARIZED, "loss_mode": "cispo"}),
+    ({**ICEPOP, **IS_TOKEN}, {**REGULARIZED, "loss_mode": "real"}),
+    ({"rollout_rs": "geometric", "rollout_rs_threshold": 1.6}, {**PLAIN, "loss_mode": "real"}),
+]
+
+
+def corrected_rows():
+    draw = torch.Generator().manual_seed(11)
+    normal = lambda length: torch.randn(length, generator=draw)
+    made = []
+    for length, every, last, weight, group, exact in CORRECTED:
+        behaviour = single(-0.2 - 2 * torch.rand(length, generator=draw))
+        start = behaviour if exact else single(behaviour + 0.5 * normal(length))
+        logp = single(start + 0.25 * normal(length))
+        reference = single(logp + 0.8 * normal(length))
+        entropy = single(3 * torch.rand(length, generator=draw))
+        advantages = torch.full((length,), every)
+        advantages[-1] = last
+        row = dict(logp=logp, behaviour=behaviour, start=start, reference=reference, entropy=entropy, exact=exact)
+        row.update(advantage={"every": every, "last": last}, advantages=advantages, weight=weight, group=group)
+        made.append(dict(row, right=every > 0, differ=True))
+    # Corners: tokens of which a mask takes some, a row of which it takes all, a log ratio beyond the clamp.
+    made[0]["start"][1] = single(made[0]["behaviour"][1] + 1.5)
+    made[0]["logp"][1] = single(made[0]["start"][1] + 0.1)
+    made[2]["start"][0] = single(made[2]["behaviour"][0] + 1.6)
+    made[2]["logp"][0] = single(made[2]["start"][0] - 0.1)
+    made[3]["start"][0], made[3]["logp"][0] = -28.0, -27.5
+    return made
+
+
+def correction_factors(row, correction):
+    """What each token's loss is multiplied by; None if nothing of the row stays."""
+
+    def ratio(level, token):
+        log_ratio = [(s - b).item() for s, b in zip(row["start"], row["behaviour"])]
+        if level == "token":
+            log_ratio = log_ratio[token]
+        else:
+            log_ratio = math.fsum(log_ratio) / (len(log_ratio) if level == "geometric" else 1)
+        return math.exp(max(-20.0, min(20.0, log_ratio)))
+
+    out = []
+    for token in range(len(row["start"])):
+        kept, weight = True, 1.0
+        if "rollout_rs" in correction:
+            high = correction["rollout_rs_threshold"]
+            low = correction.get("rollout_rs_threshold_lower", 1 / high)
+            found = ratio(correction["rollout_rs"], token)
+            assert all(abs(found - edge) > 1e-6 * found for edge in (low, high)), "another seed: a ratio lies on a threshold"
+            kept = low <= found <= high
+        if "rollout_is" in correction:
+            weight = min(ratio(correction["rollout_is"], token), correction["rollout_is_threshold"])
+        out.append(weight if kept else 0.0)
+    return out if any(out) else None
+
+
+def figures(data, made):
+    """What is reported of the rows that were not sampled by this very policy, those left out included."""
+    pairs = [(row, factors or [0.0] * len(row["start"])) for row, factors in zip(data, made) if not row["exact"]]
+    flat = [factor for _, factors in pairs for factor in factors]
+    kept = sum(factor > 0 for factor in flat)
+    return {
+        "corrected_rows": len(pairs),
+        "rollout_is_mean": math.fsum(flat) / max(kept, 1),
+        "rollout_is_max": max(flat),
+        "rollout_rs_masked_fraction": 1 - kept / len(flat),
+        "off_policy_log_ratio": sum((row["start"] - row["behaviour"]).mean().item() for row, _ in pairs) / len(pairs),
+    }
+
+
+def corrected_cases(data):
+    cases = []
+    for correction, config in CORRECTIONS:
+        made = [correction_factors(row, correction) for row in data]
+        kept = []
+        for at, (row, factors) in enumerate(zip(data, made)):
+            if factors is None and not row["exact"]:
+                continue
+            ones = torch.ones_like(row["logp"])
+            row["factors"] = ones if row["exact"] else torch.tensor(factors)
+            row["counts"] = row["factors"] > 0
+            # The policy that the ratio of the loss is taken to; of an exact row both are one.
+            row["old"] = row["start"] if correction.get("decoupled") else row["behaviour"]
+            kept.append((at, row, None if row["exact"] else factors))
+        loss = differentiated([row for _, row, _ in kept], config)
+        rows = [
+            dict(row=at, factors=factors, dlogp=gradient(row["logp"]), dentropy=gradient(row["entropy"]))
+            for at, row, factors in kept
+        ]
+        cases.append(dict(correction=correction, config=config, loss=loss, kept=rows, figures=figures(data, made)))
+    # Every way out of the loss is taken: a token, a row, nothing.
+    assert any(0.0 in (row["factors"] or []) for case in cases for row in case["kept"])
+    assert any(len(case["kept"]) < len(data) for case in cases) and any(len(case["kept"]) == len(data) for case in cases)
+    return cases
+
+
+def written(rows, keys):
+    lists = lambda value: value.tolist() if torch.is_tensor(value) else value
+    return [{key: lists(row[key]) for key in keys} for row in rows]
+
+
+def main():
+    data, corrected = rows(), corrected_rows()
+    cases, corrected_of = plain_cases(data), corrected_cases(corrected)
+    shared = ["reference", "entropy", "advantage", "weight", "group"]
+    made = {
+        "torch": torch.__version__,
+        "rows": written(data, ["logp", "old", *shared]),
+        "cases": cases,
+        "corrected": {"rows": written(corrected, ["logp", "behaviour", "start", *shared, "exact"]), "cases": corrected_of},
+    }
+    print(json.dumps(made, indent=1))
 
 
 main()

@@ -4,6 +4,8 @@ use serde::Deserialize;
 
 use super::*;
 
+mod corrected;
+
 #[test]
 fn advantages_equal_the_golden_table() {
     let table = [

@@ -122,10 +122,10 @@ impl RolloutCorrection {
         let (low, high) = (self.lower(), self.rollout_rs_threshold);
         let factor = |token: &f64| {
             let kept = self.rollout_rs == RatioLevel::None || (low..=high).contains(&ratio(self.rollout_rs, *token));
-            if kept {
-                ratio(self.rollout_is, *token).min(self.rollout_is_threshold)
-            } else {
-                0.0
+            match self.rollout_is {
+                _ if !kept => 0.0,
+                RatioLevel::None => 1.0,
+                level => ratio(level, *token).min(self.rollout_is_threshold),
             }
         };
         let factors: Vec<f64> = log_ratios.iter().map(factor).collect();
@@ -204,6 +204,7 @@ mod tests {
         };
         for (correction, wanted) in [
             (base, Some([1.0, 1.0, 1.0])),
+            (is(RatioLevel::None, 0.5), Some([1.0, 1.0, 1.0])),
             (is(RatioLevel::Token, 3.0), Some([2.0, 0.5, 3.0])),
             (is(RatioLevel::Sequence, 3.0), Some([3.0, 3.0, 3.0])),
             (is(RatioLevel::Sequence, 9.0), Some([4.0, 4.0, 4.0])),

@@ -7,8 +7,10 @@ use super::*;
 use crate::objective::{Advantage, ObjectiveConfig};
 use crate::trajectory::{Group, Segment, SegmentRole, Trajectory};
 
+mod correction;
 mod rows;
 mod skipped;
+mod steps;
 
 const VERSION: u64 = 5;
 
