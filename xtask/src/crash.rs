@@ -1,5 +1,5 @@
 //! `cargo xtask crash`: kills a training run at every point at which it may die, twice each, resumes it, and compares bit
-//! for bit with one that nothing interrupted. CI does five of them, drawn by the commit.
+//! for bit with one that nothing interrupted. CI does two passages of each, drawn by the commit.
 
 use std::process::Command;
 
