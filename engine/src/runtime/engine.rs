@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::compute::Gathered;
 use super::lane::Lane;
 use super::live::{Live, Start};
 use super::memory::{MemoryPlan, plan};
@@ -14,13 +15,13 @@ use super::steer::Steering;
 use super::wanted::Wanted;
 use super::{EngineStats, PublishReport};
 use crate::config::{EngineConfig, InFlight};
-use crate::device::{CudaMode, Device, DeviceError};
+use crate::device::{CudaMode, Device};
 use crate::error::EngineError;
 use crate::kv::KvBlocks;
-use crate::model::{Executor, SequenceRows, StepBatch};
+use crate::model::Executor;
 use crate::ops::Team;
 use crate::request::{Event, GenerateRequest};
-use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId, StepPlan};
+use crate::scheduler::{Limits, NewSequence, Scheduler, SeqId};
 use crate::tap::Tapped;
 use crate::text::Tokenizer;
 use crate::weights::{WeightSet, WeightStore};
@@ -39,9 +40,11 @@ pub struct Engine {
     pub(super) logits: Vec<f32>,
     /// The states behind `logits`, then those that are pooled, `[rows, hidden]`; kept where somebody reads them.
     pub(super) states: Vec<f32>,
+    pub(super) gathered: Gathered,
+    wanted: Wanted,
     pub(super) team: Arc<Team>,
     /// Of small steps beside training: half of the threads.
-    few: Arc<Team>,
+    pub(super) few: Arc<Team>,
     /// What is shared with training.
     pub(super) lane: Lane,
     pub(super) next: SeqId,
@@ -85,6 +88,8 @@ impl Engine {
             live: HashMap::new(),
             logits: Vec::new(),
             states: Vec::new(),
+            gathered: Gathered::default(),
+            wanted: Wanted::default(),
             lane: Lane::new(config.share_beside_training, (few.threads(), all.threads())),
             team: all,
             few,
@@ -202,7 +207,8 @@ impl Engine {
             }
         }
         // A defect in a kernel fails the requests of this step, not the server.
-        let wanted = self.wanted(&plan);
+        let mut wanted = std::mem::take(&mut self.wanted);
+        self.want(&plan, &mut wanted);
         let computed = catch_unwind(AssertUnwindSafe(|| self.compute(&plan, &wanted)));
         match computed {
             Ok(Ok(())) => {
@@ -212,6 +218,7 @@ impl Engine {
             Ok(Err(error)) => self.fail_all(&plan, &error.into()),
             Err(_) => self.fail_all(&plan, &EngineError::Stopped("the step panicked; see the log".into())),
         }
+        self.wanted = wanted;
         self.stats.step_seconds += began.elapsed().as_secs_f64();
         true
     }
@@ -257,70 +264,5 @@ impl Engine {
             self.scheduler.remove(id);
             self.live.remove(&id);
         }
-    }
-
-    fn compute(&mut self, plan: &StepPlan, wanted: &Wanted) -> Result<(), DeviceError> {
-        let Some(executor) = &mut self.executor else {
-            return Err(DeviceError::Failed {
-                doing: "running a step",
-                reason: "the engine sleeps".into(),
-            });
-        };
-        for copy in &plan.copies {
-            executor.copy_block(copy.from, copy.to, copy.rows)?;
-        }
-        let mut tokens = Vec::new();
-        let (mut logit_rows, mut state_rows) = (Vec::new(), Vec::new());
-        let tables: Vec<Vec<u32>> = plan
-            .rows
-            .iter()
-            .map(|rows| self.scheduler.block_table(rows.id))
-            .collect();
-        let mut sequences = Vec::with_capacity(plan.rows.len());
-        for (at, (rows, table)) in plan.rows.iter().zip(&tables).enumerate() {
-            let first = tokens.len();
-            let numbered = |row: &usize| u32::try_from(first + row).expect("a step's rows fit u32");
-            tokens.extend_from_slice(&self.scheduler.tokens(rows.id)[rows.start..rows.start + rows.len]);
-            logit_rows.extend(wanted.logits[at].iter().map(numbered));
-            state_rows.extend(wanted.states[at].iter().map(numbered));
-            sequences.push(SequenceRows {
-                rows: first..tokens.len(),
-                start: rows.start,
-                block_table: table,
-            });
-        }
-        let weights = Arc::clone(&self.live[&plan.rows[0].id].weights);
-        debug_assert_eq!(weights.version, plan.version);
-        let batch = StepBatch {
-            tokens: &tokens,
-            sequences: &sequences,
-            logit_rows: &logit_rows,
-            state_rows: &state_rows,
-        };
-        let drawn = plan.rows.iter().flat_map(|rows| rows.draw.iter().chain([&rows.id]));
-        let tapped = drawn
-            .filter_map(|id| self.live.get(id))
-            .any(|live| live.tapped.is_some());
-        let stated = logit_rows.len() + state_rows.len();
-        let read = stated > 0 && (tapped || !state_rows.is_empty());
-        let (logits, states) = (&mut self.logits, &mut self.states);
-        let began = Instant::now();
-        // On another device it takes nothing from a training.
-        let lent = (self.place.0 == Device::Cpu)
-            .then(|| self.lane.enter(tokens.len()))
-            .flatten();
-        let team = if lent.is_some() { &self.few } else { &self.team };
-        let computed = team.install(|| {
-            executor.forward(&weights, &batch, logits)?;
-            if read {
-                executor.states(&weights, stated, states)?;
-            }
-            Ok(())
-        });
-        self.stats.decoder_seconds += began.elapsed().as_secs_f64();
-        let ours = lent.is_some();
-        drop(lent);
-        self.lane.left(ours.then_some(began));
-        computed
     }
 }

@@ -3,11 +3,13 @@
 //! [`Engine`] is the loop's body and can be stepped by hand; [`EngineHandle`] talks to one over a bounded queue.
 
 mod adapter;
+mod compute;
 mod embed;
 mod engine;
 mod generation;
 mod handle;
 mod lane;
+mod lists;
 mod live;
 mod memory;
 mod pause;

@@ -67,8 +67,8 @@ impl Engine {
     /// Takes the states of a step in and reports what is complete.
     pub(super) fn pool(&mut self, plan: &StepPlan, wanted: &Wanted) {
         let hidden = self.store.policy().config.hidden_size;
-        let mut row: usize = wanted.logits.iter().map(Vec::len).sum();
-        for (rows, wanted) in plan.rows.iter().zip(&wanted.states) {
+        let mut row = wanted.logits.total();
+        for (rows, wanted) in plan.rows.iter().zip(wanted.states.iter()) {
             let first = row;
             row += wanted.len();
             let Some(live) = self.live.get_mut(&rows.id).filter(|_| !wanted.is_empty()) else {

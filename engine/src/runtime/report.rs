@@ -44,7 +44,7 @@ impl Engine {
         let vocab = self.store.policy().config.vocab_size;
         let (mut scored, mut draws) = (Vec::new(), Vec::new());
         let mut first = 0;
-        for (rows, wanted) in plan.rows.iter().zip(&wanted.logits) {
+        for (rows, wanted) in plan.rows.iter().zip(wanted.logits.iter()) {
             let places = wanted.iter().zip(first..);
             scored.extend(places.map(|(row, at)| ScoredRow {
                 id: rows.id,

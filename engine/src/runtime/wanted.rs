@@ -4,21 +4,25 @@ use super::Engine;
 use crate::request::Pooling;
 use crate::scheduler::StepPlan;
 
+use super::lists::Lists;
 use super::live::Live;
 
 /// Rows wanted of each sequence of a plan, counted from the sequence's first row in it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
     /// Those whose logits are.
-    pub(super) logits: Vec<Vec<usize>>,
+    pub(super) logits: Lists<usize>,
     /// Those of which only the state is.
-    pub(super) states: Vec<Vec<usize>>,
+    pub(super) states: Lists<usize>,
 }
 
 impl Engine {
-    /// Rows of `plan` that are wanted: the last one's logits if it draws, all of a scored prompt; states of a pooled one.
-    pub(super) fn wanted(&self, plan: &StepPlan) -> Wanted {
-        let logits = plan.rows.iter().map(|rows| {
+    /// Puts the rows of `plan` that are wanted into `wanted`: the last one's logits if it draws, all of a scored prompt;
+    /// states of a pooled one.
+    pub(super) fn want(&self, plan: &StepPlan, wanted: &mut Wanted) {
+        wanted.logits.clear();
+        wanted.states.clear();
+        for rows in &plan.rows {
             let live = &self.live[&rows.id];
             let scored = |row: usize| {
                 live.scoring
@@ -28,18 +32,11 @@ impl Engine {
             // A request that samples nothing needs no logits to draw from.
             let draws = !rows.draw.is_empty() && live.sampling.max_tokens > 0;
             let last = rows.len - 1;
-            (0..rows.len)
-                .filter(|row| scored(*row) || *row == last && draws)
-                .collect()
-        });
-        let states = plan.rows.iter().map(|rows| {
-            let pooled = self.live[&rows.id].pooled.as_ref();
-            let wants = |row: &usize| pooled.is_some_and(|pooled| pooled.wants(rows.start + row));
-            (0..rows.len).filter(wants).collect()
-        });
-        Wanted {
-            logits: logits.collect(),
-            states: states.collect(),
+            let drawn_or_scored = |row: &usize| scored(*row) || *row == last && draws;
+            wanted.logits.push((0..rows.len).filter(drawn_or_scored));
+            let pooled = live.pooled.as_ref();
+            let pooled = |row: &usize| pooled.is_some_and(|pooled| pooled.wants(rows.start + row));
+            wanted.states.push((0..rows.len).filter(pooled));
         }
     }
 }

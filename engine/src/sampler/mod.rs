@@ -219,10 +219,10 @@ fn adjust(logits: &mut [f32], context: Context<'_>) {
 
 /// The `count` largest logprobs, best first, ties by id.
 fn top(row: &[f32], normalizer: f32, count: usize) -> Vec<TopLogprob> {
-    let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
     if count == 0 {
         return Vec::new();
     }
+    let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
     for (token, &logit) in (0u32..).zip(row) {
         if best.len() == count && best[count - 1].0 >= logit {
             continue;

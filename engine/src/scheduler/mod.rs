@@ -187,9 +187,8 @@ impl Scheduler {
     }
 
     /// Block numbers of a sequence.
-    #[must_use]
-    pub fn block_table(&self, id: SeqId) -> Vec<u32> {
-        self.sequences[&id].table.ids().collect()
+    pub fn block_table(&self, id: SeqId) -> impl Iterator<Item = u32> + '_ {
+        self.sequences[&id].table.ids()
     }
 
     /// Some KV entry of the sequence was written under another version than its present one.

@@ -36,7 +36,10 @@ impl Process {
         let said = tempfile::tempfile().unwrap();
         let stderr = said.try_clone().unwrap();
         let child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
-        Self { child, said: Some(said) }
+        Self {
+            child,
+            said: Some(said),
+        }
     }
 
     /// Starts `svs serve`; returns its URL too, read from the line that says where it listens.
@@ -59,7 +62,10 @@ impl Process {
             Some(line[at..].split_whitespace().next().unwrap_or_default().to_owned())
         });
         std::thread::spawn(move || lines.for_each(drop));
-        (Self { child, said: None }, url.expect("the server says where it listens"))
+        (
+            Self { child, said: None },
+            url.expect("the server says where it listens"),
+        )
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.

@@ -55,7 +55,7 @@ impl Slots {
         }
         let mut written = HashSet::new();
         for rows in &plan.rows {
-            let (tokens, table) = (scheduler.tokens(rows.id), scheduler.block_table(rows.id));
+            let (tokens, table): (_, Vec<u32>) = (scheduler.tokens(rows.id), scheduler.block_table(rows.id).collect());
             for (position, &token) in tokens.iter().enumerate().skip(rows.start).take(rows.len) {
                 let at = slot(&table, position).ok_or_else(|| format!("sequence {} lacks a block", rows.id))?;
                 if !written.insert(at) {
@@ -75,7 +75,7 @@ impl Slots {
 
     /// Reads the whole context of a sequence through its block table.
     fn read(&self, scheduler: &Scheduler, plan: &StepPlan, rows: &PlannedRows, by: Reader) -> Result<u32, String> {
-        let table = scheduler.block_table(rows.id);
+        let table: Vec<u32> = scheduler.block_table(rows.id).collect();
         let (mut context, mut mixed) = (Vec::with_capacity(rows.start + rows.len), false);
         for position in 0..rows.start + rows.len {
             let held = slot(&table, position).and_then(|at| self.0[at]);
