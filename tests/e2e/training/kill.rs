@@ -91,14 +91,28 @@ impl Bench {
 
     /// Starts the run with more arguments.
     pub(super) fn start_with(&self, runs: &Path, more: &[&str], die_at: Option<&str>) -> Process {
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let (model, toml, runs) = (text(&self.model), text(&self.toml), text(runs));
-        let arguments = ["train", "--model", &model, "--config", &toml, "--runs", &runs];
-        let arguments = [&arguments, more].concat();
+        let arguments = self.arguments(runs);
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .map(String::as_str)
+            .chain(more.iter().copied())
+            .collect();
         match die_at {
             None => Process::start(&arguments),
             Some(point) => Process::start_with(&arguments, (crash::VARIABLE, point)),
         }
+    }
+
+    /// Resumes the run where no file can grow beyond `bytes`.
+    pub(super) fn resume_within(&self, runs: &Path, bytes: u64) -> Process {
+        let arguments = self.arguments(runs);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--resume"]).collect();
+        Process::start_within(bytes, &arguments)
+    }
+
+    fn arguments(&self, runs: &Path) -> [String; 7] {
+        let [model, toml, runs] = [&self.model, &self.toml, runs].map(|path| path.to_str().unwrap());
+        ["train", "--model", model, "--config", toml, "--runs", runs].map(str::to_owned)
     }
 
     /// How many groups the uninterrupted run sampled until its first checkpoint, and in all: so often it comes to `rollout`.
@@ -115,7 +129,7 @@ impl Bench {
     }
 
     /// The run in `runs` ended as the uninterrupted one did.
-    fn compare(&self, runs: &Path, how: &str) {
+    pub(super) fn compare(&self, runs: &Path, how: &str) {
         let straight = self.runs("straight");
         let same = weights(&straight.join("toy")) == weights(&runs.join("toy"));
         assert!(same, "{how}: the weights differ");

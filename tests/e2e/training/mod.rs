@@ -2,6 +2,7 @@
 
 mod agents;
 mod clients;
+mod dry_run;
 mod jobs;
 mod jobs_and_runs;
 mod jobs_refused;
@@ -15,3 +16,4 @@ pub(crate) mod steer;
 mod supervised;
 mod swap;
 pub(crate) mod toy;
+mod trouble;

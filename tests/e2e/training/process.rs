@@ -32,6 +32,18 @@ impl Process {
         Self::spawn(command(arguments).env(name, value))
     }
 
+    /// Starts it where no file can grow beyond `bytes`, as on a disk that is full then.
+    pub(crate) fn start_within(bytes: u64, arguments: &[&str]) -> Self {
+        let inner = command(arguments);
+        // A write beyond is an error then, as on a full disk, and does not end the process.
+        let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        let blocks = (bytes / 512).to_string();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, &blocks]).arg(inner.get_program());
+        shell.args(inner.get_args()).env("SVS_LOG", "info").stdin(Stdio::null());
+        Self::spawn(&mut shell)
+    }
+
     fn spawn(command: &mut Command) -> Self {
         let said = tempfile::tempfile().unwrap();
         let stderr = said.try_clone().unwrap();
@@ -96,14 +108,20 @@ impl Process {
     }
 
     /// Waits for a successful end.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(self) {
+        let (status, said) = self.last_words();
+        assert!(status.success(), "{status}\n{said}");
+    }
+
+    /// Waits for the end; returns what it said until then, too.
+    pub(crate) fn last_words(mut self) -> (ExitStatus, String) {
         let status = self.wait();
         let mut said = String::new();
         if let Some(file) = &mut self.said {
             file.rewind().unwrap();
             file.read_to_string(&mut said).unwrap();
         }
-        assert!(status.success(), "{status}\n{said}");
+        (status, said)
     }
 
     /// Waits for the end.

@@ -170,7 +170,8 @@ impl CheckpointStore {
             .filter(|(found, _)| *found == step)
             .map(|(_, copy)| copy + 1)
             .max();
-        let name = folder_name(step, taken.unwrap_or(0));
+        let copy = taken.unwrap_or(0);
+        let name = folder_name(step, copy);
         let temporary = self.folder.join(format!("{TEMPORARY}{name}"));
         let folder = self.folder.join(name);
         let written = write::write_all(self.disk.as_ref(), &temporary, policy, step, run_state).and_then(|()| {
@@ -186,7 +187,7 @@ impl CheckpointStore {
         self.disk
             .sync_folder(&self.folder)
             .map_err(|error| write::failed(&self.folder, &error))?;
-        self.prune();
+        self.prune((step, copy));
         Ok(folder)
     }
 
@@ -252,9 +253,12 @@ impl CheckpointStore {
             .collect()
     }
 
-    /// Removes all but the newest. A failure leaves too many, which is harmless and tried again at the next save.
-    fn prune(&self) {
-        let found = self.checkpoints().unwrap_or_default();
+    /// Removes all but the newest up to the one just `saved`. Those of later steps are no places to begin from, else the run
+    /// would have begun there: they push none out. A failure leaves too many, which is harmless and tried again at the next
+    /// save.
+    fn prune(&self, saved: (u64, u32)) {
+        let mut found = self.checkpoints().unwrap_or_default();
+        found.retain(|one| *one <= saved);
         for (step, copy) in &found[..found.len().saturating_sub(self.keep)] {
             let name = folder_name(*step, *copy);
             let doomed = self.folder.join(format!("{TEMPORARY}{name}.old"));

@@ -90,6 +90,19 @@ fn only_the_newest_are_kept() {
     assert_eq!(store.names().expect("lists").len(), 2, "nothing else is left");
 }
 
+#[test]
+fn a_damaged_checkpoint_of_a_later_step_pushes_none_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = CheckpointStore::open(folder.path(), 1).expect("opens");
+    flip(&store.save(&policy(9), 9, &state(9)).expect("saves").join("params.f32"));
+    for step in [4, 6] {
+        let _ = store.save(&policy(step), step, &state(step)).expect("saves");
+        let restored = assert_latest(folder.path(), step);
+        assert_eq!(restored.skipped.len(), 1, "{restored:?}");
+    }
+    assert_eq!(store.checkpoints().expect("lists"), [(6, 0), (9, 0)]);
+}
+
 /// Fails the `n`-th operation and, as after a crash, all that follow.
 #[derive(Debug)]
 struct Failing {

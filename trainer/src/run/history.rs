@@ -54,6 +54,12 @@ impl History {
         written.map_err(|error| TrainError::Run(format!("{}: {error}", self.path.display())))
     }
 
+    /// From here on the disk is full.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn fill_disk(&mut self) {
+        self.file = OpenOptions::new().append(true).open("/dev/full").expect("opens");
+    }
+
     /// Makes the records so far survive a power failure.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ mod task;
 mod tensorboard;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod watchdog;
 

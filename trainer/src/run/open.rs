@@ -78,9 +78,7 @@ impl Runner {
             checkpoints.discard_after(step, version)?;
         }
         if resume && let Some(restored) = checkpoints.load_latest(&mut policy)? {
-            for reason in &restored.skipped {
-                tracing::warn!("skipped a checkpoint that is not intact: {reason}");
-            }
+            tracing::info!("run `{run_id}` goes on after step {}", restored.step);
             memory = serde_json::from_value(restored.run_state)
                 .map_err(|error| TrainError::Run(format!("{}: {error}", restored.path.display())))?;
             // A change after the checkpoint of its step is not part of that.

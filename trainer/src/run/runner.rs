@@ -213,6 +213,8 @@ impl Runner {
         self.control.trained_on(&staleness);
         tally::staleness(&staleness, metrics);
         if groups.is_empty() {
+            let nothing = ["rows", "tokens", "optimizer_steps", "skipped_steps"];
+            metrics.extend(nothing.map(|name| (format!("training/{name}"), 0.0)));
             return Ok(());
         }
         behind(self.memory.config.train_share, || {

@@ -47,6 +47,12 @@ impl EventFile {
         self.write(&[Event::scalars(step, metrics)])
     }
 
+    /// From here on the disk is full.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn fill_disk(&mut self) {
+        self.file = File::options().append(true).open("/dev/full").expect("opens");
+    }
+
     fn write(&mut self, events: &[Event]) -> Result<(), TrainError> {
         let seconds = unix_s();
         let bytes: Vec<u8> = events.iter().flat_map(|event| framed(&event.encode(seconds))).collect();
