@@ -19,6 +19,8 @@ pub struct RewardConfig {
     pub max_steps: u64,
     /// The grader; `None` is mathematics against the reference answer.
     pub grader: Option<GraderSpec>,
+    /// Most steps in a row of which no response could be graded, since the start or the resume of the run; one more stops it.
+    pub max_ungraded_steps: u64,
     /// The endpoints that graders may ask, by name.
     pub endpoints: EndpointConfigs,
     /// Whether graders may run programs, and within which limits.
@@ -31,6 +33,7 @@ impl Default for RewardConfig {
             pass_threshold: 1.0,
             max_steps: MathOptions::default().max_steps,
             grader: None,
+            max_ungraded_steps: 2,
             endpoints: EndpointConfigs::new(),
             code: SandboxConfig::default(),
         }
@@ -48,6 +51,9 @@ impl RewardConfig {
         }
         if !(1_000..=100_000_000).contains(&self.max_steps) {
             return Err(("reward.max_steps", "must lie in 1000..=100000000".into()));
+        }
+        if self.max_ungraded_steps > 1_000 {
+            return Err(("reward.max_ungraded_steps", "must be at most 1000".into()));
         }
         remote::check(&self.endpoints).map_err(|reason| ("reward.endpoints", reason))?;
         self.code.validate()?;

@@ -18,6 +18,8 @@ use crate::problems::Problem;
 use crate::trajectory::{GraderVerdict, Trajectory};
 pub use config::RewardConfig;
 use remote::Endpoints;
+#[cfg(test)]
+pub(crate) use remote::testing;
 pub use remote::{EndpointConfig, EndpointConfigs};
 
 /// Name of mathematics against the reference answer in verdicts.
@@ -281,7 +283,7 @@ impl Judge<'_> {
     pub fn grade(&self, response: &str, task: &Task) -> GraderVerdict {
         let named = match &self.own {
             Some(Ok(own)) => Some(own),
-            Some(Err(_)) => return fault(GRADER_KEY),
+            Some(Err(error)) => return fault(GRADER_KEY, &error.to_string()),
             None => self.reward.grader.as_ref(),
         };
         if let Some(named) = named {
@@ -293,14 +295,17 @@ impl Judge<'_> {
             return self.finding(&named.name, named.grader.grade(&case));
         }
         let Some(gold) = &task.reference else {
-            return fault(MATH);
+            return fault(MATH, "there is no reference answer to compare with");
         };
-        let verdict = grade_math(response, gold, &self.reward.math).verdict;
+        let graded = grade_math(response, gold, &self.reward.math);
+        let reward = graded.verdict.reward();
         GraderVerdict {
             grader: MATH.into(),
-            verdict,
-            reward: verdict.reward(),
-            explanation: None,
+            verdict: graded.verdict,
+            reward,
+            explanation: reward
+                .is_none()
+                .then(|| format!("the reference answer cannot be read: {}", graded.rule)),
         }
     }
 
@@ -312,17 +317,17 @@ impl Judge<'_> {
         GraderVerdict {
             grader: name.to_owned(),
             verdict: if passed { Verdict::Correct } else { scored.verdict },
+            explanation: scored.reward.as_ref().err().map(|fault| bounded(&fault.to_string())),
             reward: scored.reward.ok(),
-            explanation: None,
         }
     }
 }
 
-fn fault(grader: &str) -> GraderVerdict {
+fn fault(grader: &str, why: &str) -> GraderVerdict {
     GraderVerdict {
         grader: grader.into(),
         verdict: Verdict::Infrastructure,
         reward: None,
-        explanation: None,
+        explanation: Some(bounded(why)),
     }
 }

@@ -42,6 +42,7 @@ impl Runner {
                 ("trajectories/rejected/partial_reward", batch.between),
                 ("trajectories/rejected/adapter", batch.of_adapters),
                 ("trajectories/rejected/no_contrast", batch.without_contrast),
+                ("trajectories/rejected/ungraded", batch.ungraded),
                 ("trajectories/expired", batch.expired),
                 ("trajectories/unreadable", batch.unreadable),
             ];

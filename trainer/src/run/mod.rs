@@ -8,6 +8,7 @@ mod clients;
 pub mod config;
 mod control;
 mod epochs;
+mod fates;
 mod fork;
 mod handle;
 pub mod history;
@@ -32,6 +33,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod ungraded;
 mod watchdog;
 
 use std::collections::BTreeMap;

@@ -145,6 +145,7 @@ impl Runner {
             checkpoints,
             saved,
             saving_s: None,
+            ungraded_steps: 0,
             history,
             events,
             _lock: lock,

@@ -21,7 +21,7 @@ use super::memory::Memory;
 use super::sampling::{Ahead, Sampling, Wanted};
 use super::supervised::Examples;
 use super::tensorboard::EventFile;
-use super::{shaped, skipped, tally};
+use super::{shaped, skipped, tally, ungraded};
 use crate::checkpoint::CheckpointStore;
 use crate::clock::unix_s;
 use crate::crash;
@@ -69,6 +69,8 @@ pub(super) struct Runner {
     /// What writing the checkpoint after the last step took; the next step reports it.
     pub(super) saving_s: Option<f64>,
     pub(super) history: History,
+    /// Steps in a row, since this start, of which nothing could be graded.
+    pub(super) ungraded_steps: u64,
     /// The metrics again, for TensorBoard.
     pub(super) events: Option<EventFile>,
 }
@@ -161,6 +163,8 @@ impl Runner {
             Waited::Found(batch) => batch,
             other => return Ok(other.map(|_| BTreeMap::new())),
         };
+        let most = self.memory.config.reward.max_ungraded_steps;
+        ungraded::check(step, &batch.tally, &mut self.ungraded_steps, most)?;
         let mut metrics = std::mem::take(&mut batch.metrics);
         batch.tally.put(&mut metrics);
         let gen_s = began.elapsed().as_secs_f64();

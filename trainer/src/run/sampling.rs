@@ -10,6 +10,7 @@ use svs_engine::weights::WeightStore;
 use super::batch::{Batch, Note};
 use super::config::Recipe;
 use super::control::Control;
+use super::fates::Fates;
 use super::rollouts::EngineRollouts;
 use super::runner::Surroundings;
 use super::tally::Tally;
@@ -17,6 +18,7 @@ use super::{TrainConfig, TrainError, epochs};
 use crate::problems::Problem;
 use crate::reward::Reward;
 use crate::seeds::derive;
+use crate::svs::band::has_contrast;
 use crate::svs::{Iteration, Plan, Prompts, iterate};
 use crate::trajectory::Kind;
 
@@ -63,9 +65,14 @@ impl Sampling {
         let epoch = epochs::epoch(self.problems.len(), wanted.drawn);
         metrics.insert("training/epoch".into(), epoch as f64);
         metrics.insert("problems/too_long".into(), self.too_long as f64);
-        if iteration.groups.is_empty() {
-            let step = wanted.step;
-            tracing::warn!(step, "no group has a contrast to learn from; the step updates nothing");
+        let fates = Fates::of(&iteration.scores);
+        fates.put(&mut metrics);
+        let contrasts = iteration.groups.iter().filter(|group| has_contrast(group)).count();
+        metrics.insert("training/groups_with_contrast".into(), contrasts as f64);
+        if contrasts == 0 {
+            let svs = self.config.recipe == Recipe::Svs;
+            let why = fates.why_nothing(&iteration.funnel, svs);
+            tracing::warn!(step = wanted.step, "no group has a contrast to learn from: {why}");
         }
         Ok(Batch {
             groups: iteration.groups,
@@ -115,7 +122,7 @@ impl Sampling {
             match iterate(&mut draw, self.plan(step), &mut rollouts) {
                 Ok(iteration) => return Ok((iteration, rollouts.tally)),
                 Err(error) if rollouts.conflict && variant < MOST_VARIANTS => {
-                    tracing::warn!(step, %error, "an earlier attempt sampled differently; sampling under new ids");
+                    tracing::warn!(step, %error, "an earlier attempt went another way; sampling under new ids");
                 }
                 Err(error) => return Err(error),
             }

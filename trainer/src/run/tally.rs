@@ -7,6 +7,9 @@ use svs_engine::FinishReason;
 use crate::eval::verdict_name;
 use crate::trajectory::{Kind, Trajectory};
 
+/// Graders that are named when many fail.
+const MOST_NAMED: usize = 3;
+
 /// Running minimum, maximum and sum.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spread {
@@ -49,6 +52,17 @@ pub(super) struct Tally {
     scores: Spread,
     truncated: u64,
     verdicts: BTreeMap<(Kind, &'static str), u64>,
+    graded: u64,
+    /// Findings without a reward, by grader.
+    faults: BTreeMap<String, Faults>,
+}
+
+/// How often a grader failed.
+#[derive(Debug, Clone, Default)]
+struct Faults {
+    count: u64,
+    /// Why the first time, where the grader says.
+    why: Option<String>,
 }
 
 impl Tally {
@@ -61,6 +75,13 @@ impl Tally {
         let Some(finding) = row.verdicts.last() else { return };
         let verdict = (row.kind, verdict_name(finding.verdict));
         *self.verdicts.entry(verdict).or_default() += 1;
+        if finding.reward.is_some() {
+            self.graded += 1;
+        } else {
+            let faults = self.faults.entry(finding.grader.clone()).or_default();
+            faults.count += 1;
+            faults.why = faults.why.take().or_else(|| finding.explanation.clone());
+        }
         if let (Kind::Solve | Kind::Client, Some(reward)) = (row.kind, finding.reward) {
             self.scores.add(reward);
         }
@@ -69,6 +90,30 @@ impl Tally {
     /// Tokens sampled.
     pub(super) fn sampled_tokens(&self) -> f64 {
         self.responses.sum
+    }
+
+    /// Responses that no grader could judge.
+    pub(super) fn ungraded(&self) -> u64 {
+        self.faults.values().map(|faults| faults.count).sum()
+    }
+
+    /// Responses that were judged.
+    pub(super) fn graded(&self) -> u64 {
+        self.graded
+    }
+
+    /// The graders that failed, how often, and why: those that failed most come first.
+    pub(super) fn failed_graders(&self) -> String {
+        let mut failed: Vec<(&String, &Faults)> = self.faults.iter().collect();
+        failed.sort_by_key(|(_, faults)| std::cmp::Reverse(faults.count));
+        let more = failed.len().saturating_sub(MOST_NAMED);
+        let each = failed.into_iter().take(MOST_NAMED).map(|(grader, faults)| {
+            let why = faults.why.as_deref().unwrap_or("it gives no reason");
+            format!("{} by grader `{grader}` ({why})", faults.count)
+        });
+        let mut said: Vec<String> = each.collect();
+        said.extend((more > 0).then(|| format!("the rest by {more} others")));
+        said.join(", ")
     }
 
     /// Metrics under verl's names, verdicts under our own. `critic/score` is over original problems.

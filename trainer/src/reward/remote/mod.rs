@@ -5,6 +5,8 @@ mod cache;
 mod config;
 mod endpoint;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use super::tally::Tally;
 use crate::clock::unix_s;
 use crate::log::{ClosedGroup, GroupQuery, TrajectoryLog};
 use crate::reward::{GRADER_KEY, Judge, Reward, Task, grade_all, read_client_grader};
+use crate::svs::band::Score;
 use crate::trajectory::{Group, Kind};
 
 /// Groups read from the log at a time.
@@ -35,6 +36,8 @@ pub(super) struct ClientBatch {
     pub(super) of_adapters: usize,
     /// Groups left out because their rewards are all the same.
     pub(super) without_contrast: usize,
+    /// Groups left out because the grader failed on every member.
+    pub(super) ungraded: usize,
     /// Groups that closed at the timeout with fewer members than declared.
     pub(super) expired: usize,
     /// Trajectories whose rows in the log cannot be read; their groups go on without them.
@@ -85,7 +88,8 @@ pub(super) fn backlog(log: &TrajectoryLog, control: &Control) -> Result<Option<B
 }
 
 /// Collects the next `groups_per_step` usable groups after `cursor`, waiting for clients. After the idle timeout it
-/// takes what there is.
+/// takes what there is. Where the graders fail on everything the step is over after `groups_per_step` such groups, with nothing
+/// to train on: the run counts it.
 pub(super) fn collect(
     log: &TrajectoryLog,
     (config, reward): (&TrainConfig, &Reward),
@@ -112,7 +116,7 @@ pub(super) fn collect(
         let found = !page.is_empty();
         for closed in page {
             batch.take(closed, (config, reward));
-            if batch.groups.len() == settings.groups_per_step {
+            if batch.groups.len() == settings.groups_per_step || batch.nothing_graded_of(settings.groups_per_step) {
                 control.looked_at(batch.cursor, batch.groups.len() as u64);
                 return Ok(Waited::Found(batch));
             }
@@ -138,6 +142,11 @@ pub(super) fn collect(
 }
 
 impl ClientBatch {
+    /// Whether the graders failed on `most` groups and judged no response of any other.
+    fn nothing_graded_of(&self, most: usize) -> bool {
+        self.ungraded >= most && self.tally.graded() == 0
+    }
+
     fn take(&mut self, closed: ClosedGroup, (config, reward): (&TrainConfig, &Reward)) {
         let mut group = closed.group;
         self.cursor = closed.closed_seq;
@@ -171,6 +180,10 @@ impl ClientBatch {
             return;
         }
         group.members.iter().for_each(|member| self.tally.count(member));
+        if Score::of(&group).graded == 0 {
+            self.ungraded += 1;
+            return;
+        }
         if config.group_filter().is_some_and(|filter| !filter.keeps(&group)) {
             self.without_contrast += 1;
             return;

@@ -53,6 +53,42 @@ fn ids(batch: &ClientBatch) -> Vec<&str> {
 }
 
 #[test]
+fn groups_on_which_the_grader_fails_end_the_step_and_are_told_of() {
+    // Which groups have a reference that cannot be read; groups to train on, ungraded ones, and the last looked at.
+    let rows: [(&[bool], &[&str], usize, &str); 4] = [
+        (&[true, true, true], &[], 2, "1"),
+        (&[true, false, false], &["1", "2"], 1, "2"),
+        (&[false, true, true, true, false], &["0", "4"], 3, "4"),
+        (&[true, false, true, false], &["1", "3"], 2, "3"),
+    ];
+    for (broken, taken, ungraded, last) in rows {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");
+        let control = Control::default();
+        control.claim("run", 1).expect("idle");
+        for (at, broken) in broken.iter().enumerate() {
+            let reference = if *broken { "\\frac{" } else { "4" };
+            log.append_blocking(answered(&at.to_string(), 2, &["4", "5"], Some(reference)))
+                .expect("logged");
+        }
+        let batch = collect_with(&log, &settings(2), &control, 0).expect("reads");
+        let batch = batch.expect("a step, be it one without a group");
+        assert_eq!((ids(&batch), batch.ungraded), (taken.to_vec(), ungraded), "{broken:?}");
+        assert_eq!(batch.tally.ungraded(), 2 * ungraded as u64, "{broken:?}");
+        let query = GroupQuery {
+            after_seq: batch.cursor - 1,
+            limit: 1,
+            ..GroupQuery::default()
+        };
+        assert_eq!(
+            log.closed_groups(&query).expect("reads")[0].group.id,
+            last,
+            "{broken:?}"
+        );
+    }
+}
+
+#[test]
 fn groups_are_graded_filtered_and_taken_in_the_order_of_closing() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = TrajectoryLog::open(&folder.path().join("log.sqlite")).expect("a log");

@@ -155,6 +155,7 @@ fn values_out_of_range_are_named() {
         ("[reward]\npass_threshold = 0.0", "reward.pass_threshold"),
         ("[reward]\npass_threshold = nan", "reward.pass_threshold"),
         ("[reward]\nmax_steps = 10", "reward.max_steps"),
+        ("[reward]\nmax_ungraded_steps = 1001", "reward.max_ungraded_steps"),
         (
             "[reward]\ngrader = { type = \"regex\", name = \"g\", pattern = \"(\" }",
             "reward.grader",

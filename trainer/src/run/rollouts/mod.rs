@@ -1,5 +1,6 @@
 //! Rollouts through the engine that serves: sampled, graded, logged, and read back from the log.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -199,6 +200,11 @@ impl EngineRollouts<'_> {
     fn log_and_read(&mut self, groups: Vec<Group>) -> Result<Vec<Group>, TrainError> {
         crash::point(crash::Point::Verify);
         let ids: Vec<String> = groups.iter().map(|group| group.id.clone()).collect();
+        let members = groups.iter().flat_map(|group| &group.members);
+        let judged = members
+            .filter(|member| has_reward(member))
+            .map(|member| member.id.clone());
+        let judged: HashSet<String> = judged.collect();
         let mut rows: Vec<Trajectory> = groups.into_iter().flat_map(|group| group.members).collect();
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(LOG_BATCH_ROWS));
@@ -207,7 +213,18 @@ impl EngineRollouts<'_> {
             outcome?;
             rows = rest;
         }
-        ids.iter().map(|id| self.read(id)).collect()
+        let groups: Vec<Group> = ids.iter().map(|id| self.read(id)).collect::<Result<_, _>>()?;
+        // The log keeps what it has: of an attempt whose graders failed that is no reward, for good.
+        let mut members = groups.iter().flat_map(|group| &group.members);
+        if let Some(member) = members.find(|member| !has_reward(member) && judged.contains(&member.id)) {
+            self.conflict = true;
+            let reason = format!(
+                "`{}` was logged when its grader failed, and can be graded now",
+                member.id
+            );
+            return Err(TrainError::Run(reason));
+        }
+        Ok(groups)
     }
 
     fn read(&self, id: &str) -> Result<Group, TrainError> {
@@ -216,6 +233,11 @@ impl EngineRollouts<'_> {
         group.members.sort_by_key(|member| member.choice);
         Ok(group)
     }
+}
+
+/// Whether the last finding is a reward.
+fn has_reward(member: &Trajectory) -> bool {
+    member.verdicts.last().is_some_and(|finding| finding.reward.is_some())
 }
 
 /// Appends, waiting for a full queue to empty.

@@ -7,7 +7,8 @@ use super::*;
 use crate::Problem;
 use crate::log::ListQuery;
 use crate::policy::testing::tiny_model;
-use crate::reward::{RewardConfig, Task};
+use crate::reward::testing::{Reply, Server};
+use crate::reward::{EndpointConfig, RewardConfig, Task};
 
 /// An engine over random weights and an empty log.
 struct Bench {
@@ -145,6 +146,49 @@ fn the_runs_grader_judges_what_is_sampled() {
             (member.verdicts[0].grader.as_str(), member.verdicts[0].reward),
             ("anything", Some(1.0))
         );
+    }
+}
+
+#[test]
+fn what_was_logged_while_the_grader_failed_is_graded_anew_under_another_id() {
+    // Which requests fail in the first attempt of three samples, and whether the second one meets what cannot stay.
+    for (failing, conflict) in [(0..0, false), (0..1, true), (1..3, true), (0..3, true)] {
+        let reply = {
+            let failing = failing.clone();
+            move |at| match failing.contains(&at) {
+                true => Reply::status(500),
+                false => Reply::json(200, &serde_json::json!({"reward": 1})),
+            }
+        };
+        let endpoint = EndpointConfig {
+            retries: 0,
+            cache_entries: 0,
+            ..EndpointConfig::at(&Server::start(reply).url)
+        };
+        let grader = serde_json::json!({"type": "external", "name": "e", "endpoint": "lab"});
+        let config = RewardConfig {
+            grader: Some(serde_json::from_value(grader).expect("a grader")),
+            endpoints: [("lab".to_owned(), endpoint)].into(),
+            ..RewardConfig::default()
+        };
+        let mut bench = Bench::new();
+        bench.reward = Reward::new(&config, false).expect("a reward");
+        let rewards = |groups: &[Group]| -> usize {
+            let members = groups.iter().flat_map(|group| &group.members);
+            members.filter(|member| has_reward(member)).count()
+        };
+        let asks = [ask("p", Kind::Solve)];
+        let first = bench.rollouts().sample(&asks).expect("a fault is no error");
+        assert_eq!(rewards(&first), 3 - failing.len(), "{failing:?}");
+
+        let mut again = bench.rollouts();
+        let outcome = again.sample(&asks);
+        assert_eq!((outcome.is_err(), again.conflict), (conflict, conflict), "{failing:?}");
+        again.prefix = "run/1v1".into();
+        let anew = again.sample(&asks).expect("free ids");
+        assert_eq!(rewards(&anew), 3, "{failing:?}");
+        let tokens = |groups: &[Group]| -> Vec<Vec<u32>> { groups[0].members.iter().map(Trajectory::tokens).collect() };
+        assert_eq!(tokens(&anew), tokens(&first), "the same samples");
     }
 }
 

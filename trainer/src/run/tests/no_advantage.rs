@@ -83,6 +83,17 @@ fn groups_without_contrast_change_no_weight_and_are_counted() {
                 ("svs/solve/kept_groups", kept),
                 ("svs/gen_batches", waves),
                 ("training/groups", kept),
+                ("training/groups_with_contrast", 0.0),
+                (
+                    "problems/all_correct",
+                    if pattern == RIGHT { waves * BATCH } else { 0.0 },
+                ),
+                (
+                    "problems/none_correct",
+                    if pattern == WRONG { waves * BATCH } else { 0.0 },
+                ),
+                ("problems/mixed", 0.0),
+                ("problems/ungraded", 0.0),
                 ("training/optimizer_steps", 0.0),
                 ("training/skipped_steps", 0.0),
                 ("svs/solve/acc_mean", if pattern == RIGHT { 1.0 } else { 0.0 }),

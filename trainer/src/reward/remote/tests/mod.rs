@@ -1,7 +1,5 @@
 //! Graders that ask a real server on this machine, which behaves and misbehaves.
 
-mod server;
-
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +8,8 @@ use serde_json::{Value, json};
 use svs_verifier::Verdict;
 use svs_verifier::spec::GraderSpec;
 
+use super::testing::{Reply, Server};
 use crate::reward::{EndpointConfig, Reward, RewardConfig, Task, grade_all, read_grader};
-use server::{Reply, Server};
 
 fn quick(url: &str) -> EndpointConfig {
     EndpointConfig {

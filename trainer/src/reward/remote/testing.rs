@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// What the server does with a request.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Sends these bytes and closes.
     Raw(Vec<u8>),
     /// Says nothing for so long.
@@ -27,16 +27,16 @@ pub(super) enum Reply {
 }
 
 impl Reply {
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::with(status, "", "")
     }
 
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
         Self::with(status, "content-type: application/json", &body.to_string())
     }
 
     /// A status, a header and a body, whose length is told unless the header does.
-    pub(super) fn with(status: u16, header: &str, body: &str) -> Self {
+    pub(crate) fn with(status: u16, header: &str, body: &str) -> Self {
         let mut head = format!("HTTP/1.1 {status} So\r\nconnection: close\r\n");
         if !header.is_empty() {
             head += &format!("{header}\r\n");
@@ -83,8 +83,8 @@ impl Reply {
 }
 
 /// A server that goes on until the test's process ends.
-pub(super) struct Server {
-    pub(super) url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     seen: Arc<Seen>,
 }
 
@@ -97,7 +97,7 @@ struct Seen {
 
 impl Server {
     /// Answers the request `at`, counted from 0, as the script says.
-    pub(super) fn start(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (seen, script) = (Arc::new(Seen::default()), Arc::new(script));
@@ -112,12 +112,12 @@ impl Server {
     }
 
     /// Requests so far, head and body.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.requests.lock().expect("a lock").clone()
     }
 
     /// Most requests that were under way at the same time.
-    pub(super) fn most_at_once(&self) -> usize {
+    pub(crate) fn most_at_once(&self) -> usize {
         self.seen.most.load(Ordering::SeqCst)
     }
 }
