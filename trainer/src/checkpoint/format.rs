@@ -58,7 +58,7 @@ pub(super) fn hex(digest: &[u8]) -> String {
 }
 
 /// Identifies names, shapes and order of a model's parameters.
-pub(super) fn fingerprint(layout: &ParamLayout) -> String {
+pub(crate) fn fingerprint(layout: &ParamLayout) -> String {
     let mut hash = Sha256::new();
     for entry in &layout.entries {
         hash.update(format!("{}{:?};", entry.name, entry.shape));

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use disk::{Disk, FileSystem};
+pub(crate) use format::fingerprint as layout_sha256;
 use format::{fingerprint, folder_name, parse_folder_name};
 
 use crate::crash;

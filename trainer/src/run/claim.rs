@@ -11,9 +11,6 @@ use super::{TrainConfig, TrainError};
 /// The file that makes a folder a run.
 pub(super) const CONFIG_FILE: &str = "config.toml";
 
-/// Where it is written before it takes that name.
-const PART: &str = "config.toml.part";
-
 /// Most runs that may start at the same moment without a name of their own.
 const MOST_STARTS: usize = 64;
 
@@ -22,12 +19,20 @@ const MOST_STARTS: usize = 64;
 /// # Errors
 /// [`TrainError::Run`] if it cannot be written.
 pub(super) fn write_config(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
-    let (part, text) = (folder.join(PART), config.to_toml()?);
+    replace(folder, CONFIG_FILE, &config.to_toml()?)
+}
+
+/// Writes the file `name` in `folder`, first as `<name>.part`, and makes it survive a power failure.
+///
+/// # Errors
+/// [`TrainError::Run`] naming the file if it cannot be written; what was there stays.
+pub(super) fn replace(folder: &Path, name: &str, text: &str) -> Result<(), TrainError> {
+    let (part, path) = (folder.join(format!("{name}.part")), folder.join(name));
     let written = File::create(&part)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&part, folder.join(CONFIG_FILE)))
+        .and_then(|()| fs::rename(&part, &path))
         .and_then(|()| File::open(folder)?.sync_all());
-    written.map_err(|error| file_error(&folder.join(CONFIG_FILE), &error))
+    written.map_err(|error| file_error(&path, &error))
 }
 
 /// Names the run that `config` starts or resumes and takes its lock. Of two runs that start at the same moment without a
@@ -113,10 +118,11 @@ mod tests {
         };
         let folder = runs.path().join("a");
         fs::create_dir(&folder).expect("made");
-        fs::write(folder.join(PART), "recipe = \"gr").expect("what a killed process leaves");
+        let part = folder.join("config.toml.part");
+        fs::write(&part, "recipe = \"gr").expect("what a killed process leaves");
         drop(claim(runs.path(), &named, false).expect("no run yet"));
         write_config(&folder, &named).expect("written");
-        assert!(!folder.join(PART).exists());
+        assert!(!part.exists());
         // Whoever has it open keeps reading what it was.
         let mut before = File::open(folder.join(CONFIG_FILE)).expect("there");
         let changed = TrainConfig {

@@ -17,6 +17,7 @@ mod lock;
 pub mod memory;
 mod open;
 mod perform;
+mod provenance;
 mod publish;
 mod rollouts;
 mod runner;

@@ -11,12 +11,13 @@ use super::kept::CHECKPOINTS;
 use super::lock::RunLock;
 use super::memory::Memory;
 use super::perform::reference;
+use super::provenance::{Model, Provenance};
 use super::runner::{Runner, Surroundings};
 use super::sampling::Sampling;
 use super::supervised::Examples;
 use super::tensorboard::EventFile;
 use super::{TrainConfig, TrainError, changes, fork, source};
-use crate::checkpoint::CheckpointStore;
+use crate::checkpoint::{CheckpointStore, layout_sha256};
 use crate::clock::unix_s;
 use crate::policy::Policy;
 use crate::reward::Reward;
@@ -108,6 +109,20 @@ impl Runner {
             let consumed = memory.consumed_ids();
             around.log.repair_trained(&run_id, &consumed, unix_s())?;
         }
+        let model = Model {
+            name: &around.model.name,
+            architecture: &around.model.config,
+            trained_parameters: policy.masters().layout.len,
+            layout_sha256: layout_sha256(&policy.masters().layout),
+            base_sha256: policy.base_sha256(),
+        };
+        let counts = (problems.len(), held_out.len());
+        // Before the configuration, which makes the folder a run.
+        Provenance::of(&memory.config, (model, storage), limits, &prompts, counts).write(
+            &folder,
+            (memory.step, policy.version()),
+            resume,
+        )?;
         write_config(&folder, &memory.config)?;
         let history = History::open(&folder, memory.step)?;
         let events = match config.tensorboard {
