@@ -87,6 +87,56 @@ pub struct StepMetrics {
     pub metrics: BTreeMap<String, f64>,
 }
 
+/// Query of `GET /v1/train/problems`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProblemQuery {
+    /// Problems on a page, 1 to 1000. Default 100.
+    pub limit: Option<usize>,
+    /// The id of the last problem of the page before.
+    pub after: Option<String>,
+    /// `id` (default), `count`, `last`, `max` or `slope`. Problems without a slope come last.
+    pub sort: Option<String>,
+    /// `asc` (default) or `desc`.
+    pub order: Option<String>,
+    /// With the accuracy at every visit. Default false.
+    pub accuracies: bool,
+}
+
+/// How the problems of a run fared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainProblems {
+    /// Always `list`.
+    pub object: String,
+    /// The run: the current one, or the last.
+    pub run_id: String,
+    /// Problems of which a sample was graded.
+    pub total: usize,
+    /// A page of them.
+    pub data: Vec<TrainProblem>,
+    /// There are more: ask again with `after` the id of the last.
+    pub has_more: bool,
+}
+
+/// How one problem fared in the steps that posed it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrainProblem {
+    /// The problem.
+    pub problem_id: String,
+    /// Visits: steps that posed it and of which a sample was graded.
+    pub count: usize,
+    /// Share of correct samples at the last visit, 0 to 1.
+    pub last_accuracy: f64,
+    /// The best of all visits.
+    pub max_accuracy: f64,
+    /// Slope of the least-squares line through the accuracies, per visit; null with a single one.
+    pub slope: Option<f64>,
+    /// Accuracy at each visit, oldest first; only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracies: Option<Vec<f64>>,
+}
+
 /// Query of `GET /v1/train/config`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]

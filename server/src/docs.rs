@@ -36,6 +36,7 @@ mod shared;
         api::train::stop,
         api::train::status,
         api::steer::metrics,
+        api::problems::list,
         api::steer::config,
         api::steer::configure,
         api::steer::step,

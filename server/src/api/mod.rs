@@ -14,6 +14,7 @@ pub mod models;
 pub mod native;
 pub mod operate;
 pub mod pause;
+pub mod problems;
 pub mod responses;
 pub mod rl;
 pub mod score;

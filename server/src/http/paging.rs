@@ -11,6 +11,21 @@ pub struct Bound {
     pub most: usize,
 }
 
+impl Bound {
+    /// The items of a page that asks for `limit`.
+    ///
+    /// # Errors
+    /// 400 naming `limit`.
+    pub fn of(self, limit: Option<usize>) -> Result<usize, ApiError> {
+        let limit = limit.unwrap_or(self.default);
+        if (1..=self.most).contains(&limit) {
+            return Ok(limit);
+        }
+        let message = format!("{limit} is out of range; allowed is 1 to {}", self.most);
+        Err(ApiError::value("limit", message))
+    }
+}
+
 /// The page of `items` (in the order of the list) behind the item called `after`, and whether there are more.
 ///
 /// # Errors
@@ -21,11 +36,7 @@ pub fn page<T>(
     (after, limit): (Option<&str>, Option<usize>),
     bound: Bound,
 ) -> Result<(Vec<T>, bool), ApiError> {
-    let limit = limit.unwrap_or(bound.default);
-    if !(1..=bound.most).contains(&limit) {
-        let message = format!("{limit} is out of range; allowed is 1 to {}", bound.most);
-        return Err(ApiError::value("limit", message));
-    }
+    let limit = bound.of(limit)?;
     let first = match after {
         None => 0,
         Some(after) => match items.iter().position(|item| id(item) == after) {

@@ -8,7 +8,8 @@ use axum::routing::{MethodRouter, get, post};
 use super::access::Access;
 use crate::api::{
     adapters, chat, completions, control, describe, embeddings, files, graders, jobs, models, native, operate, pause,
-    responses, rl, score, sleep, steer, token_generation, tokenize, train, trajectories, update_steps, updates,
+    problems, responses, rl, score, sleep, steer, token_generation, tokenize, train, trajectories, update_steps,
+    updates,
 };
 use crate::app::App;
 use crate::page;
@@ -86,6 +87,7 @@ fn training() -> Vec<Row> {
         (Key, "/v1/fine_tuning/alpha/graders/validate", post(graders::validate)),
         (Key, "/v1/train/status", get(train::status)),
         (Key, "/v1/train/metrics", get(steer::metrics)),
+        (Key, "/v1/train/problems", get(problems::list)),
         (Stored, "/v1/train/config", get(steer::config).patch(steer::configure)),
         (Admin, "/v1/train/start", post(train::start)),
         (Admin, "/v1/train/pause", post(train::pause)),

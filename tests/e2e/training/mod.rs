@@ -9,6 +9,7 @@ mod jobs_refused;
 mod kill;
 mod learn;
 mod modes;
+mod problems;
 pub(crate) mod process;
 mod resume;
 mod rollback;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::config::ProblemSource;
+use super::memory::{Memory, Visit};
 use super::task::{Asked, Outcome, Task};
 use super::{RunState, Stalled, Totals, TrainConfig, TrainError, TrainStatus};
 
@@ -59,6 +60,16 @@ pub(super) enum Next {
 pub(super) struct Control {
     inner: Mutex<Inner>,
     changed: Condvar,
+    visits: Mutex<RunVisits>,
+}
+
+/// Visits of the problems of a run, for whoever asks.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RunVisits {
+    /// The run; empty before the first.
+    pub(super) run_id: String,
+    /// By problem, oldest first.
+    pub(super) visits: BTreeMap<String, Vec<Visit>>,
 }
 
 impl Control {
@@ -152,6 +163,29 @@ impl Control {
         self.update(|status| {
             (status.step, status.version, status.metrics) = (step, version, metrics);
         });
+    }
+
+    /// The visits of a run are those of `memory` from now on.
+    pub(super) fn remembered(&self, run_id: &str, memory: &Memory) {
+        *self.visits() = RunVisits {
+            run_id: run_id.to_owned(),
+            visits: memory.visits.clone(),
+        };
+    }
+
+    /// Notes the visits that `memory` has of `problems` at its last step.
+    pub(super) fn visited(&self, problems: &[String], memory: &Memory) {
+        let mut known = self.visits();
+        for problem in problems {
+            if let Some(visits) = memory.visits.get(problem) {
+                known.visits.insert(problem.clone(), visits.clone());
+            }
+        }
+    }
+
+    /// The visits of the current or last run, in their place: nobody writes while they are held.
+    pub(super) fn visits(&self) -> MutexGuard<'_, RunVisits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The configuration of the run, if there was one since the start.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
 
+use super::accuracy::{self, ProblemAccuracy, ProblemSort};
 use super::behind::team;
 use super::claim::{CONFIG_FILE, claim};
 use super::clients::{self, Backlog};
@@ -120,6 +121,13 @@ impl TrainerHandle {
     #[must_use]
     pub fn config(&self) -> Option<TrainConfig> {
         self.control.config()
+    }
+
+    /// How every problem of the current or last run fared so far, sorted, and the id of that run; `None` before the first run.
+    #[must_use]
+    pub fn problems(&self, by: ProblemSort, descending: bool) -> Option<(String, Vec<ProblemAccuracy>)> {
+        let known = self.control.visits();
+        (!known.run_id.is_empty()).then(|| (known.run_id.clone(), accuracy::sorted(&known.visits, by, descending)))
     }
 
     /// Weight versions after which the active run trains on clients' trajectories no more; `None` without such a run.

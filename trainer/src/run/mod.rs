@@ -1,5 +1,6 @@
 //! The training loop and its controls: config, thread, status.
 
+pub mod accuracy;
 mod batch;
 mod behind;
 pub mod changes;

@@ -134,6 +134,7 @@ impl Runner {
         control.update(|status| (status.step, status.version) = (memory.step, policy.version()));
         control.configured(&memory.config);
         control.consumed(memory.cursor);
+        control.remembered(&run_id, &memory);
         let sampling = Sampling {
             around: Arc::clone(&around),
             control: Arc::clone(&control),

@@ -148,6 +148,7 @@ impl Runner {
         self.checkpoints.discard_after(step, weight_version)?;
         self.saved = Some(step);
         self.control.consumed(self.memory.cursor);
+        self.control.remembered(&self.sampling.run_id, &self.memory);
         let consumed = self.memory.consumed_ids();
         self.around
             .log

@@ -301,25 +301,30 @@ impl Runner {
             .iter()
             .flat_map(|group| group.members.iter().map(|member| member.id.clone()));
         let ids: Vec<String> = ids.collect();
-        match batch.note {
+        let visited: Vec<String> = match batch.note {
             Note::Own { scores } => {
                 self.memory.consume_own(&batch.groups);
                 self.memory.drawn += scores.len() as u64;
                 scores
                     .iter()
                     .for_each(|(problem, score)| self.memory.visit(problem, step, *score));
+                scores.into_iter().map(|(problem, _)| problem).collect()
             }
             Note::Clients { cursor } => {
                 self.memory.cursor = cursor;
                 self.control.consumed(cursor);
                 self.memory.consumed.extend(ids.iter().cloned());
+                let mut visited = Vec::new();
                 for group in &batch.groups {
                     if let Some(problem) = group.members.iter().find_map(|member| member.problem_id.as_deref()) {
                         self.memory.visit(problem, step, Score::of(group));
+                        visited.push(problem.to_owned());
                     }
                 }
+                visited
             }
-        }
+        };
+        self.control.visited(&visited, &self.memory);
         self.around.log.mark_trained(&self.sampling.run_id, &ids, unix_s())?;
         Ok(())
     }
