@@ -90,12 +90,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .join(status.run_id.as_deref().unwrap_or_default());
     match (status.state, status.error) {
         (RunState::Failed, error) => {
-            // What ends a run behind its last step is the saving of what came out.
-            let place = match status.step < status.steps {
-                true => format!("step {}", status.step + 1),
-                false => format!("after step {}", status.step),
-            };
-            anyhow::bail!("{place}: {}", error.unwrap_or_default());
+            let (step, steps) = (status.step, status.steps);
+            anyhow::bail!("after {step} of {steps} steps: {}", error.unwrap_or_default());
         }
         _ => say(&format!(
             "{} of {} steps done; model in {}",

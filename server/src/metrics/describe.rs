@@ -120,6 +120,27 @@ const MEANINGS: &[(&str, Of, &str)] = &[
     ),
     ("publish/in_flight", Svs, "Sequences that crossed the swap, count"),
     (
+        "training/groups_with_contrast",
+        Svs,
+        "Groups to train on whose rewards differ, count",
+    ),
+    (
+        "problems/all_correct",
+        Svs,
+        "Problems whose samples were all right, count",
+    ),
+    (
+        "problems/none_correct",
+        Svs,
+        "Problems of which no sample was right, count",
+    ),
+    ("problems/mixed", Svs, "Problems with right and wrong samples, count"),
+    (
+        "problems/ungraded",
+        Svs,
+        "Problems of which no sample could be graded, count",
+    ),
+    (
         "problems/too_long",
         Svs,
         "Problems left out because their prompt is too long, count",

@@ -32,7 +32,10 @@ fn every_problem_of_a_run_has_its_visits() {
     // Eight problems, all of them in every batch: as many visits as steps.
     let all = list(&server, "?accuracies=true");
     assert_eq!((&all["run_id"], &all["total"]), (&json!("toy"), &json!(8)));
-    assert_eq!(ids(&all), ["3-0", "3-1", "3-2", "3-3", "7-0", "7-1", "7-2", "7-3"]);
+    assert_eq!(
+        ids(&all),
+        (1..=8).map(|line| format!("problems-{line}")).collect::<Vec<_>>()
+    );
     for row in all["data"].as_array().unwrap() {
         let visits: Vec<f64> = row["accuracies"]
             .as_array()

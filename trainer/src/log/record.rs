@@ -250,12 +250,14 @@ pub(super) fn readable(row: &Row<'_>) -> Result<Readable, LogError> {
     }
 }
 
-/// `record` with one more finding.
+/// `record` with one more finding, in place of an earlier one of the same grader: who rewards again and again makes no row
+/// longer.
 ///
 /// # Errors
 /// [`LogError::Unreadable`].
 pub(super) fn with_finding(id: &str, record: &str, finding: &GraderVerdict) -> Result<String, LogError> {
     let mut record: Record = serde_json::from_str(record).map_err(|error| unreadable(id, &error.to_string()))?;
+    record.verdicts.retain(|earlier| earlier.grader != finding.grader);
     record.verdicts.push(finding.clone());
     serde_json::to_string(&record).map_err(|error| unreadable(id, &error.to_string()))
 }

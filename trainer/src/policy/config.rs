@@ -53,6 +53,8 @@ pub struct UpdateConfig {
     pub max_staleness: u64,
     /// Largest |rescored − recorded logprob| of an exact on-policy token, nats; more stops the update. 0: the same bits.
     pub parity_tolerance: f64,
+    /// Optimizer steps that may be skipped; one more ends the update.
+    pub max_skipped_steps: u64,
 }
 
 impl Default for UpdateConfig {
@@ -67,6 +69,7 @@ impl Default for UpdateConfig {
             shuffle_seed: None,
             max_staleness: 8,
             parity_tolerance: 0.0,
+            max_skipped_steps: u64::MAX,
         }
     }
 }

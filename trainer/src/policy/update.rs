@@ -114,8 +114,10 @@ impl<'a> Update<'a> {
                 .map(|(name, value)| (name.to_owned(), value)),
         );
         metrics.insert("actor/entropy".into(), self.entropy / tokens);
-        let steps = (self.report.steps + self.report.skipped_steps).max(1) as f64;
-        metrics.insert("actor/grad_norm".into(), self.grad_norm / steps);
+        if self.report.steps > 0 {
+            // Of the steps that were taken: a skipped one may have no norm.
+            metrics.insert("actor/grad_norm".into(), self.grad_norm / self.report.steps as f64);
+        }
         metrics.insert("actor/lr".into(), self.lr);
         self.parity.metrics(metrics);
         Ok(self.report)
@@ -148,6 +150,9 @@ impl<'a> Update<'a> {
             for mini_batch in order.chunks(self.config.mini_batch_groups) {
                 let rows: Vec<&Row> = mini_batch.iter().copied().flatten().collect();
                 self.step(&rows)?;
+                if self.report.skipped_steps > self.config.max_skipped_steps {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use svs_engine::EngineHandle;
 use svs_engine::load::LoadedModel;
+use svs_engine::{EngineError, EngineHandle};
 
 use super::accuracy::{self, ProblemAccuracy, ProblemSort};
 use super::behind::team;
@@ -183,6 +183,7 @@ impl TrainerHandle {
                 field: format!("eval.{field}"),
                 reason,
             },
+            EvalError::Engine(EngineError::Asleep) => TrainError::Asleep,
             error => TrainError::Run(error.to_string()),
         })
     }

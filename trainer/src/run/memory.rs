@@ -152,14 +152,18 @@ impl Memory {
         budget.is_some_and(|budget| self.generated_tokens + more >= budget)
     }
 
-    /// Takes over `config` for the rest of the run. Only its length, its checkpoints, its evaluation and how it is watched may
-    /// differ.
+    /// Takes over `config` for the rest of the run. Only its length, its checkpoints, its evaluation, how it is watched and
+    /// which faults it bears may differ.
     ///
     /// # Errors
     /// [`TrainError::Config`] naming the first section that differs.
     pub fn adopt(&mut self, config: TrainConfig) -> Result<(), TrainError> {
         let keyed = |config: &TrainConfig| serde_json::to_value(config).expect("plain values serialise");
-        let (before, now) = (keyed(&self.config), keyed(&config));
+        let mut before = self.config.clone();
+        // A run that these bounds stopped goes on no other way.
+        before.algorithm.max_skipped_steps = config.algorithm.max_skipped_steps;
+        before.reward.max_ungraded_steps = config.reward.max_ungraded_steps;
+        let (before, now) = (keyed(&before), keyed(&config));
         let sections = before.as_object().expect("a struct is an object").keys();
         for section in sections.filter(|section| !MAY_CHANGE.contains(&section.as_str())) {
             if before[section] != now[section] {
@@ -246,6 +250,9 @@ mod tests {
             memory.adopt(budgeted).expect("another budget");
             assert_eq!(memory.is_spent(), spent, "{budget:?}");
         }
+        let mut patient = longer.clone();
+        (patient.algorithm.max_skipped_steps, patient.reward.max_ungraded_steps) = (99, 9);
+        memory.adopt(patient).expect("what stopped it may be allowed more");
         let mut other = longer;
         other.optim.lr = 0.5;
         let error = memory.adopt(other).expect_err("another optimizer");

@@ -67,6 +67,9 @@ pub enum TrainError {
     /// A run is already active (start), or none is (pause, resume, stop).
     #[error("{0}")]
     State(String),
+    /// The engine sleeps.
+    #[error("the engine sleeps; wake it up first")]
+    Asleep,
     /// Anything that stopped the run: disk, log, engine, data.
     #[error("{0}")]
     Run(String),

@@ -143,13 +143,15 @@ impl Runner {
             events.append(step, &metrics)?;
         }
         // After the line in the history: a checkpoint stands for all lines up to its step.
+        let mut saved = Ok(());
         if step.is_multiple_of(self.memory.config.checkpoint.save_freq) {
             let began = Instant::now();
-            self.checkpoint()?;
+            saved = self.checkpoint();
             self.saving_s = Some(began.elapsed().as_secs_f64());
         }
+        // Done and served, whether or not it could be saved.
         self.control.step_done(step, self.policy.version(), metrics);
-        Ok(Waited::Found(()))
+        saved.map(Waited::Found)
     }
 
     /// Learns from rollouts, its own or those of clients, if there are any.
@@ -237,7 +239,9 @@ impl Runner {
         let lane = self.around.engine.training_computes();
         let began = Instant::now();
         let config = &self.memory.config;
-        let update = config.update(step);
+        let mut update = config.update(step);
+        // Those that the run has skipped count.
+        update.max_skipped_steps = update.max_skipped_steps.saturating_sub(self.memory.skipped_steps);
         let mut bonuses = Bonuses::default();
         let batch = UpdateBatch {
             groups: groups

@@ -1,3 +1,5 @@
+use super::super::plan::documents;
+use super::super::{records, smollm2};
 use super::*;
 
 fn evaluation(arm: Arm, due_tokens: u64, correct: &[u32]) -> Evaluation {
@@ -51,8 +53,23 @@ fn problems_are_paired() {
 }
 
 #[test]
+fn the_committed_figures_follow_from_the_committed_evaluations() {
+    let folder = documents(smollm2::DEFAULTS.name);
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a committed file");
+    let committed: Paired = serde_json::from_str(&read("results.json")).expect("figures");
+    let evaluations = records::read(&folder.join("evaluations.jsonl")).expect("evaluations");
+    let due: Vec<u64> = committed.points.iter().map(|point| point.due_tokens).collect();
+    let found = Paired::new(&evaluations, &committed.seeds, &due).expect("complete");
+    assert_eq!(found, committed);
+    let (page, tables) = (read("README.md"), tables(&found, &evaluations).expect("tables"));
+    for row in tables.lines() {
+        assert!(page.contains(row), "README.md lacks {row}");
+    }
+}
+
+#[test]
 fn the_committed_configuration_is_valid_and_leaves_the_recipe_to_the_command() {
-    let folder = super::super::plan::documents(super::super::smollm2::DEFAULTS.name);
+    let folder = documents(smollm2::DEFAULTS.name);
     let text = std::fs::read_to_string(folder.join("config.toml")).expect("a committed file");
     svs_trainer::TrainConfig::from_toml(&text).expect("valid");
     let sets = |key: &str| text.lines().any(|line| line.starts_with(&format!("{key} =")));

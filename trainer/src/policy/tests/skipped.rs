@@ -31,18 +31,24 @@ fn a_gradient_that_is_not_finite_moves_nothing_and_leaves_its_batch() {
 
 #[test]
 fn logits_that_are_not_finite_skip_the_steps_after_the_one_that_broke_the_weights() {
-    let after = |epochs| {
+    let after = |epochs, max_skipped_steps| {
         let mut policy = Policy::new(brittle_model(3), VERSION);
         let batch = batch(&policy, &["a"]);
         let config = UpdateConfig {
             optim: breaking(),
             epochs,
+            max_skipped_steps,
             ..config()
         };
         let report = policy.update(&batch, &config).expect("skips");
         (policy, report)
     };
-    let ((once, _), (policy, report)) = (after(1), after(3));
+    let ((once, step), (policy, report)) = (after(1, u64::MAX), after(3, u64::MAX));
+    assert_eq!(
+        report.metrics["actor/grad_norm"], step.metrics["actor/grad_norm"],
+        "the mean of the steps that were taken"
+    );
+    assert_eq!(after(9, 2).1.skipped_steps, 3, "one more ends the update");
     assert_eq!(
         (report.steps, report.skipped_steps, report.version),
         (1, 2, VERSION + 1)

@@ -141,6 +141,7 @@ impl TrainConfig {
             shuffle_seed: algorithm.shuffle_groups.then_some(shuffle),
             max_staleness: self.trajectories.max_staleness,
             parity_tolerance: algorithm.parity_tolerance,
+            max_skipped_steps: algorithm.max_skipped_steps,
         }
     }
 }

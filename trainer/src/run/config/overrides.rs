@@ -47,8 +47,16 @@ impl TrainConfig {
             }]
         };
         let mut table = Table::try_from(self).map_err(|error| fault("config".into(), error.to_string()))?;
-        lay_json(&mut table, wanted);
-        Self::from_table(table)
+        let mut absent = Vec::new();
+        lay_json(&mut table, wanted, &[], &mut absent);
+        let mut unknown: Vec<Fault> = absent.iter().filter_map(|path| unknown(path)).collect();
+        match Self::from_table(table) {
+            Ok(config) if unknown.is_empty() => Ok(config),
+            read => {
+                unknown.extend(read.err().unwrap_or_default());
+                Err(unknown)
+            }
+        }
     }
 }
 
@@ -66,13 +74,26 @@ fn lay_one(table: &mut Table, one: &str) -> Result<(), (String, String)> {
     lay(table, &path, parse(value)).map_err(|part| (key.to_owned(), format!("`{part}` is not a section")))
 }
 
-fn lay_json(table: &mut Table, wanted: &serde_json::Map<String, serde_json::Value>) {
+/// Lays `wanted` over `table`, which is at `path`. Keys that are null and were not there are noted in `absent`.
+fn lay_json(
+    table: &mut Table,
+    wanted: &serde_json::Map<String, serde_json::Value>,
+    path: &[&str],
+    absent: &mut Vec<Vec<String>>,
+) {
     for (key, value) in wanted {
+        let path = [path, &[key]].concat();
         match (value, table.get_mut(key)) {
-            (serde_json::Value::Null, _) => {
+            (serde_json::Value::Null, Some(_)) => {
                 table.remove(key);
             }
-            (serde_json::Value::Object(over), Some(Value::Table(under))) => lay_json(under, over),
+            (serde_json::Value::Null, None) => absent.push(path.iter().map(|&part| part.to_owned()).collect()),
+            (serde_json::Value::Object(over), Some(Value::Table(under))) => lay_json(under, over, &path, absent),
+            (serde_json::Value::Object(over), _) => {
+                let mut under = Table::new();
+                lay_json(&mut under, over, &path, absent);
+                table.insert(key.clone(), Value::Table(under));
+            }
             _ => {
                 table.insert(key.clone(), from_json(value));
             }
@@ -80,11 +101,27 @@ fn lay_json(table: &mut Table, wanted: &serde_json::Map<String, serde_json::Valu
     }
 }
 
-/// The same value in TOML. Nulls inside arrays become the text "null", and whole numbers beyond 64 bits with a sign become
+/// The key at `path`, if there is none such in a configuration.
+fn unknown(path: &[String]) -> Option<Fault> {
+    let leaf = Value::Table(Table::new());
+    let nested = path.iter().rev().fold(leaf, |inner, key| {
+        let mut table = Table::new();
+        table.insert(key.clone(), inner);
+        Value::Table(table)
+    });
+    let Value::Table(alone) = nested else { return None };
+    let faults = TrainConfig::from_table(alone).err()?;
+    let field = path.join(".");
+    faults
+        .into_iter()
+        .find(|fault| fault.kind == FaultKind::Unknown && fault.field == field)
+}
+
+/// The same value in TOML. A null inside an array becomes an empty table, and whole numbers beyond 64 bits with a sign become
 /// reals: no key takes either, so both are refused by name where they are read.
 fn from_json(value: &serde_json::Value) -> Value {
     match value {
-        serde_json::Value::Null => Value::String("null".into()),
+        serde_json::Value::Null => Value::Table(Table::new()),
         serde_json::Value::Bool(truth) => Value::Boolean(*truth),
         serde_json::Value::String(text) => Value::String(text.clone()),
         serde_json::Value::Number(number) => match number.as_i64() {
@@ -93,9 +130,8 @@ fn from_json(value: &serde_json::Value) -> Value {
         },
         serde_json::Value::Array(items) => Value::Array(items.iter().map(from_json).collect()),
         serde_json::Value::Object(entries) => {
-            let mut table = Table::new();
-            lay_json(&mut table, entries);
-            Value::Table(table)
+            let filled = entries.iter().filter(|(_, value)| !value.is_null());
+            Value::Table(filled.map(|(key, value)| (key.clone(), from_json(value))).collect())
         }
     }
 }
@@ -203,7 +239,8 @@ mod tests {
             (vec!["x".to_owned()], Some(4))
         );
         let wrong = over(
-            r#"{"steps": 4.5, "x": 1, "rollout": [4], "seed": 18446744073709551615, "optim": {"lr": -1}, "eval": {"k": [null]}}"#,
+            r#"{"steps": 4.5, "x": 1, "rollout": [4], "seed": 18446744073709551615, "optim": {"lr": -1}, "eval": {"k": [null]},
+            "y": null, "optim.lr": null, "lora": {"z": null, "target_modules": [null]}}"#,
         );
         let mut found: Vec<(String, FaultKind)> = wrong
             .expect_err("faults")
@@ -213,11 +250,15 @@ mod tests {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         let wanted = [
             ("eval.k[0]", FaultKind::Type),
+            ("lora.target_modules[0]", FaultKind::Type),
+            ("lora.z", FaultKind::Unknown),
+            ("optim.lr", FaultKind::Unknown),
             ("optim.lr", FaultKind::Value),
             ("rollout", FaultKind::Type),
             ("seed", FaultKind::Type),
             ("steps", FaultKind::Type),
             ("x", FaultKind::Unknown),
+            ("y", FaultKind::Unknown),
         ];
         assert_eq!(found, wanted.map(|(field, kind)| (field.to_owned(), kind)));
     }
