@@ -134,22 +134,26 @@ fn share(before: [u64; 2], after: [u64; 2]) -> f64 {
     (after[1] - before[1]) as f64 / (after[0] - before[0]).max(1) as f64
 }
 
-/// Gaps between the tokens of one stream.
+/// Gaps between the tokens of one stream, those without a text of their own included: a character may take several tokens,
+/// and what its reader waits is the vocabulary's doing.
 fn stream(url: &str, tokens: u32) -> anyhow::Result<Vec<Gap>> {
     let body = json!({
         "model": "policy", "prompt": "Once upon a time", "max_tokens": tokens, "stream": true, "ignore_eos": true,
-        "store": false,
+        "store": false, "return_token_ids": true,
     });
     let answer = ureq::post(format!("{url}/v1/completions")).send_json(body)?;
     let lines = BufReader::new(answer.into_body().into_reader()).lines();
     let (mut gaps, mut last) = (Vec::new(), None);
     for line in lines {
         let line = line?;
-        // A token may give no text yet, and then has no chunk; what is measured is what a reader sees.
-        if !line.starts_with("data: {") {
+        let now = Instant::now();
+        let Some(chunk) = line.strip_prefix("data: ").filter(|chunk| chunk.starts_with('{')) else {
+            continue;
+        };
+        // The chunks that open and close a stream have none.
+        if serde_json::from_str::<Value>(chunk)?["choices"][0]["token_ids"][0].is_null() {
             continue;
         }
-        let now = Instant::now();
         if let Some(last) = last.replace(now) {
             gaps.push((now, (now - last).as_secs_f64() * 1e3));
         }

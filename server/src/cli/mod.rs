@@ -16,6 +16,7 @@ mod rehearse;
 pub mod serve;
 pub mod sft;
 pub mod shared;
+mod signals;
 pub mod train;
 pub mod verify;
 

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 
 use super::rehearse::Rehearsal;
 use super::shared::EngineArgs;
+use super::signals::{Asked, outlive_file_limit};
 use crate::app::App;
 use crate::config::ServeConfig;
 use crate::http::listen::{Stopped, listen};
@@ -153,6 +154,10 @@ impl Args {
             config.server.served_model_names = self.served_model_name;
         }
         config.server.validate()?;
+        if let Err(error) = config.train.validate() {
+            // Only the defaults of runs: what a request says is laid over them.
+            tracing::warn!(%error, "[train] is no configuration of a run as it stands; a run that does not say otherwise is refused");
+        }
         Ok(config)
     }
 }
@@ -200,6 +205,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig, app: Arc<App>) -> anyhow::Result<Stopped> {
     let address = listener.local_addr().context("the listener has no address")?;
+    outlive_file_limit()?;
     let signal = stop_signal()?;
     let engine = stack.engine.clone();
     let jobs = Arc::clone(&app.jobs);
@@ -222,28 +228,16 @@ async fn serve(listener: TcpListener, stack: &Stack, config: &ServeConfig, app: 
     Ok(stopped)
 }
 
-/// Status of a process that a signal ended, less the number of the signal.
-const SIGNALLED: i32 = 128;
-
-/// Resolves at the first SIGINT or SIGTERM. Another one of either kind ends the process at once, with the status that shells
-/// give a process that dies of it.
+/// Resolves at the first SIGINT or SIGTERM. Another one of either kind ends the process at once.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut asked = async move || {
-        tokio::select! {
-            _ = interrupt.recv() => SignalKind::interrupt(),
-            _ = terminate.recv() => SignalKind::terminate(),
-        }
-    };
+    let mut asked = Asked::listen()?;
     Ok(async move {
-        asked().await;
+        asked.next().await;
         tracing::info!("stopping: running requests finish first; a second SIGINT or SIGTERM ends the process at once");
         tokio::spawn(async move {
-            let signal = asked().await;
+            let status = asked.next().await;
             tracing::warn!("ended by a second signal; running requests and the training step are cut off");
-            std::process::exit(SIGNALLED + signal.as_raw_value());
+            std::process::exit(status);
         });
     })
 }

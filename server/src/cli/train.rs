@@ -12,6 +12,7 @@ use svs_trainer::run::{RunState, TrainStatus};
 use svs_trainer::{TrainConfig, TrainerHandle};
 
 use super::shared::ModelArgs;
+use super::signals::{Asked, outlive_file_limit};
 use crate::stack::Stack;
 
 /// Arguments of `svs train`.
@@ -25,8 +26,8 @@ Examples:
   svs train --config run.toml --set rollout.n=16 --set optim.lr=1e-5 --dry-run
 
 Files of a run are in <runs>/<run id>/: config.toml, metrics.jsonl (a line per step), events.out.tfevents.* (the same for
-TensorBoard), checkpoints/ and, at the end, model/, a Hugging Face folder. The first Ctrl-C ends the run after its step, with a
-checkpoint; the second at once.")]
+TensorBoard), checkpoints/ and, at the end, model/, a Hugging Face folder. The first Ctrl-C or SIGTERM ends the run after its
+step, with a checkpoint; the second at once.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -126,21 +127,22 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-/// The first Ctrl-C asks the run to stop; the second ends the process.
+/// The first SIGINT or SIGTERM asks the run to stop; the second ends the process.
 fn stop_on_signal(trainer: TrainerHandle) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut asked = {
+        let _inside = runtime.enter();
+        outlive_file_limit()?;
+        Asked::listen()?
+    };
     let wait = move || {
         runtime.block_on(async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
+            let status = asked.next().await;
             match trainer.stop() {
-                Ok(_) => tracing::info!("stopping after this step; Ctrl-C again ends at once"),
-                Err(_) => std::process::exit(130),
+                Ok(_) => tracing::info!("stopping after this step; a second SIGINT or SIGTERM ends at once"),
+                Err(_) => std::process::exit(status),
             }
-            if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(130);
-            }
+            std::process::exit(asked.next().await);
         });
     };
     std::thread::Builder::new().name("signals".into()).spawn(wait)?;

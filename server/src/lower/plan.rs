@@ -292,6 +292,7 @@ fn build(
     let (guide_field, guide) = guide(app, fields, tools)?.unzip();
     sampling.guide = guide;
     let n = choices(app, fields.n.unwrap_or(1))?;
+    admit_all(app, "prompt", prompts.len())?;
     admit_all(app, "n", prompts.len() * n as usize)?;
     if let Some(prompt) = prompts.iter().find(|prompt| sampling.min_tokens > prompt.max_tokens) {
         let message = format!(

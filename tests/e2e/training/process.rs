@@ -35,8 +35,7 @@ impl Process {
     /// Starts it where no file can grow beyond `bytes`, as on a disk that is full then.
     pub(crate) fn start_within(bytes: u64, arguments: &[&str]) -> Self {
         let inner = command(arguments);
-        // A write beyond is an error then, as on a full disk, and does not end the process.
-        let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+        let script = "ulimit -f \"$0\"; exec \"$@\"";
         let blocks = (bytes / 512).to_string();
         let mut shell = Command::new("sh");
         shell.args(["-c", script, &blocks]).arg(inner.get_program());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::claim::write_config;
+use super::claim::{CONFIG_FILE, write_config};
 use super::config::{ProblemSource, Recipe};
 use super::control::Control;
 use super::history::History;
@@ -65,6 +65,9 @@ impl Runner {
             lock.take_clients(&around.runs)?;
         }
         let checkpoints = CheckpointStore::open(&folder.join(CHECKPOINTS), config.checkpoint.keep)?;
+        if resume && !checkpoints.steps()?.is_empty() {
+            check_lora(&folder, &config)?;
+        }
         let storage = around.engine.config().storage();
         let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());
@@ -178,6 +181,25 @@ pub(super) fn policy(around: &Surroundings, config: &TrainConfig) -> Result<Poli
         field: "lora".into(),
         reason: error.to_string(),
     })
+}
+
+/// Refuses another `lora` than the run in `folder` has: its checkpoints hold other parameters.
+fn check_lora(folder: &Path, config: &TrainConfig) -> Result<(), TrainError> {
+    let path = folder.join(CONFIG_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| file_error(&path, &error))?;
+    let before = TrainConfig::from_toml(&text)?.lora;
+    if before == config.lora {
+        return Ok(());
+    }
+    let reason = match before {
+        Some(lora) => format!(
+            "the run was started with {}; a resumed run keeps it",
+            serde_json::to_string(&lora).expect("plain values serialise")
+        ),
+        None => "the run was started without; a resumed run keeps that".into(),
+    };
+    let field = "lora".into();
+    Err(TrainError::Config { field, reason })
 }
 
 /// Makes the engine serve the policy's weights, under a version it has not used yet. A fresh run on a fresh engine

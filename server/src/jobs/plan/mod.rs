@@ -202,9 +202,9 @@ fn lay(into: &mut Map<String, Value>, key: &str, value: &Value, depth: usize) ->
             entries.try_for_each(|(key, value)| lay(inner, key, value, depth))
         }
         _ if into.get(key).is_some_and(Value::is_object) => Err(NO_SECTION),
-        value => {
-            into.insert(key.to_owned(), value.clone());
-            Ok(())
-        }
+        value => match into.insert(key.to_owned(), value.clone()) {
+            None => Ok(()),
+            Some(_) => Err("is given twice, nested and with dots"),
+        },
     }
 }

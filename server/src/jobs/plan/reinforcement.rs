@@ -77,6 +77,10 @@ pub fn plan(
         let reason = "there is nothing to evaluate on: give a `validation_file`, or `problems.held_out_fraction`";
         return Err(AT.hyper("eval_interval", reason));
     }
+    if config.eval.test_freq == 0 && auto(given.eval_samples.as_ref()) != "auto" {
+        let reason = "the job evaluates nothing: give a `validation_file` or an `eval_interval` too";
+        return Err(AT.hyper("eval_samples", reason));
+    }
     config
         .validate()
         .map_err(|error| AT.hyper("n_epochs", &error.to_string()))?;
@@ -247,6 +251,7 @@ mod tests {
             hyper("learning_rate_multiplier", json!(0)),
             hyper("compute_multiplier", json!(-1)),
             hyper("eval_interval", json!(2)),
+            hyper("eval_samples", json!(3)),
             hyper("reasoning_effort", json!("high")),
             config("run_id", json!("x")),
             config("fork_from", json!("nobody")),
@@ -279,5 +284,8 @@ mod tests {
         assert_eq!(seed.param.as_deref(), Some("seed"));
         let twice = json!({"x_svs": {"config": {"rollout": {"n": 4}, "rollout.n": {"x": 1}}}});
         assert!(planned(10, &twice).is_err());
+        let twice = json!({"x_svs": {"config": {"rollout": {"n": 4}, "rollout.n": 4}}});
+        let twice = planned(10, &twice).expect_err("said twice").message;
+        assert!(twice.contains("given twice"), "{twice}");
     }
 }

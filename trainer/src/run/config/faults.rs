@@ -92,7 +92,7 @@ impl Faults {
     /// Notes why `table` cannot be read and takes out the key, so that the next reading finds the next fault; false if there
     /// is none to take out.
     fn take_out(&mut self, table: &mut Table, error: &serde_path_to_error::Error<toml::de::Error>) -> bool {
-        let reason = error.inner().message().to_owned();
+        let reason = in_words(error.inner().message());
         let unknown = unknown_key(&reason);
         let mut keys = keys(error.path());
         let mut field = error.path().to_string();
@@ -178,6 +178,20 @@ impl TrainConfig {
         shape.insert("lora".into(), Value::Table(Table::new()));
         shape
     }
+}
+
+/// What serde says of a value, with the numbers that its integer types allow; TOML's own integers end at 64 bits with a sign.
+fn in_words(reason: &str) -> String {
+    let types = [
+        ("u32", u64::from(u32::MAX)),
+        ("u64", i64::MAX as u64),
+        ("usize", i64::MAX as u64),
+    ];
+    let named = types.iter().find_map(|(name, most)| {
+        let said = reason.strip_suffix(name)?.strip_suffix("expected ")?;
+        Some(format!("{said}expected a whole number from 0 to {most}"))
+    });
+    named.unwrap_or_else(|| reason.to_owned())
 }
 
 /// The key of serde's "unknown field `x`, expected …".
