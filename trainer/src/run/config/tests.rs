@@ -126,6 +126,27 @@ fn an_array_or_a_value_is_no_section() {
 }
 
 #[test]
+fn numbers_that_do_not_fit_are_refused_with_the_range() {
+    for (set, field, most) in [
+        ("seed=9223372036854775808", "seed", i64::MAX as u64),
+        ("seed=-1", "seed", i64::MAX as u64),
+        ("rollout.n=99999999999", "rollout.n", u64::from(u32::MAX)),
+        (
+            "problems.train_batch_size=1.5",
+            "problems.train_batch_size",
+            i64::MAX as u64,
+        ),
+    ] {
+        let said = TrainConfig::from_toml_with("", &[set.to_owned()]).expect_err(set);
+        let TrainError::Config { field: named, reason } = said else {
+            panic!("{set}: {said}");
+        };
+        let wanted = format!("expected a whole number from 0 to {most}");
+        assert!(named == field && reason.ends_with(&wanted), "{set}: {named}: {reason}");
+    }
+}
+
+#[test]
 fn names_of_faults_lead_into_arrays_and_quoted_keys() {
     assert_eq!(refused("[problems]\nfiles = [\"a\", 3]").0, "problems.files[1]");
     assert_eq!(refused("\"a.b\" = 1").0, "a.b");
