@@ -86,7 +86,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         for _ in 0..IDLE_STREAMS {
             idle.extend(stream(server.url(), options.stream_tokens)?);
         }
-        let (alone, _) = train(server.url(), options)?;
+        let alone = train(server.url(), options)?;
         (idle, alone, share(before, stolen()))
     };
     // The same run again, on a server that has not trained: the same bits, so the same work.
@@ -107,14 +107,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         anyhow::Ok((beside?, busy?))
     })?;
     let stolen = share(before, stolen());
-    let (beside, phases) = beside;
     println!(
         "a hypervisor took {:.0} % of the processors' time while alone, {:.0} % while both ran",
         100.0 * quiet,
         100.0 * stolen
     );
-    by_phase(&busy, &phases);
-    report([idle, busy], [alone, beside])
+    by_phase(&busy, &beside.1);
+    seconds_by_phase(&alone.1, &beside.1);
+    report([idle, busy], [alone.0, beside.0])
 }
 
 /// A gap between two tokens: when it ended, and its length in ms.
@@ -207,6 +207,31 @@ fn by_phase(gaps: &[Gap], phases: &[Phase]) {
     head("beside training, by its phase");
     for (phase, mut gaps) in rows {
         row(phase, &mut gaps);
+    }
+}
+
+/// Where the training's time went, alone and beside streams; of all its steps.
+fn seconds_by_phase(alone: &[Phase], beside: &[Phase]) {
+    let spent = |phases: &[Phase], name: &str| -> f64 {
+        let within = phases.windows(2).filter(|pair| pair[0].1 == name);
+        within.map(|pair| (pair[1].0 - pair[0].0).as_secs_f64()).sum()
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for (_, name) in beside {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    println!(
+        "{:<44} {:>8} {:>8} {:>8}",
+        "seconds of the training by phase", "alone", "beside", "keeps"
+    );
+    for name in names {
+        let [alone, beside] = [spent(alone, name), spent(beside, name)];
+        println!(
+            "{name:<44} {alone:>8.2} {beside:>8.2} {:>6.0} %",
+            100.0 * alone / beside
+        );
     }
 }
 

@@ -104,31 +104,27 @@ impl<T: Row> Product<'_, T> {
                 unsafe {
                     if index > 0 && T::NARROW {
                         let (b, widened) = (&widened[..b.len()], &mut [][..]);
-                        kernel::run(
-                            set,
-                            &mut Tile {
-                                a,
-                                b,
-                                sums,
-                                resume,
-                                widened,
-                                ahead,
-                            },
-                        );
+                        let mut tile = Tile {
+                            a,
+                            b,
+                            sums,
+                            resume,
+                            widened,
+                            ahead,
+                        };
+                        kernel::run::<Wide, T>(set, &mut tile);
                     } else {
                         let length = widened.len().min(b.len());
                         let widened = &mut widened[..length];
-                        kernel::run(
-                            set,
-                            &mut Tile {
-                                a,
-                                b,
-                                sums,
-                                resume,
-                                widened,
-                                ahead,
-                            },
-                        );
+                        let mut tile = Tile {
+                            a,
+                            b,
+                            sums,
+                            resume,
+                            widened,
+                            ahead,
+                        };
+                        kernel::run::<T, T>(set, &mut tile);
                     }
                 }
             }
