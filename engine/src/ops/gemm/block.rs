@@ -104,27 +104,31 @@ impl<T: Row> Product<'_, T> {
                 unsafe {
                     if index > 0 && T::NARROW {
                         let (b, widened) = (&widened[..b.len()], &mut [][..]);
-                        let mut tile = Tile {
-                            a,
-                            b,
-                            sums,
-                            resume,
-                            widened,
-                            ahead,
-                        };
-                        kernel::run::<Wide, T>(set, &mut tile);
+                        kernel::run(
+                            set,
+                            &mut Tile {
+                                a,
+                                b,
+                                sums,
+                                resume,
+                                widened,
+                                ahead,
+                            },
+                        );
                     } else {
                         let length = widened.len().min(b.len());
                         let widened = &mut widened[..length];
-                        let mut tile = Tile {
-                            a,
-                            b,
-                            sums,
-                            resume,
-                            widened,
-                            ahead,
-                        };
-                        kernel::run::<T, T>(set, &mut tile);
+                        kernel::run(
+                            set,
+                            &mut Tile {
+                                a,
+                                b,
+                                sums,
+                                resume,
+                                widened,
+                                ahead,
+                            },
+                        );
                     }
                 }
             }

@@ -30,8 +30,8 @@ pub(crate) struct Tile<'a, T> {
     pub(crate) ahead: Ahead,
 }
 
-/// Memory that a tile asks for while it computes, as many times per term as a stored term of B has cache lines: what a
-/// later tile reads.
+/// Memory that a tile asks for while it computes, as many times per term as a term of B has cache lines: what a later
+/// tile reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     /// Where it begins. Only a hint: any address will do.
@@ -54,14 +54,14 @@ impl Ahead {
     }
 }
 
-/// Cache lines of a stored term of B.
-const fn lines<S>() -> usize {
-    size_of::<S>() / LINE
+/// Cache lines of a term of B.
+const fn lines<T>() -> usize {
+    size_of::<T>() / LINE
 }
 
 /// Those of them that a pass over some halves of the columns asks for; all passes together ask for each once.
-const fn fetches<S>(from: usize, end: usize) -> usize {
-    let end = if end < lines::<S>() { end } else { lines::<S>() };
+const fn fetches<T>(from: usize, end: usize) -> usize {
+    let end = if end < lines::<T>() { end } else { lines::<T>() };
     end.saturating_sub(from)
 }
 
@@ -81,21 +81,21 @@ pub(crate) fn height(set: Isa) -> usize {
     }
 }
 
-/// Runs the kernel of `set` on a tile whose B is stored as `S`, though this tile may read it widened.
+/// Runs the kernel of `set` on a tile.
 ///
 /// # Safety
 /// The machine has `set`.
 ///
 /// # Panics
 /// If the tile has no row or more than [`height`].
-pub(crate) unsafe fn run<T: Row, S>(set: Isa, tile: &mut Tile<'_, T>) {
+pub(crate) unsafe fn run<T: Row>(set: Isa, tile: &mut Tile<'_, T>) {
     macro_rules! rows {
         ($kernel:ident, [$($n:literal),*]) => {
             match (tile.sums.len(), tile.widened.is_empty()) {
                 // SAFETY: passed on to the caller.
-                $(($n, true) => unsafe { $kernel::<T, S, $n, false>(tile) },)*
+                $(($n, true) => unsafe { $kernel::<T, $n, false>(tile) },)*
                 // SAFETY: passed on to the caller.
-                $(($n, false) => unsafe { $kernel::<T, S, $n, true>(tile) },)*
+                $(($n, false) => unsafe { $kernel::<T, $n, true>(tile) },)*
                 (rows, _) => unreachable!("no kernel for {rows} rows"),
             }
         };
@@ -171,7 +171,7 @@ fn columns<T: Row, const SIDE: usize>(row: &T, kept: &mut Option<&mut Wide>) -> 
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-unsafe fn avx512<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+unsafe fn avx512<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
     use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps};
     // SAFETY: same size, any bits are valid.
     let vector = |half: [f32; HALF]| unsafe { transmute::<[f32; HALF], __m512>(half) };
@@ -182,7 +182,7 @@ unsafe fn avx512<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile
             acc[R] = sums[R].0.map(vector);
         });
     }
-    each_term!(tile, fetches::<S>(0, 2), |a, row, kept| {
+    each_term!(tile, fetches::<T>(0, 2), |a, row, kept| {
         let low = vector(columns::<T, 0>(row, &mut kept));
         let high = vector(columns::<T, 1>(row, &mut kept));
         each_row!(ROWS, R, {
@@ -201,14 +201,14 @@ unsafe fn avx512<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile
 /// the other: 6 × 16 sums fill 12.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+unsafe fn avx2<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
     // SAFETY: passed on to the caller.
     unsafe {
         if ROWS <= 2 {
-            avx2_sides::<T, S, ROWS, KEEP, 0, 2>(tile);
+            avx2_sides::<T, ROWS, KEEP, 0, 2>(tile);
         } else {
-            avx2_sides::<T, S, ROWS, KEEP, 0, 1>(tile);
-            avx2_sides::<T, S, ROWS, KEEP, 1, 2>(tile);
+            avx2_sides::<T, ROWS, KEEP, 0, 1>(tile);
+            avx2_sides::<T, ROWS, KEEP, 1, 2>(tile);
         }
     }
 }
@@ -216,7 +216,7 @@ unsafe fn avx2<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'
 /// Halves `FROM` to `END` of the columns, as constants: chosen at run time, they would go through memory in each term.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2_sides<T: Row, S, const ROWS: usize, const KEEP: bool, const FROM: usize, const END: usize>(
+unsafe fn avx2_sides<T: Row, const ROWS: usize, const KEEP: bool, const FROM: usize, const END: usize>(
     tile: &mut Tile<'_, T>,
 ) {
     use std::arch::x86_64::{__m256, _mm256_fmadd_ps, _mm256_set1_ps, _mm256_setzero_ps};
@@ -229,7 +229,7 @@ unsafe fn avx2_sides<T: Row, S, const ROWS: usize, const KEEP: bool, const FROM:
             acc[R] = sums[R].0.map(vectors);
         });
     }
-    each_term!(tile, fetches::<S>(FROM, END), |a, row, kept| {
+    each_term!(tile, fetches::<T>(FROM, END), |a, row, kept| {
         each_side!(FROM, END, SIDE, {
             let [low, high] = vectors(columns::<T, SIDE>(row, &mut kept));
             each_row!(ROWS, R, {
@@ -248,18 +248,18 @@ unsafe fn avx2_sides<T: Row, S, const ROWS: usize, const KEEP: bool, const FROM:
 }
 
 /// For whatever vectors the compiler has; with NEON, 4 × 16 sums fill 16 of 32 registers.
-unsafe fn portable<T: Row, S, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
-    portable_side::<T, S, ROWS, KEEP, 0>(tile);
-    portable_side::<T, S, ROWS, KEEP, 1>(tile);
+unsafe fn portable<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+    portable_side::<T, ROWS, KEEP, 0>(tile);
+    portable_side::<T, ROWS, KEEP, 1>(tile);
 }
 
-fn portable_side<T: Row, S, const ROWS: usize, const KEEP: bool, const SIDE: usize>(tile: &mut Tile<'_, T>) {
+fn portable_side<T: Row, const ROWS: usize, const KEEP: bool, const SIDE: usize>(tile: &mut Tile<'_, T>) {
     let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
     let mut acc = [[0.0_f32; HALF]; ROWS];
     if tile.resume {
         acc = sums.map(|row| row.0[SIDE]);
     }
-    each_term!(tile, fetches::<S>(SIDE, SIDE + 1), |a, row, kept| {
+    each_term!(tile, fetches::<T>(SIDE, SIDE + 1), |a, row, kept| {
         let columns = columns::<T, SIDE>(row, &mut kept);
         for (x, acc) in a.iter().zip(&mut acc) {
             for (acc, b) in acc.iter_mut().zip(&columns) {
