@@ -56,6 +56,8 @@ pub struct HttpConfig {
     pub max_bodies_bytes: usize,
     /// Prompts of one completion request.
     pub max_prompts: usize,
+    /// Logprobs of prompt tokens in one answer: choices times prompt tokens times alternatives and the token's own.
+    pub max_prompt_logprobs: usize,
     /// Inputs of one request for embeddings.
     pub max_embedding_inputs: usize,
     /// Tokens of all inputs of one request for embeddings.
@@ -124,6 +126,7 @@ impl Default for HttpConfig {
             max_body_bytes: 16 << 20,
             max_bodies_bytes: 256 << 20,
             max_prompts: 256,
+            max_prompt_logprobs: 1 << 20,
             max_embedding_inputs: 2048,
             max_embedding_tokens: 300_000,
             embedding_pooling: Pooling::Mean,
@@ -216,6 +219,7 @@ impl HttpConfig {
             ("server.max_connections", self.max_connections as u64),
             ("server.max_body_bytes", self.max_body_bytes as u64),
             ("server.max_prompts", self.max_prompts as u64),
+            ("server.max_prompt_logprobs", self.max_prompt_logprobs as u64),
             ("server.max_embedding_inputs", self.max_embedding_inputs as u64),
             ("server.max_embedding_tokens", self.max_embedding_tokens as u64),
             ("server.max_stored_responses", self.max_stored_responses as u64),

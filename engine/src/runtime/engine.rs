@@ -103,8 +103,11 @@ impl Engine {
         &self.store
     }
 
-    /// Queues a validated request; its events arrive on `events`, which [`event_channel`] made.
+    /// Queues a validated request; its events arrive on `events`, which [`event_channel`] made. It begins under `weights` if
+    /// it names them, else under the policy: one that was queued behind a publish must not stay under the weights before it.
     pub fn add(&mut self, request: &GenerateRequest, weights: &Arc<WeightSet>, seed: u64, events: &Sender<Event>) {
+        let policy = (!request.is_pinned()).then(|| self.store.policy());
+        let weights = policy.as_ref().unwrap_or(weights);
         let sampling = Arc::new(request.sampling.clone());
         let salt: Option<Arc<str>> = request.cache_salt.as_deref().map(Into::into);
         let tokens: Vec<u32> = request.prompt.iter().chain(&request.resume).copied().collect();

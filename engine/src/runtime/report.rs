@@ -128,6 +128,7 @@ impl Engine {
             if let Some(done) = live.scoring.as_mut().and_then(super::scoring::Scoring::complete) {
                 live.scoring = None;
                 live.send(Event::Prompt(done));
+                self.scheduler.scored(rows.id);
             }
         }
     }

@@ -28,8 +28,8 @@ impl StopWatch {
             .stops
             .iter()
             .filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at, stop)));
-        // The earliest end decides; of two that start together, the longer.
-        if let Some((at, stop)) = first.min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len()))) {
+        // The earliest end decides, however the text is cut into tokens; of two that end together, the longer.
+        if let Some((at, stop)) = first.min_by_key(|(at, stop)| (at + stop.len(), *at)) {
             let end = if self.include { at + stop.len() } else { at };
             let (shown, stop) = (self.held[..end].to_owned(), stop.clone());
             self.held.clear();
@@ -71,12 +71,15 @@ mod tests {
             &'static str,
             Option<&'static str>,
         );
-        let table: [Row; 6] = [
+        let table: [Row; 9] = [
             (&[], false, &["a", "b"], "ab", None),
             (&["END"], false, &["xE", "ND", "y"], "x", Some("END")),
             (&["END"], true, &["xE", "NDy"], "xEND", Some("END")),
             (&["END"], false, &["xEN", "E"], "xENE", None),
             (&["b", "abc"], false, &["a", "b", "c"], "a", Some("b")),
+            (&["b", "abc"], false, &["abc"], "a", Some("b")),
+            (&["bc", "abc"], false, &["a", "b", "c"], "", Some("abc")),
+            (&["bc", "abc"], false, &["xabcy"], "x", Some("abc")),
             (&["ö!"], false, &["ö", "ö!"], "ö", Some("ö!")),
         ];
         for (stops, include, pieces, shown, stopped) in table {

@@ -277,6 +277,13 @@ impl Scheduler {
         }
     }
 
+    /// The prompt's scores are complete: should it be computed once more, its rows are like any others.
+    pub fn scored(&mut self, id: SeqId) {
+        if let Some(sequence) = self.sequences.get_mut(&id) {
+            sequence.scored_from = None;
+        }
+    }
+
     /// Appends a drawn token.
     pub fn push(&mut self, id: SeqId, token: u32) {
         if let Some(sequence) = self.sequences.get_mut(&id) {

@@ -204,3 +204,27 @@ fn prompts_of_worse_priority_come_in_small_parts_beside_a_stream() {
     scheduler.add(4, sequence(40, 10, None));
     assert_eq!(lengths(&mut scheduler), [(1, 1), (2, 1), (4, 40)]);
 }
+
+#[test]
+fn a_prompt_that_has_its_scores_is_computed_anew_like_any_other() {
+    let few = Limits {
+        max_scored_rows: 8,
+        ..limits(8, 100)
+    };
+    let mut scheduler = Scheduler::new(few, KvBlocks::new(64, false));
+    let scored = NewSequence {
+        scored_from: Some(0),
+        ..sequence(40, 0, None)
+    };
+    scheduler.add(0, scored);
+    let rows = |scheduler: &mut Scheduler| {
+        let plan = scheduler.schedule().expect("a prompt waits");
+        scheduler.computed(&plan);
+        plan.rows[0].len
+    };
+    assert_eq!([(); 5].map(|()| rows(&mut scheduler)), [8; 5]);
+    scheduler.push(0, 2);
+    scheduler.scored(0);
+    scheduler.clear_kv();
+    assert_eq!(rows(&mut scheduler), 41);
+}

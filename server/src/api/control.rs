@@ -16,7 +16,7 @@ use svs_openapi::control::{AbortRequest, AbortRequests, Aborted, ContinueGenerat
 use super::pause::pause_until_idle;
 use crate::app::App;
 use crate::error::ApiError;
-use crate::http::body::{decode, read_json};
+use crate::http::body::{decode, read_json, read_nothing};
 use crate::http::query::read_query;
 
 /// How often `/flush_cache` looks whether requests are still there.
@@ -165,7 +165,12 @@ pub struct ResetQuery {
     (status = 403, description = "The admin key is needed.", body = ErrorResponse),
     (status = 503, description = "The engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn reset_prefix_cache(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Success>, ApiError> {
+pub async fn reset_prefix_cache(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    request: Request,
+) -> Result<Json<Success>, ApiError> {
+    read_nothing(&app.config, request).await?;
     let query: ResetQuery = read_query(&uri)?;
     if query.reset_external {
         return Err(ApiError::value("reset_external", "there is no external cache"));

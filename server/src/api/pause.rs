@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use serde::Deserialize;
 use svs_engine::runtime::PauseMode;
@@ -13,6 +13,7 @@ use svs_openapi::control::{IsPaused, PauseStatus};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::body::read_nothing;
 use crate::http::query::{NoQuery, read_query};
 
 /// The query of `/pause`.
@@ -48,7 +49,8 @@ impl Default for PauseQuery {
     (status = 409, description = "Resumed before the pause was complete.", body = ErrorResponse),
     (status = 503, description = "Requests still run after server.pause_timeout_seconds, or the engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn pause(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {
+pub async fn pause(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Result<Json<PauseStatus>, ApiError> {
+    read_nothing(&app.config, request).await?;
     let query: PauseQuery = read_query(&uri)?;
     let mode = PauseMode::ALL.into_iter().find(|mode| mode.name() == query.mode);
     let mode = mode.ok_or_else(|| {
@@ -87,7 +89,8 @@ pub(super) async fn pause_until_idle(app: &App, mode: PauseMode, clear_cache: bo
     (status = 409, description = "The server sleeps.", body = ErrorResponse),
     (status = 503, description = "The engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn resume(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<PauseStatus>, ApiError> {
+pub async fn resume(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Result<Json<PauseStatus>, ApiError> {
+    read_nothing(&app.config, request).await?;
     let NoQuery {} = read_query(&uri)?;
     let _awake = app.sleep.awake()?;
     app.engine.resume().await?;

@@ -14,6 +14,7 @@ use svs_openapi::control::{Awake, IsSleeping, MemoryTags, Sleeping};
 use super::control::optional_body;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::http::body::read_nothing;
 use crate::http::query::{NoQuery, read_query};
 
 /// What can be released.
@@ -62,7 +63,8 @@ pub struct WakeQuery {
     (status = 409, description = "A training run is active, or the pause was ended.", body = ErrorResponse),
     (status = 503, description = "Requests still run after server.pause_timeout_seconds, or the engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn sleep(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Sleeping>, ApiError> {
+pub async fn sleep(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Result<Json<Sleeping>, ApiError> {
+    read_nothing(&app.config, request).await?;
     let query: SleepQuery = read_query(&uri)?;
     let mode = PauseMode::ALL.into_iter().find(|mode| mode.name() == query.mode);
     let mode = mode.ok_or_else(|| {
@@ -97,7 +99,8 @@ pub async fn sleep(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Sleepin
     (status = 409, description = "The memory is taken.", body = ErrorResponse),
     (status = 503, description = "The engine has stopped.", body = ErrorResponse),
 ))]
-pub async fn wake_up(State(app): State<Arc<App>>, uri: Uri) -> Result<Json<Awake>, ApiError> {
+pub async fn wake_up(State(app): State<Arc<App>>, uri: Uri, request: Request) -> Result<Json<Awake>, ApiError> {
+    read_nothing(&app.config, request).await?;
     let query: WakeQuery = read_query(&uri)?;
     let tags = take_back(&app, &query.tags).await?;
     Ok(Json(Awake {

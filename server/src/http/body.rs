@@ -37,7 +37,7 @@ pub async fn read_nothing(config: &HttpConfig, request: Request) -> Result<(), A
         Value::Object(keys) => match keys.keys().next() {
             None => Ok(()),
             Some(key) => {
-                let message = format!("`{key}` is not a parameter of this route");
+                let message = format!("`{key}` cannot be given in the body: this route takes none");
                 Err(ApiError::invalid(key, "unknown_parameter", message))
             }
         },

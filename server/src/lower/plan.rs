@@ -266,7 +266,7 @@ pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
             max_tokens,
         });
     }
-    build(
+    let plan = build(
         app,
         asked.prefix,
         asked.model,
@@ -275,7 +275,30 @@ pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
         logprobs,
         echo,
         "max_tokens",
-    )
+    )?;
+    bound_prompt_logprobs(app, &plan)?;
+    Ok(plan)
+}
+
+/// Refuses an answer whose choices, each with those of its prompt, would have too many logprobs to hold.
+fn bound_prompt_logprobs(app: &App, plan: &Plan) -> Result<(), ApiError> {
+    let Some(alternatives) = plan.sampling.prompt_logprobs else {
+        return Ok(());
+    };
+    let tokens: usize = plan.prompts.iter().map(|prompt| prompt.tokens.len()).sum();
+    let (n, each, most) = (
+        plan.n as usize,
+        alternatives as usize + 1,
+        app.config.max_prompt_logprobs,
+    );
+    if tokens.saturating_mul(n).saturating_mul(each) <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "{n} choices with the logprobs of {tokens} prompt tokens, {each} each: above {most} \
+         (server.max_prompt_logprobs)"
+    );
+    Err(ApiError::value("n", message))
 }
 
 fn build(

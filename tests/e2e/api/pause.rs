@@ -112,6 +112,17 @@ fn bad_pauses_are_refused() {
         server.post_raw("/resume?now=1", &[], b"").error(),
         ("now", "unknown_parameter")
     );
+    // What belongs into the query is not lost in a body: `abort`, the default, would end requests that were to be kept.
+    for path in ["/pause", "/resume", "/sleep", "/wake_up", "/reset_prefix_cache"] {
+        let answer = server.post(path, &json!({"mode": "keep"}));
+        assert_eq!(
+            (answer.status, answer.error()),
+            (400, ("mode", "unknown_parameter")),
+            "{path}"
+        );
+        let message = answer.body["error"]["message"].as_str().unwrap();
+        assert!(message.contains("in the body"), "{message}");
+    }
     assert_eq!(server.get("/pause").status, 405);
     assert_eq!(server.get("/is_paused").body, json!({"is_paused": false}));
 }

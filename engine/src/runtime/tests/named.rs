@@ -25,3 +25,30 @@ fn who_names_a_version_keeps_it_over_a_swap() {
         }
     }
 }
+
+#[test]
+fn who_was_queued_behind_a_publish_begins_under_the_new_weights() {
+    let asked = |name: Option<&str>| GenerateRequest {
+        weights: name.map(str::to_owned),
+        ..request("late", 3, 8)
+    };
+    for in_flight in [InFlight::Keep, InFlight::Recompute, InFlight::Drain] {
+        let mut engine = engine(EngineConfig::default());
+        let before = engine.store().policy();
+        engine.publish(weights(2), in_flight).expect("fits");
+        let mut waiting = Vec::new();
+        for request in [asked(None), asked(Some("policy")), asked(Some("1"))] {
+            let (events, received) = event_channel(&request);
+            engine.add(&request, &before, 3, &events);
+            waiting.push((Generation::new(3, request.n, received), Collected::new(3, request.n)));
+        }
+        while engine.step() {
+            drain(&mut waiting);
+        }
+        let versions = |at: usize| -> Vec<u64> {
+            let choice = &waiting[at].1.completion.choices[0];
+            choice.spans.iter().map(|span| span.version).collect()
+        };
+        assert_eq!([0, 1, 2].map(versions), [vec![2], vec![2], vec![1]], "{in_flight:?}");
+    }
+}
