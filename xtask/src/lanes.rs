@@ -214,7 +214,7 @@ fn by_phase(gaps: &[Gap], phases: &[Phase]) {
 fn seconds_by_phase(alone: &[Phase], beside: &[Phase]) {
     let spent = |phases: &[Phase], name: &str| -> f64 {
         let within = phases.windows(2).filter(|pair| pair[0].1 == name);
-        within.map(|pair| (pair[1].0 - pair[0].0).as_secs_f64()).sum()
+        within.map(|pair| pair[1].0 - pair[0].0).sum::<Duration>().as_secs_f64()
     };
     let mut names: Vec<&str> = Vec::new();
     for (_, name) in beside {
@@ -228,6 +228,10 @@ fn seconds_by_phase(alone: &[Phase], beside: &[Phase]) {
     );
     for name in names {
         let [alone, beside] = [spent(alone, name), spent(beside, name)];
+        // Of a phase that was seen once there is no length.
+        if alone.min(beside) == 0.0 {
+            continue;
+        }
         println!(
             "{name:<44} {alone:>8.2} {beside:>8.2} {:>6.0} %",
             100.0 * alone / beside

@@ -298,7 +298,8 @@ fn bound_prompt_logprobs(app: &App, plan: &Plan) -> Result<(), ApiError> {
         "{n} choices with the logprobs of {tokens} prompt tokens, {each} each: above {most} \
          (server.max_prompt_logprobs)"
     );
-    Err(ApiError::value("n", message))
+    let field = plan.outputs.prompt_logprobs.map_or("logprobs", |_| "prompt_logprobs");
+    Err(ApiError::value(field, message))
 }
 
 fn build(

@@ -393,14 +393,17 @@ fn bad_fields_are_refused_by_name() {
 #[test]
 fn logprobs_of_prompts_are_bounded_over_all_choices() {
     let server = Server::with(|config| config.server.max_prompt_logprobs = 100);
-    for asked in [json!({"prompt_logprobs": 1}), json!({"echo": true, "logprobs": 1})] {
+    for (field, asked) in [
+        ("prompt_logprobs", json!({"prompt_logprobs": 1})),
+        ("logprobs", json!({"echo": true, "logprobs": 1})),
+    ] {
         for (n, status) in [(5, 200), (6, 400)] {
             let mut body = completion(json!({"prompt": [5, 6, 7, 8, 9, 5, 6, 7, 8, 9], "max_tokens": 1, "n": n}));
             body.as_object_mut().unwrap().extend(asked.as_object().unwrap().clone());
             let answer = server.post("/v1/completions", &body);
             assert_eq!(answer.status, status, "{body}: {:?}", answer.body);
             if status == 400 {
-                assert_eq!(answer.error(), ("n", "invalid_value"));
+                assert_eq!(answer.error(), (field, "invalid_value"));
             }
         }
     }
