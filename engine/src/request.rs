@@ -109,6 +109,9 @@ pub struct GenerateRequest {
     pub priority: i32,
     /// `sampling.guide`, compiled. [`crate::EngineHandle::submit`] sees to it; who steps an engine by hand does so.
     pub guide: Option<CompiledGuide>,
+    /// The answer goes on in the text of the prompt. A vocabulary that begins texts with a space has that space in the
+    /// answer then; otherwise, as in a chat, the answer is a text of its own.
+    pub continues_text: bool,
     /// Judges the choices while they run.
     pub control: Option<Control>,
     /// Reads the hidden states of the choices.
@@ -171,7 +174,7 @@ pub struct TokenEvent {
     pub logprob: f32,
     /// Raw logprob, nats: of the model's own logits.
     pub raw_logprob: f32,
-    /// Lowest processed logit kept, when top-p/k/min-p cut anything.
+    /// Processed logits below this were cut by top-k, min-p or top-p; `None` if none were.
     pub threshold: Option<f32>,
     /// The most likely alternatives, best first.
     pub top: Vec<TopLogprob>,
@@ -275,7 +278,7 @@ pub struct Choice {
     pub logprobs: Vec<f32>,
     /// Raw logprobs, nats, one per token.
     pub raw_logprobs: Vec<f32>,
-    /// Kept-logit thresholds, one per token.
+    /// Where truncation cut, see [`TokenEvent::threshold`], one per token.
     pub thresholds: Vec<Option<f32>>,
     /// Alternatives, one list per token.
     pub top: Vec<Vec<TopLogprob>>,

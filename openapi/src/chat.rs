@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
+use crate::common::{LogprobsMode, PromptLogprobs, SampledLogprobs, StreamOptions, Usage, WeightVersionSpan};
 use crate::flexible::{Content, Seed, TextOrList};
 use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::sampling::generation_request;
@@ -107,6 +107,12 @@ pub struct ChatChoice {
     pub message: AssistantMessage,
     /// Present if asked for.
     pub logprobs: Option<ChatLogprobs>,
+    /// What `logprobs` are of, beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs_mode: Option<LogprobsMode>,
+    /// With `return_raw_logprobs`; in a stream, of the new tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_logprobs: Option<SampledLogprobs>,
     /// `stop`, `tool_calls`, `length` or `abort`.
     pub finish_reason: String,
     /// The stop string that matched.
@@ -170,6 +176,12 @@ pub struct ChunkChoice {
     pub delta: Delta,
     /// Logprobs of the tokens added.
     pub logprobs: Option<ChatLogprobs>,
+    /// What `logprobs` are of, beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs_mode: Option<LogprobsMode>,
+    /// With `return_raw_logprobs`; in a stream, of the new tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_logprobs: Option<SampledLogprobs>,
     /// In the last chunk of the choice.
     pub finish_reason: Option<String>,
     /// The stop string that matched, in the last chunk of the choice.

@@ -35,6 +35,27 @@ pub struct WeightVersionSpan {
     pub end: u32,
 }
 
+/// What distribution the logprobs beside it are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogprobsMode {
+    /// The one the token was drawn from: after bias, penalties, grammar, temperature and truncation, renormalised. Of
+    /// greedy tokens it is the one at temperature 1.
+    Behaviour,
+}
+
+/// Logprobs of sampled tokens, nats, one entry per token: what a trainer's importance ratios need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SampledLogprobs {
+    /// Of the distribution drawn from, see [`LogprobsMode::Behaviour`].
+    pub behaviour: Vec<f32>,
+    /// Of the model's own logits: at temperature 1, without bias, penalties, grammar and truncation.
+    pub raw: Vec<f32>,
+    /// Logits below this, after bias, penalties and temperature, were cut by `top_k`, `min_p` or `top_p`; null where none
+    /// were.
+    pub thresholds: Vec<Option<f32>>,
+}
+
 /// Logprob of one candidate for a prompt position.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PromptLogprob {

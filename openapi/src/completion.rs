@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::common::{PromptLogprobs, StreamOptions, Usage, WeightVersionSpan};
+use crate::common::{LogprobsMode, PromptLogprobs, SampledLogprobs, StreamOptions, Usage, WeightVersionSpan};
 use crate::flexible::{Prompt, Seed, TextOrList};
 use crate::guide::{JsonSchema, ResponseFormat, StructuredOutputs};
 use crate::sampling::generation_request;
@@ -50,6 +50,12 @@ pub struct CompletionChoice {
     pub text: String,
     /// Present if asked for.
     pub logprobs: Option<CompletionLogprobs>,
+    /// What `logprobs` are of, beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs_mode: Option<LogprobsMode>,
+    /// With `return_raw_logprobs`; in a stream, of the new tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_logprobs: Option<SampledLogprobs>,
     /// `stop`, `length` or `abort`; null in all but the last chunk.
     pub finish_reason: Option<String>,
     /// The stop string that matched.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::common::LogprobsMode;
 use crate::flexible::{Seed, TextOrList, TokenIds};
 use crate::guide::JsonSchema;
 
@@ -139,6 +140,9 @@ pub struct NativeMeta {
     pub weight_versions: Vec<LabelledSpan>,
     /// The seed used.
     pub seed: u64,
+    /// What `output_token_logprobs` are of, beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs_mode: Option<LogprobsMode>,
     /// With `return_logprob`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<Vec<Value>>>)]

@@ -75,6 +75,8 @@ macro_rules! shared_fields {
             prompt_logprobs: Option<u32>,
             /// Return `prompt_token_ids` and each choice's `token_ids`.
             return_token_ids: Option<bool>,
+            /// Return each choice's `sampled_logprobs`: behaviour and raw logprob of each token and where truncation cut.
+            return_raw_logprobs: Option<bool>,
             /// Return each choice's `weight_versions`: which tokens were drawn under which weights.
             return_weight_versions: Option<bool>,
             /// Separates the prefix cache of different tenants; 1 to 1024 bytes.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::common::{PromptLogprobs, StreamOptions, Usage};
+use crate::common::{LogprobsMode, PromptLogprobs, SampledLogprobs, StreamOptions, Usage};
 use crate::flexible::{Seed, TextOrList};
 use crate::guide::StructuredOutputs;
 use crate::native::LabelledSpan;
@@ -33,6 +33,8 @@ pub struct TokenRequest {
     pub priority: Option<i32>,
     /// Return `prompt_token_ids`.
     pub return_token_ids: Option<bool>,
+    /// Return each choice's `sampled_logprobs`: behaviour and raw logprob of each token and where truncation cut.
+    pub return_raw_logprobs: Option<bool>,
     /// `tokens` (default), or `text`, which adds the text of each choice.
     pub output_mode: Option<String>,
     /// As on `/v1/completions`: logged with the trajectory.
@@ -122,6 +124,12 @@ pub struct TokenChoice {
     pub text: Option<String>,
     /// Present if asked for; in a stream, of the new tokens.
     pub logprobs: Option<TokenLogprobs>,
+    /// What `logprobs` are of, beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs_mode: Option<LogprobsMode>,
+    /// With `return_raw_logprobs`; in a stream, of the new tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_logprobs: Option<SampledLogprobs>,
     /// `stop`, `length` or `abort`; null in all but the last chunk.
     pub finish_reason: Option<String>,
     /// The stop string, or the id of the stop token, that ended the choice.

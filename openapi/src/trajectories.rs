@@ -183,6 +183,8 @@ pub struct Trajectory {
     pub logprobs: Vec<f32>,
     /// Logprob of each sampled token under the model's own logits, nats.
     pub raw_logprobs: Vec<f32>,
+    /// Processed logits below this were cut when the token was drawn; null where none were.
+    pub thresholds: Vec<Option<f32>>,
     /// Versions of the sampled tokens.
     pub weight_versions: Vec<WeightVersionSpan>,
     /// Findings in order; the last counts.

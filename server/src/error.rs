@@ -235,6 +235,7 @@ impl From<TrainError> for ApiError {
                 Self::invalid(&format!("config.{first}"), "invalid_value", message)
             }
             TrainError::State(_) => Self::refused(StatusCode::CONFLICT, "wrong_state", message),
+            TrainError::NoRoom(_) => Self::refused(StatusCode::CONFLICT, "no_room", message),
             TrainError::Asleep => Self::refused(StatusCode::CONFLICT, "sleeping", message),
             _ => Self::server(StatusCode::INTERNAL_SERVER_ERROR, "train_failed", message),
         }

@@ -102,6 +102,7 @@ impl Session {
                 weights: adapter.map(|version| version.to_string()),
                 cache_salt: plan.cache_salt.clone(),
                 priority: plan.priority,
+                continues_text: plan.continues_text,
                 ..GenerateRequest::default()
             })?;
             seeds.push(generation.seed());
@@ -196,7 +197,7 @@ impl Session {
     fn cut_off(&mut self) -> Option<Update> {
         let index = self.choices.iter().position(|sampled| !sampled.finished)?;
         let sampled = &mut self.choices[index];
-        let text = held_back(&self.tokenizer, sampled, self.plan.sampling.guide.is_some());
+        let text = held_back(&self.tokenizer, sampled, self.plan.keeps_first_space());
         sampled.choice.text.push_str(&text);
         sampled.choice.finish_reason = FinishReason::Abort;
         sampled.finished = true;

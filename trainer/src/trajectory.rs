@@ -114,7 +114,7 @@ pub struct Trajectory {
     pub logprobs: Vec<f32>,
     /// Raw logprob of each sampled token, nats.
     pub raw_logprobs: Vec<f32>,
-    /// Kept-logit threshold of each sampled token.
+    /// Processed logits below this were cut when the token was drawn; `None` where none were. One per sampled token.
     pub thresholds: Vec<Option<f32>>,
     /// Weight versions, covering the sampled tokens.
     pub spans: Vec<VersionSpan>,

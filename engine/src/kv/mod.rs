@@ -55,6 +55,12 @@ impl KvBlocks {
         self.pool.in_use()
     }
 
+    /// Blocks that hold nothing, not even what a later prefix may share.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.pool.free()
+    }
+
     /// Blocks that [`Self::take`] can still hand out: free ones and cached ones that nobody references.
     #[must_use]
     pub fn available(&self) -> usize {

@@ -90,6 +90,12 @@ impl BlockPool {
         self.total - ledger.free.len() - ledger.idle
     }
 
+    /// Blocks that hold nothing.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        open(&self.ledger).free.len()
+    }
+
     /// A free block, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<Block> {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use super::EngineHandle;
-use super::memory::available_bytes;
-use crate::device::Device;
 use crate::error::EngineError;
 use crate::params::{ParamLayout, Params};
 use crate::weights::WeightSet;
@@ -17,13 +15,7 @@ impl EngineHandle {
     pub fn adapter_version(&self) -> Result<u64, EngineError> {
         let merged = size_of::<f32>() * ParamLayout::of(self.model()).len;
         let packed = self.weights().policy().bytes();
-        let available = available_bytes().filter(|_| self.config().device == Device::Cpu);
-        if let Some(available) = available.filter(|available| merged + packed > *available) {
-            return Err(EngineError::NoRoom(format!(
-                "{merged} bytes to merge + {packed} bytes packed = {} bytes, {available} are available",
-                merged + packed
-            )));
-        }
+        self.room_for(&[("merged parameters", merged), ("packed weights", packed)])?;
         self.weights().adapter_version()
     }
 

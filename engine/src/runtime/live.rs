@@ -42,6 +42,8 @@ pub(super) struct Live {
     pub(super) pooled: Option<Pooled>,
     /// It keeps its weights over a swap.
     pub(super) pinned: bool,
+    /// Its text goes on in that of its prompt.
+    pub(super) continues_text: bool,
     /// What it needs to be judged, if it is.
     pub(super) steering: Option<Steering>,
     /// What reads its hidden states, if anything does.
@@ -64,6 +66,7 @@ pub(super) struct Start<'a> {
     pub(super) weights: Arc<WeightSet>,
     pub(super) events: Sender<Event>,
     pub(super) guide: Option<GuideState>,
+    pub(super) continues_text: bool,
     pub(super) score_from: Option<usize>,
     pub(super) pooling: Option<Pooling>,
     pub(super) pinned: bool,
@@ -91,6 +94,7 @@ impl Live {
             scoring,
             pooled: start.pooling.map(|pooling| Pooled::new(pooling, start.prompt.len())),
             pinned: start.pinned,
+            continues_text: start.continues_text,
             steering: start.steering,
             tapped: start.tapped,
             resumed_text: String::new(),
@@ -98,7 +102,7 @@ impl Live {
             began: None,
             guide: None,
             // A guided text is what the grammar read, a first space included.
-            decoder: if start.guide.is_some() {
+            decoder: if start.guide.is_some() || start.continues_text {
                 tokenizer.stream().verbatim()
             } else {
                 tokenizer.stream()

@@ -1,4 +1,4 @@
-//! The memory plan: how many KV blocks there are, refused with the arithmetic if they cannot fit.
+//! The memory plan: how many KV blocks there are, refused with the arithmetic if they and the buffers of a step cannot fit.
 
 use crate::config::{EngineConfig, ModelConfig, Precision};
 use crate::device::Device;
@@ -6,6 +6,7 @@ use crate::error::EngineError;
 use crate::kv::{BLOCK_TOKENS, blocks_for};
 use crate::model::KvCache;
 
+use super::room::{available_bytes, fit};
 use super::validate::invalid;
 
 /// Blocks of the KV cache and the longest sequence served.
@@ -20,6 +21,13 @@ pub(super) struct MemoryPlan {
 /// # Errors
 /// [`EngineError::InvalidParameter`] naming the bound and the numbers behind it.
 pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) -> Result<MemoryPlan, EngineError> {
+    check_bounds(config)?;
+    // Other devices are asked when the executor starts.
+    let available = available_bytes().filter(|_| config.device == Device::Cpu);
+    plan_within(config, model, kv, available)
+}
+
+fn check_bounds(config: &EngineConfig) -> Result<(), EngineError> {
     let bounds = [
         ("max_num_seqs", config.max_num_seqs),
         ("max_num_batched_tokens", config.max_num_batched_tokens),
@@ -51,6 +59,16 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
             format!("{share} is out of range; allowed is above 0 to 1"),
         ));
     }
+    Ok(())
+}
+
+/// The plan where so much memory is `available`, if anybody knows.
+fn plan_within(
+    config: &EngineConfig,
+    model: &ModelConfig,
+    kv: Precision,
+    available: Option<usize>,
+) -> Result<MemoryPlan, EngineError> {
     let block_bytes = KvCache::bytes_per_block(model, kv);
     let blocks = config.kv_blocks.unwrap_or(config.kv_cache_bytes / block_bytes);
     if blocks == 0 || u32::try_from(blocks).is_err() {
@@ -74,26 +92,97 @@ pub(super) fn plan(config: &EngineConfig, model: &ModelConfig, kv: Precision) ->
         );
         return Err(invalid("kv_cache_bytes", reason));
     }
-    // Other devices are asked when the executor starts.
-    let available = available_bytes().filter(|_| config.device == Device::Cpu);
-    if let Some(available) = available.filter(|available| blocks * block_bytes > *available) {
-        let reason = format!(
-            "{blocks} blocks × {block_bytes} bytes = {} bytes, {available} are available",
-            blocks * block_bytes
-        );
-        return Err(invalid("kv_cache_bytes", reason));
-    }
+    let parts = [
+        ("KV blocks", blocks * block_bytes),
+        ("logits", logits_bytes(config, model)),
+        ("activations", activation_bytes(config, model)),
+    ];
+    fit(&parts, available).map_err(|reason| invalid("kv_cache_bytes", reason))?;
     Ok(MemoryPlan { blocks, context_length })
 }
 
-/// Memory that can be had without swapping, where the system tells.
-pub(super) fn available_bytes() -> Option<usize> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<usize>()
-        .ok()?
-        .checked_mul(1024)
+/// Logits of a step: a row of each sequence that samples and of each token that is scored.
+fn logits_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
+    (config.max_num_seqs + config.max_scored_rows) * model.vocab_size * size_of::<f32>()
+}
+
+/// What the rows of a step carry through a layer: the residual stream on entry, in the middle and on leaving, states after the
+/// norm, queries, keys and values, the output of attention, and the two halves of the gated product with the product.
+fn activation_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
+    let shape = model.attention_shape();
+    let row = 4 * model.hidden_size + 2 * shape.qkv() + shape.q() + 3 * model.intermediate_size;
+    config.max_num_batched_tokens * row * size_of::<f32>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::tests::model;
+
+    /// Bytes of a block of [`model`]: 2 layers × keys and values × 16 tokens × 2 heads of 8 × 4 bytes.
+    const BLOCK: usize = 2 * 2 * 16 * 2 * 8 * 4;
+    /// 7 rows of 259 logits, and 10 rows of 4 × 32 + 2 × 64 + 32 + 3 × 48 values.
+    const STEP: usize = 7 * 259 * 4 + 10 * 432 * 4;
+
+    fn config() -> EngineConfig {
+        EngineConfig {
+            max_num_seqs: 4,
+            max_scored_rows: 3,
+            max_num_batched_tokens: 10,
+            kv_cache_bytes: 40 * BLOCK + 1,
+            ..EngineConfig::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_the_arithmetic() {
+        let all = 40 * BLOCK + STEP;
+        let fewer = EngineConfig {
+            kv_blocks: Some(3),
+            ..config()
+        };
+        let longer = EngineConfig {
+            max_model_len: Some(64),
+            ..fewer.clone()
+        };
+        let none = EngineConfig {
+            kv_cache_bytes: BLOCK - 1,
+            ..config()
+        };
+        let sum = format!(
+            "{} bytes of KV blocks + 7252 bytes of logits + 17280 bytes of activations = {all} bytes, {} are available",
+            40 * BLOCK,
+            all - 1
+        );
+        let table = [
+            (config(), Some(all), Ok((40, 256))),
+            (config(), None, Ok((40, 256))),
+            (config(), Some(all - 1), Err(sum.as_str())),
+            (fewer, Some(3 * BLOCK + STEP), Ok((3, 48))),
+            (
+                longer,
+                None,
+                Err("hold 48 tokens, max_model_len is 64; 16384 bytes would do"),
+            ),
+            (none, None, Err("4095 bytes hold 0 blocks of 4096 bytes")),
+        ];
+        for (config, available, expected) in table {
+            let planned = plan_within(&config, &model(), Precision::F32, available);
+            match (planned, expected) {
+                (Ok(plan), Ok(expected)) => assert_eq!((plan.blocks, plan.context_length), expected),
+                (Err(EngineError::InvalidParameter { field, reason }), Err(part)) => {
+                    assert_eq!(field, "kv_cache_bytes");
+                    assert!(reason.contains(part), "{reason}");
+                }
+                (planned, expected) => panic!("{planned:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_keys_and_values_take_half() {
+        let bf16 = plan_within(&config(), &model(), Precision::Bf16, None).expect("fits");
+        // Half the bytes, so twice the blocks, of which four sequences of 256 tokens and one more use 80 at most.
+        assert_eq!((bf16.blocks, bf16.context_length), (80, 256));
+    }
 }

@@ -15,6 +15,7 @@ mod memory;
 mod pause;
 mod pooled;
 mod report;
+mod room;
 mod score;
 mod scoring;
 mod sleep;

@@ -13,6 +13,8 @@ pub struct EngineStats {
     pub waiting: usize,
     /// Blocks in use and in all.
     pub kv_blocks_used: usize,
+    /// Blocks that hold nothing: neither in use nor kept for later prefixes.
+    pub kv_blocks_free: usize,
     /// Blocks in all.
     pub kv_blocks_total: usize,
     /// Prompt tokens computed or reused since start.

@@ -121,6 +121,7 @@ impl Engine {
             pinned: live.pinned,
             events: live.events.clone(),
             guide: steering.guide.as_ref().map(|guide| guide.start(resume)),
+            continues_text: live.continues_text,
             score_from: None,
             pooling: None,
             tapped: live.tapped.as_ref().map(|tapped| Tapped::new(&tapped.source, choice)),

@@ -8,6 +8,7 @@ mod pause;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod continued;
 mod control;
 mod embed;
 mod guided;
@@ -24,7 +25,7 @@ use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
 use crate::weights::WeightSet;
 
-fn model() -> ModelConfig {
+pub(super) fn model() -> ModelConfig {
     ModelConfig {
         family: Family::Llama,
         vocab_size: 259,

@@ -28,7 +28,7 @@ pub struct Draw {
     pub logprob: f32,
     /// Raw logprob, nats.
     pub raw_logprob: f32,
-    /// Lowest processed logit kept, if anything was cut.
+    /// Processed logits below this were cut; `None` if none were.
     pub threshold: Option<f32>,
     /// Alternatives, best first, of the behaviour distribution.
     pub top: Vec<TopLogprob>,
@@ -114,7 +114,7 @@ fn untouched(context: Context<'_>) -> bool {
         && !truncate::cuts(params)
 }
 
-/// Bias, penalties, suppression, temperature and truncation into `row`; returns the lowest logit kept, if any was cut.
+/// Bias, penalties, suppression, temperature and truncation into `row`; returns below which logits were cut, if any were.
 fn process(logits: &[f32], row: &mut Vec<f32>, context: Context<'_>) -> Option<f32> {
     let params = context.params;
     row.clear();

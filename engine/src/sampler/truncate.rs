@@ -8,7 +8,8 @@ pub(super) fn cuts(params: &SamplingParams) -> bool {
     params.top_k.is_some() || params.min_p > 0.0 || params.top_p < 1.0
 }
 
-/// The lowest scaled logit that is kept, or `None` if nothing is cut.
+/// Below which scaled logits are cut, or `None` if none are. Of top-k and top-p it is the lowest logit kept; of min-p, what
+/// the best token's logit allows.
 pub(super) fn threshold(scaled: &[f32], params: &SamplingParams) -> Option<f32> {
     if !cuts(params) {
         return None;

@@ -14,7 +14,7 @@ mod tools;
 #[cfg(test)]
 mod template_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::{Deserialize, Serialize};
 

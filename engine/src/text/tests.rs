@@ -7,8 +7,8 @@ fn bytes_only() -> Tokenizer {
     Tokenizer::bytes_only().unwrap()
 }
 
-/// A SentencePiece-like tokenizer: bytes as `<0xNN>`, a few words, a dropped first space.
-fn sentence_piece() -> Tokenizer {
+/// A SentencePiece-like tokenizer of 265 tokens: bytes as `<0xNN>`, a few words, a dropped first space.
+pub(crate) fn sentence_piece() -> Tokenizer {
     let mut vocab = serde_json::Map::new();
     for (id, token) in ["<unk>", "<s>", "</s>"].iter().enumerate() {
         vocab.insert((*token).into(), json!(id));
@@ -78,6 +78,23 @@ fn sentence_piece_spells_spaces_and_bytes() {
     assert_eq!(tokenizer.decode(&ids, false).unwrap(), "<s> a ab é €");
     assert_eq!(tokenizer.bos_id(), Some(1));
     assert_eq!(tokenizer.eos_ids(), [2]);
+}
+
+#[test]
+fn what_goes_on_in_a_text_adds_its_part_of_it() {
+    for tokenizer in [bytes_only(), sentence_piece()] {
+        let ids = tokenizer.encode("a ab a b", true).unwrap();
+        let whole = tokenizer.decode(&ids, true).unwrap();
+        for cut in 1..ids.len() {
+            // A prompt that is only the token in front has no text, and so no space between it and the answer.
+            let prompt = tokenizer.decode(&ids[..cut], true).unwrap();
+            let mut stream = tokenizer.stream().verbatim();
+            let answer: String = ids[cut..].iter().map(|id| stream.push(*id)).collect();
+            let together = prompt.clone() + &answer;
+            assert_eq!(together.trim_start(), whole, "{cut}");
+            assert!(prompt.is_empty() || together == whole, "{cut}: {together}");
+        }
+    }
 }
 
 #[test]

@@ -76,6 +76,12 @@ pub fn kept_rows(config: &ModelConfig) -> usize {
     KEPT_BYTES / activation_bytes(config)
 }
 
+/// Most bytes of activations that a micro-batch of so many rows keeps for its backward.
+#[must_use]
+pub fn most_kept_bytes(config: &ModelConfig, rows: usize) -> usize {
+    KEPT_BYTES.min(activation_bytes(config).saturating_mul(rows))
+}
+
 /// Bytes that the activations of all layers take for a row.
 fn activation_bytes(config: &ModelConfig) -> usize {
     let shape = config.attention_shape();

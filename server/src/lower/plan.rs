@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::guide::{Given, guide};
 use super::intent::Intent;
 use super::messages::{bytes, messages};
+use super::outputs::Outputs;
 use super::room::{Limit, Room};
 use super::sampling::{alternatives, outside, sampling};
 use super::tools::{self, ToolUse};
@@ -34,23 +35,6 @@ pub struct PromptPlan {
     pub max_tokens: u32,
 }
 
-/// What the answer reports besides the text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outputs {
-    /// Logprobs of sampled tokens, with so many alternatives.
-    pub logprobs: Option<u32>,
-    /// Logprobs of prompt tokens, with so many alternatives.
-    pub prompt_logprobs: Option<u32>,
-    /// Token ids of prompt and answer.
-    pub token_ids: bool,
-    /// Weight version spans.
-    pub weight_versions: bool,
-    /// A usage chunk at the end of a stream.
-    pub usage: bool,
-    /// Answer as a stream.
-    pub stream: bool,
-}
-
 /// A checked request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -68,6 +52,8 @@ pub struct Plan {
     pub n: u32,
     /// Sampling parameters; `max_tokens` is each prompt's own.
     pub sampling: SamplingParams,
+    /// The answers go on in the text of the prompts: a first space is theirs.
+    pub continues_text: bool,
     /// The field that gave `sampling.guide`.
     pub guide_field: Option<String>,
     /// What to report.
@@ -266,7 +252,7 @@ pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
             max_tokens,
         });
     }
-    let plan = build(
+    let mut plan = build(
         app,
         asked.prefix,
         asked.model,
@@ -277,6 +263,7 @@ pub(super) fn plan_prompts(app: &App, asked: Asked) -> Result<Plan, ApiError> {
         "max_tokens",
     )?;
     bound_prompt_logprobs(app, &plan)?;
+    plan.continues_text = true;
     Ok(plan)
 }
 
@@ -342,6 +329,7 @@ fn build(
     let outputs = Outputs {
         logprobs,
         prompt_logprobs: sampling.prompt_logprobs,
+        raw_logprobs: fields.return_raw_logprobs.unwrap_or(false),
         token_ids: fields.return_token_ids.unwrap_or(false),
         weight_versions: fields.return_weight_versions.unwrap_or(false),
         usage: fields.stream_options.is_some_and(|options| options.include_usage),
@@ -360,6 +348,7 @@ fn build(
         prompts,
         n,
         sampling,
+        continues_text: false,
         guide_field,
         outputs,
         intent: fields.store.unwrap_or(true).then_some(intent),
@@ -368,6 +357,14 @@ fn build(
         priority: fields.priority.unwrap_or(0),
         request_id: request_id(fields.request_id.take())?,
     })
+}
+
+impl Plan {
+    /// Whether an answer has the space that its vocabulary begins texts with: guided, it is what the grammar read.
+    #[must_use]
+    pub fn keeps_first_space(&self) -> bool {
+        self.continues_text || self.sampling.guide.is_some()
+    }
 }
 
 fn request_id(id: Option<String>) -> Result<Option<String>, ApiError> {

@@ -66,6 +66,7 @@ pub fn plan_tokens(app: &App, request: TokenRequest) -> Result<TokenPlan, ApiErr
         stream: request.stream,
         stream_options: request.stream_options,
         return_token_ids: request.return_token_ids,
+        return_raw_logprobs: request.return_raw_logprobs,
         cache_salt: request.cache_salt,
         priority: request.priority,
         request_id: request.request_id,

@@ -3,6 +3,7 @@
 use svs_openapi::chat::{AssistantMessage, ChatChoice, ChunkChoice, Delta};
 use svs_openapi::{ChatCompletion, ChatCompletionChunk, PromptLogprobs};
 
+use super::logprobs::{mode, sampled as sampled_logprobs};
 use super::reading::Said;
 use super::{Reading, Vocabulary, spans, usage};
 use crate::session::{Sampled, Session};
@@ -32,6 +33,8 @@ pub fn response(session: &Session, vocabulary: Vocabulary<'_>) -> ChatCompletion
                 .outputs
                 .logprobs
                 .map(|_| vocabulary.chat(choice, 0..choice.tokens.len())),
+            logprobs_mode: mode(plan.outputs),
+            sampled_logprobs: sampled_logprobs(plan.outputs, choice, 0..choice.tokens.len()),
             stop_reason: choice.stop.clone(),
             token_ids: plan.outputs.token_ids.then(|| choice.tokens.clone()),
             weight_versions: plan.outputs.weight_versions.then(|| spans(&choice.spans)),
@@ -103,13 +106,15 @@ pub fn opening(session: &Session, vocabulary: Vocabulary<'_>, index: usize, firs
 #[must_use]
 pub fn token(session: &Session, vocabulary: Vocabulary<'_>, index: usize, said: Said) -> Option<ChatCompletionChunk> {
     let (outputs, choice) = (session.plan.outputs, &session.choices[index].choice);
-    if said.text.is_empty() && said.calls.is_empty() && outputs.logprobs.is_none() && !outputs.token_ids {
+    if said.text.is_empty() && said.calls.is_empty() && !outputs.are_per_token() {
         return None;
     }
     let newest = choice.tokens.len() - 1..choice.tokens.len();
     let choice = ChunkChoice {
         delta: said.delta(),
         logprobs: outputs.logprobs.map(|_| vocabulary.chat(choice, newest.clone())),
+        logprobs_mode: mode(outputs),
+        sampled_logprobs: sampled_logprobs(outputs, choice, newest.clone()),
         token_ids: outputs.token_ids.then(|| choice.tokens[newest].to_vec()),
         ..numbered(index)
     };

@@ -3,6 +3,7 @@
 use svs_openapi::Completion;
 use svs_openapi::completion::{CompletionChoice, CompletionLogprobs};
 
+use super::logprobs::{mode, sampled};
 use super::{Offsets, Vocabulary, spans, usage};
 use crate::metrics::finish_name;
 use crate::session::Session;
@@ -36,14 +37,14 @@ fn opened(session: &Session, vocabulary: Vocabulary<'_>, index: usize) -> (Compl
         index: u32::try_from(index).expect("prompts times n fit u32"),
         text: planned.echo.clone().unwrap_or_default(),
         logprobs,
+        logprobs_mode: mode(outputs),
         prompt_token_ids: outputs.token_ids.then(|| planned.tokens.clone()),
         prompt_logprobs: outputs
             .prompt_logprobs
             .and_then(|alternatives| Some(vocabulary.prompt(scored?, alternatives))),
         ..CompletionChoice::default()
     };
-    let verbatim = session.plan.sampling.guide.is_some();
-    let offsets = Offsets::sampled(vocabulary.0, &choice.text, verbatim);
+    let offsets = Offsets::sampled(vocabulary.0, &choice.text);
     (choice, offsets)
 }
 
@@ -65,7 +66,9 @@ pub fn response(session: &Session, vocabulary: Vocabulary<'_>) -> Completion {
         if let Some(logprobs) = &mut out.logprobs {
             vocabulary.append_sampled(logprobs, choice, 0..choice.tokens.len(), &mut offsets);
         }
-        out.token_ids = session.plan.outputs.token_ids.then(|| choice.tokens.clone());
+        let outputs = session.plan.outputs;
+        out.sampled_logprobs = sampled(outputs, choice, 0..choice.tokens.len());
+        out.token_ids = outputs.token_ids.then(|| choice.tokens.clone());
         close(session, index, &mut out);
         out
     };
@@ -95,7 +98,7 @@ pub fn token(
     offsets: &mut Offsets,
 ) -> Option<Completion> {
     let (outputs, choice) = (session.plan.outputs, &session.choices[index].choice);
-    if text.is_empty() && outputs.logprobs.is_none() && !outputs.token_ids {
+    if text.is_empty() && !outputs.are_per_token() {
         return None;
     }
     let newest = choice.tokens.len() - 1..choice.tokens.len();
@@ -107,6 +110,8 @@ pub fn token(
         index: u32::try_from(index).expect("prompts times n fit u32"),
         text: text.to_string(),
         logprobs,
+        logprobs_mode: mode(outputs),
+        sampled_logprobs: sampled(outputs, choice, newest.clone()),
         token_ids: outputs.token_ids.then(|| choice.tokens[newest].to_vec()),
         ..CompletionChoice::default()
     };

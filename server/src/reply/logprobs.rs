@@ -1,16 +1,18 @@
 //! Logprobs in the shapes of the three places that report them: chat, completions, scored prompts.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 use svs_engine::request::{Choice, PromptLogprob, TopLogprob};
 use svs_engine::text::Tokenizer;
 use svs_openapi::PromptLogprobs;
 use svs_openapi::chat::{ChatLogprobs, TokenLogprob};
-use svs_openapi::common;
+use svs_openapi::common::{self, LogprobsMode, SampledLogprobs};
 use svs_openapi::completion::CompletionLogprobs;
 
 use super::Offsets;
+use crate::lower::Outputs;
 
 /// JSON has no infinity; OpenAI's API reports such tokens as this.
 const LOWEST_LOGPROB: f32 = -9999.0;
@@ -19,13 +21,27 @@ pub(super) fn finite(logprob: f32) -> f32 {
     logprob.max(LOWEST_LOGPROB)
 }
 
+/// The mode of `logprobs`, where a choice has them.
+pub(super) fn mode(outputs: Outputs) -> Option<LogprobsMode> {
+    outputs.logprobs.map(|_| LogprobsMode::Behaviour)
+}
+
+/// Both logprobs of tokens `range` of `choice`, where they are asked for.
+pub(super) fn sampled(outputs: Outputs, choice: &Choice, range: Range<usize>) -> Option<SampledLogprobs> {
+    outputs.raw_logprobs.then(|| SampledLogprobs {
+        behaviour: choice.logprobs[range.clone()].to_vec(),
+        raw: choice.raw_logprobs[range.clone()].to_vec(),
+        thresholds: choice.thresholds[range].to_vec(),
+    })
+}
+
 /// Texts of tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct Vocabulary<'a>(pub &'a Tokenizer);
 
 impl Vocabulary<'_> {
     /// Chat logprobs of tokens `range` of `choice`.
-    pub(super) fn chat(self, choice: &Choice, range: std::ops::Range<usize>) -> ChatLogprobs {
+    pub(super) fn chat(self, choice: &Choice, range: Range<usize>) -> ChatLogprobs {
         let alternative = |top: &TopLogprob| {
             let (token, bytes) = self.0.token_text(top.token);
             svs_openapi::chat::TopLogprob {
@@ -55,7 +71,7 @@ impl Vocabulary<'_> {
         self,
         out: &mut CompletionLogprobs,
         choice: &Choice,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         offsets: &mut Offsets,
     ) {
         for position in range {

@@ -4,7 +4,7 @@ use svs_engine::FinishReason;
 use svs_engine::request::{PromptLogprob, TopLogprob};
 use svs_openapi::native::{LogprobEntry, NativeAnswer, NativeAnswers, NativeFinish, NativeMeta};
 
-use super::logprobs::finite;
+use super::logprobs::{finite, mode};
 use super::{Vocabulary, labelled, stopped_by};
 use crate::app::App;
 use crate::lower::NativeShape;
@@ -62,6 +62,7 @@ fn meta(app: &App, session: &Session, shape: &NativeShape, index: usize) -> Nati
         weight_version: app.labels.of(app.engine.weights(), newest),
         weight_versions: labelled(app, &choice.spans),
         seed: session.seeds[prompt],
+        logprobs_mode: mode(session.plan.outputs),
         output_token_logprobs: logprobs.then(|| {
             let each = choice.tokens.iter().zip(&choice.logprobs);
             each.map(|(token, logprob)| entries.of(*token, Some(*logprob)))

@@ -11,12 +11,11 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Those of a sampled text that follows `before`; `verbatim` texts keep a first space.
+    /// Those of a sampled text that goes on from a prompt, after `before`.
     #[must_use]
-    pub fn sampled(tokenizer: &Tokenizer, before: &str, verbatim: bool) -> Self {
-        let stream = tokenizer.stream();
+    pub fn sampled(tokenizer: &Tokenizer, before: &str) -> Self {
         Self {
-            stream: if verbatim { stream.verbatim() } else { stream },
+            stream: tokenizer.stream().verbatim(),
             chars: before.chars().count(),
         }
     }
@@ -93,7 +92,7 @@ mod tests {
                 *expected,
                 "{text}"
             );
-            let mut sampled = Offsets::sampled(&tokenizer, "🦀x", false);
+            let mut sampled = Offsets::sampled(&tokenizer, "🦀x");
             let places: Vec<usize> = with_end.map(|token| sampled.next(token)).collect();
             assert_eq!(
                 places[1..],

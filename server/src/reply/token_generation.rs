@@ -5,7 +5,7 @@ use std::ops::Range;
 use svs_engine::request::Choice;
 use svs_openapi::token_generation::{RankedLogprob, SampledLogprob, TokenAnswer, TokenChoice, TokenLogprobs};
 
-use super::logprobs::finite;
+use super::logprobs::{self, finite};
 use super::{Vocabulary, labelled, stopped_by, usage};
 use crate::app::App;
 use crate::metrics::finish_name;
@@ -94,11 +94,13 @@ impl TokenWords {
     }
 
     fn part(&self, session: &Session, index: usize, range: Range<usize>, text: &str) -> TokenChoice {
-        let choice = &session.choices[index].choice;
+        let (outputs, choice) = (session.plan.outputs, &session.choices[index].choice);
         TokenChoice {
             index: u32::try_from(index).expect("n fits u32"),
             text: self.texts.then(|| text.to_owned()),
-            logprobs: session.plan.outputs.logprobs.map(|_| sampled(choice, range.clone())),
+            logprobs: outputs.logprobs.map(|_| sampled(choice, range.clone())),
+            logprobs_mode: logprobs::mode(outputs),
+            sampled_logprobs: logprobs::sampled(outputs, choice, range.clone()),
             token_ids: choice.tokens[range].to_vec(),
             ..TokenChoice::default()
         }

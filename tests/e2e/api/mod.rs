@@ -20,6 +20,7 @@ mod multibyte;
 mod no_ops;
 mod operate;
 mod pause;
+mod raw_logprobs;
 mod responses;
 mod responses_refused;
 mod score;

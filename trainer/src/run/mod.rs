@@ -21,6 +21,7 @@ mod perform;
 mod provenance;
 mod publish;
 mod rollouts;
+mod room;
 mod runner;
 mod sampling;
 mod shaped;
@@ -67,6 +68,9 @@ pub enum TrainError {
     /// A run is already active (start), or none is (pause, resume, stop).
     #[error("{0}")]
     State(String),
+    /// The machine has not the memory.
+    #[error("{0}; train an adapter (`[lora]`), give the engine fewer KV blocks or bf16 weights, or free memory")]
+    NoRoom(String),
     /// The engine sleeps.
     #[error("the engine sleeps; wake it up first")]
     Asleep,

@@ -16,7 +16,7 @@ use super::runner::{Runner, Surroundings};
 use super::sampling::Sampling;
 use super::supervised::Examples;
 use super::tensorboard::EventFile;
-use super::{TrainConfig, TrainError, changes, fork, source};
+use super::{TrainConfig, TrainError, changes, fork, room, source};
 use crate::checkpoint::{CheckpointStore, layout_sha256};
 use crate::clock::unix_s;
 use crate::policy::Policy;
@@ -68,6 +68,7 @@ impl Runner {
         if resume && !checkpoints.steps()?.is_empty() {
             check_lora(&folder, &config)?;
         }
+        room::check(&around, &config)?;
         let storage = around.engine.config().storage();
         let mut policy = policy(&around, &config)?.serving_in(storage);
         let mut memory = Memory::new(config.clone());

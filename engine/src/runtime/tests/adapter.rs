@@ -41,6 +41,19 @@ fn added_by_hand() -> Params {
     params
 }
 
+#[test]
+fn what_is_asked_for_beside_the_engine_must_fit_beside_its_free_blocks() {
+    let engine = start(&params(), (Precision::F32, Precision::F32), 2);
+    engine.room_for(&[("little", 1)]).expect("fits");
+    let error = engine
+        .room_for(&[("much", usize::MAX >> 1), ("more", 2)])
+        .expect_err("does not fit");
+    let free = engine.stats().kv_blocks_free;
+    assert_eq!(free, engine.stats().kv_blocks_total);
+    let parts = format!("2 bytes of more + {} bytes of free KV blocks = ", free * 4096);
+    assert!(error.to_string().contains(&parts), "{error}");
+}
+
 fn start(params: &Params, storage: (Precision, Precision), max_weight_sets: usize) -> EngineHandle {
     let config = EngineConfig {
         weights: storage.0,

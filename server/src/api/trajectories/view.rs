@@ -69,6 +69,7 @@ pub(super) fn whole(tokenizer: &Tokenizer, row: &LoggedTrajectory) -> Wire {
         segments: trajectory.segments.iter().map(segment).collect(),
         logprobs: trajectory.logprobs.clone(),
         raw_logprobs: trajectory.raw_logprobs.clone(),
+        thresholds: trajectory.thresholds.clone(),
         weight_versions: trajectory.spans.iter().map(span).collect(),
         findings: findings(trajectory),
         awaits_reward: trajectory.awaits_reward,
