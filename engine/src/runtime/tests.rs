@@ -3,6 +3,7 @@
 
 mod adapter;
 mod named;
+mod parity;
 mod pause;
 
 use std::sync::Arc;
@@ -102,7 +103,10 @@ fn drain(waiting: &mut [(Generation, Collected)]) {
 }
 
 fn run(config: EngineConfig, requests: &[GenerateRequest]) -> Vec<Completion> {
-    let mut engine = engine(config);
+    run_with(engine(config), requests)
+}
+
+fn run_with(mut engine: Engine, requests: &[GenerateRequest]) -> Vec<Completion> {
     let mut waiting: Vec<_> = requests.iter().map(|request| submit(&mut engine, request)).collect();
     for _ in 0..10_000 {
         if !engine.step() {
@@ -455,31 +459,4 @@ fn refuses_by_name() {
         ..request("abc", 0, 8)
     });
     assert!(matches!(unknown, Err(EngineError::UnknownWeights(_))));
-}
-
-#[test]
-fn logprobs_at_sampling_are_the_trainers_bit_for_bit() {
-    let mut requests: Vec<_> = (0..6)
-        .map(|seed| request(&format!("some prompt {seed}"), seed, 30))
-        .collect();
-    requests[3].sampling.temperature = 0.7;
-    requests[4].n = 3;
-    let chunked = EngineConfig {
-        max_num_batched_tokens: 9,
-        ..EngineConfig::default()
-    };
-    for (request, completion) in requests.iter().zip(run(chunked, &requests)) {
-        for choice in &completion.choices {
-            let tokens: Vec<u32> = request.prompt.iter().chain(&choice.tokens).copied().collect();
-            let scored = (request.prompt.len() as u32..tokens.len() as u32).collect();
-            let sequence = crate::train::TrainSequence {
-                tokens,
-                scored,
-                temperature: request.sampling.temperature,
-            };
-            let scores = crate::train::score(&weights(1), &[sequence]).expect("finite").remove(0);
-            let scored: Vec<f32> = scores.iter().map(|score| score.logprob).collect();
-            assert_eq!(scored, choice.logprobs);
-        }
-    }
 }

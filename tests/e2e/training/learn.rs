@@ -1,5 +1,6 @@
 //! The loop learns, and SvS really runs its three kinds of experience.
 
+use svs_engine::{Precision, Storage};
 use svs_trainer::log::ListQuery;
 use svs_trainer::run::config::{LoraSection, Recipe};
 use svs_trainer::run::{RunState, history};
@@ -20,6 +21,41 @@ fn plain_grpo_moves_the_reward() {
 fn an_adapter_moves_the_reward() {
     // Less than all parameters together: the tied embedding stays.
     learns(Some(LoraSection::default()), 0.1);
+}
+
+#[test]
+fn whatever_weights_and_kv_are_stored_in_training_computes_what_was_sampled() {
+    let stored = |weights, kv| Storage { weights, kv };
+    let (half, full) = (Precision::Bf16, Precision::F32);
+    for storage in [stored(half, half), stored(half, full), stored(full, half)] {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts::open_in(storage, folder.path());
+        let config = config(folder.path(), Recipe::Grpo, 5);
+        parts.trainer.start(config, false).unwrap();
+        let status = parts.trainer.wait();
+        assert_eq!(
+            (status.state, status.step),
+            (RunState::Finished, 5),
+            "{:?}",
+            status.error
+        );
+        assert!(status.version > 2, "{storage:?}: most steps publish");
+        samples_as_it_trains(&history::read(&folder.path().join("toy")).unwrap(), 2);
+    }
+}
+
+/// The logprobs recorded at sampling are those that more than `fewest` steps computed, to the bit.
+fn samples_as_it_trains(records: &[history::Record], fewest: usize) {
+    for difference in ["log_ppl_abs_diff", "log_ppl_diff", "logprob_abs_diff_max"] {
+        let name = format!("rollout_corr/{difference}");
+        let measured: Vec<f64> = records
+            .iter()
+            .filter_map(|record| record.metrics.get(&name))
+            .copied()
+            .collect();
+        assert!(measured.len() > fewest, "{name} in {} steps", measured.len());
+        assert!(measured.iter().all(|one| *one == 0.0), "{name}: {measured:?}");
+    }
 }
 
 fn learns(lora: Option<LoraSection>, gain: f64) {
@@ -48,16 +84,7 @@ fn learns(lora: Option<LoraSection>, gain: f64) {
     // The same number, summed in two orders.
     assert!((measured("acc/mean@8") - measured("pass@1")).abs() < 1e-12);
     assert!((0.0..=1.0).contains(&measured("acc/maj@8/mean")) && measured("answer_entropy") >= 0.0);
-    for difference in ["log_ppl_abs_diff", "log_ppl_diff", "logprob_abs_diff_max"] {
-        let name = format!("rollout_corr/{difference}");
-        let measured: Vec<f64> = records
-            .iter()
-            .filter_map(|record| record.metrics.get(&name))
-            .copied()
-            .collect();
-        assert!(measured.len() > 20, "{name} in {} steps", measured.len());
-        assert!(measured.iter().all(|one| *one == 0.0), "{name}: {measured:?}");
-    }
+    samples_as_it_trains(&records, 20);
     assert_eq!(parts.engine.stats().version, status.version);
     assert!(status.version > 20, "most steps publish");
     assert!(records.iter().all(|record| !record.metrics.contains_key("svs/nothing")));

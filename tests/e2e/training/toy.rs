@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use svs_engine::config::{Family, Rope};
 use svs_engine::load::{LoadedModel, save};
 use svs_engine::text::Tokenizer;
-use svs_engine::{EngineConfig, EngineHandle, ModelConfig, ParamLayout, Params, WeightSet};
+use svs_engine::{EngineConfig, EngineHandle, ModelConfig, ParamLayout, Params, Precision, Storage, WeightSet};
 use svs_trainer::optim::OptimConfig;
 use svs_trainer::run::config::{ProblemSource, Recipe};
 use svs_trainer::seeds::SplitMix;
@@ -133,10 +133,16 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn open(runs: &Path) -> Self {
+        Self::open_in(Precision::F32.into(), runs)
+    }
+
+    pub(crate) fn open_in(storage: Storage, runs: &Path) -> Self {
         let model = Arc::new(model());
-        let weights = Arc::new(WeightSet::pack(&model.config, &model.params, 0, "base"));
+        let weights = Arc::new(WeightSet::pack_as(storage, &model.config, &model.params, 0, "base"));
         let config = EngineConfig {
             kv_cache_bytes: 32 << 20,
+            weights: storage.weights,
+            kv: storage.kv,
             ..EngineConfig::default()
         };
         let engine = EngineHandle::start(weights, model.tokenizer.clone(), config).expect("the engine");
