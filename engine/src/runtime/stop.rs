@@ -60,6 +60,8 @@ fn overlap(text: &str, stop: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -100,6 +102,48 @@ mod tests {
                 (shown, stopped),
                 "{stops:?} {pieces:?}"
             );
+        }
+    }
+
+    /// What a text shows and what ends it, read character by character.
+    fn plainly<'a>(text: &'a str, stops: &'a [String], include: bool) -> (&'a str, Option<&'a str>) {
+        let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+        for end in ends {
+            let hits = stops.iter().filter(|stop| text[..end].ends_with(stop.as_str()));
+            if let Some(stop) = hits.max_by_key(|stop| stop.len()) {
+                let shown = if include { end } else { end - stop.len() };
+                return (&text[..shown], Some(stop));
+            }
+        }
+        (text, None)
+    }
+
+    proptest! {
+        #[test]
+        fn the_cuts_between_tokens_change_nothing(
+            text in "[abé]{0,24}",
+            stops in prop::collection::vec("[abé]{1,4}", 1..4),
+            include: bool,
+            cuts in prop::collection::vec(0usize..24, 0..12),
+        ) {
+            let mut watch = StopWatch::new(&stops, include);
+            let (mut shown, mut stopped) = (String::new(), None);
+            let characters: Vec<char> = text.chars().collect();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(characters.len())).collect();
+            cuts.extend([0, characters.len()]);
+            cuts.sort_unstable();
+            for piece in cuts.windows(2) {
+                let (more, stop) = watch.push(&String::from_iter(&characters[piece[0]..piece[1]]), true);
+                shown += &more;
+                stopped = stop;
+                // What is shown can never have to be taken back.
+                prop_assert!(plainly(&text, &stops, include).0.starts_with(&shown));
+                if stopped.is_some() {
+                    break;
+                }
+            }
+            shown += &watch.finish();
+            prop_assert_eq!((shown.as_str(), stopped.as_deref()), plainly(&text, &stops, include));
         }
     }
 
