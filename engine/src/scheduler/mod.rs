@@ -309,7 +309,8 @@ impl Scheduler {
         };
         let mut forked = Sequence::new(new, None);
         // The last token's row is computed anew: its logits are what the child draws from.
-        forked.table = sequence.table.fork_at(len.saturating_sub(1));
+        let written = len.saturating_sub(usize::from(!planted(Defect::RowlessFork)));
+        forked.table = sequence.table.fork_at(written);
         forked.started = true;
         self.sequences.insert(child, forked);
         self.queue.insert(self.rank(child));
@@ -347,7 +348,8 @@ impl Scheduler {
     /// Moves the sequences of version `from` to version `to`; with `recompute` their KV is computed anew. Returns how
     /// many of them had started.
     pub fn set_version(&mut self, from: u64, to: u64, recompute: bool) -> usize {
-        let moving = |sequence: &Sequence| sequence.version == from && !sequence.pinned;
+        let moving =
+            |sequence: &Sequence| sequence.version == from && (!sequence.pinned || planted(Defect::MovedPinned));
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {
