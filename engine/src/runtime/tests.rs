@@ -214,19 +214,30 @@ fn preemption_really_happens_in_the_small_cache() {
 
 /// Publishes when the first request has `at` tokens; returns all completions.
 fn swapped(requests: &[GenerateRequest], at: usize, in_flight: InFlight) -> Vec<Completion> {
+    swap_of(requests, at, in_flight).0
+}
+
+/// As [`swapped`], with how many tokens each had by then, and what the publish said.
+fn swap_of(
+    requests: &[GenerateRequest],
+    at: usize,
+    in_flight: InFlight,
+) -> (Vec<Completion>, Vec<usize>, PublishReport) {
     let mut engine = engine(EngineConfig::default());
     let mut waiting: Vec<_> = requests.iter().map(|request| submit(&mut engine, request)).collect();
-    let mut published = false;
+    let mut published = None;
     while engine.step() {
         drain(&mut waiting);
-        if !published && waiting[0].1.completion.choices[0].tokens.len() == at {
+        let tokens = |(_, collected): &(_, Collected)| collected.completion.choices[0].tokens.len();
+        if published.is_none() && tokens(&waiting[0]) == at {
             let report = engine.publish(weights(2), in_flight).expect("fits");
             assert_eq!(report.version, 2);
-            published = true;
+            published = Some((waiting.iter().map(tokens).collect(), report));
         }
     }
-    assert!(published);
-    waiting.into_iter().map(|(_, collected)| collected.completion).collect()
+    let (had, report) = published.expect("the first request has so many tokens once");
+    let completions = waiting.into_iter().map(|(_, collected)| collected.completion);
+    (completions.collect(), had, report)
 }
 
 #[test]
@@ -253,15 +264,27 @@ fn under(choice: &Choice, version: u64) -> &[u32] {
 
 #[test]
 fn a_swap_changes_tokens_only_at_its_boundary() {
-    let requests: Vec<_> = (0..16)
+    // More tokens than a step takes: some begin a step later, and have fewer at the swap.
+    let requests: Vec<_> = (0..64)
         .map(|seed| request(&format!("stream number {seed}"), seed, 40))
         .collect();
     let never = run(EngineConfig::default(), &requests);
     for in_flight in [InFlight::Keep, InFlight::Recompute, InFlight::Drain] {
-        let with = swapped(&requests, 13, in_flight);
-        for ((request, never), with) in requests.iter().zip(&never).zip(&with) {
+        let (with, had, report) = swap_of(&requests, 13, in_flight);
+        let crossed = if in_flight == InFlight::Drain { 0 } else { 64 };
+        assert_eq!(report.in_flight, crossed, "{in_flight:?}: streams that crossed");
+        assert!(
+            had.iter().all(|had| *had > 0) && had.iter().any(|had| *had != 13),
+            "{had:?}"
+        );
+        for (((request, never), with), had) in requests.iter().zip(&never).zip(&with).zip(had) {
             let (never, with) = (&never.choices[0], &with.choices[0]);
             assert_eq!(with.tokens.len(), 40, "{in_flight:?}: a stream was cut");
+            let covered = with
+                .spans
+                .iter()
+                .try_fold(0, |at, span| (span.start == at).then_some(span.end));
+            assert_eq!(covered, Some(40), "{in_flight:?}: every token is of one version");
             let before = under(with, 1);
             assert_eq!(
                 before,
@@ -271,7 +294,7 @@ fn a_swap_changes_tokens_only_at_its_boundary() {
             match in_flight {
                 InFlight::Drain => assert_eq!((with, before.len()), (never, 40)),
                 InFlight::Recompute => {
-                    assert_eq!((before.len(), with.mixed_kv), (13, false));
+                    assert_eq!((before.len(), with.mixed_kv), (had, false));
                     assert_eq!(
                         under(with, 2),
                         replay_recomputed(request, before),
@@ -279,7 +302,7 @@ fn a_swap_changes_tokens_only_at_its_boundary() {
                     );
                 }
                 InFlight::Keep => {
-                    assert_eq!((before.len(), with.mixed_kv), (13, true));
+                    assert_eq!((before.len(), with.mixed_kv), (had, true));
                     // The replay: alone in an engine, swapped at the recorded span.
                     let replay = swapped(std::slice::from_ref(request), before.len(), in_flight).remove(0);
                     assert_eq!(with, &replay.choices[0], "a replay with the recorded spans");

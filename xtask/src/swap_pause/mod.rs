@@ -1,6 +1,8 @@
 //! `cargo xtask swap-pause`: for how long a swap with `keep` holds up decoding while streams run, beside the gaps between
 //! tokens without a swap and while the new weights are packed.
 
+mod report;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,11 +13,11 @@ use svs_engine::{
     EngineConfig, EngineHandle, Event, GenerateRequest, Generation, InFlight, Precision, SamplingParams, WeightSet,
 };
 
-/// What a swap may hold up decoding beyond one step.
-const MOST_BEYOND_A_STEP_MS: f64 = 5.0;
 /// Time between swaps, in which gaps without one are seen.
 const REST: Duration = Duration::from_millis(400);
 const PROMPT_TOKENS: u32 = 16;
+/// Swaps tried for each that counts: one between two rounds meets fewer streams than were asked for.
+const TRIES: u64 = 3;
 
 /// Options of `cargo xtask swap-pause`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +39,7 @@ pub(crate) struct Options {
 /// Measures and prints.
 ///
 /// # Errors
-/// A swap that holds up decoding for more than a step and 5 ms, by the median.
+/// A swap that holds up decoding for more than a step and 5 ms; see [`report::conclude`].
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let source = match &options.model {
         Some(model) => ModelSource::parse(model),
@@ -61,14 +63,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     };
     let engine = EngineHandle::start(pack(0), model.tokenizer.clone(), config)?;
     let done = AtomicBool::new(false);
-    let (steps, swaps) = std::thread::scope(|scope| {
+    let (rounds, swaps) = std::thread::scope(|scope| {
         let feeder = scope.spawn(|| keep_streaming(&engine, &model, options.streams, &done));
         let swaps = swap(&engine, pack, options);
         done.store(true, Ordering::Relaxed);
-        let steps = feeder.join().map_err(|_| anyhow::anyhow!("the streams panicked"))?;
-        anyhow::Ok((steps?, swaps?))
+        let rounds = feeder.join().map_err(|_| anyhow::anyhow!("the streams panicked"))?;
+        anyhow::Ok((rounds?, swaps?))
     })?;
-    report(&steps, &swaps)
+    report::conclude(&rounds, &swaps)
 }
 
 /// One swap: when packing began, when the publish was asked for, and when it was done.
@@ -78,7 +80,8 @@ struct Swap {
     done: Instant,
     /// The engine's own measure of the move.
     move_ms: f64,
-    in_flight: usize,
+    /// All streams crossed it.
+    counts: bool,
 }
 
 /// Swaps once all streams decode: the first of them has its tokens while others still prefill.
@@ -88,8 +91,13 @@ fn swap(engine: &EngineHandle, pack: impl Fn(u64) -> Arc<WeightSet>, options: &O
         ensure!(started.elapsed() < Duration::from_secs(60), "not all streams start");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let mut swaps = Vec::new();
-    for version in 1..=options.swaps {
+    let mut swaps: Vec<Swap> = Vec::new();
+    for version in 1.. {
+        let counted = swaps.iter().filter(|swap| swap.counts).count() as u64;
+        if counted >= options.swaps {
+            break;
+        }
+        ensure!(version <= TRIES * options.swaps, "only {counted} swaps met all streams");
         std::thread::sleep(REST);
         let packing = Instant::now();
         let weights = pack(version);
@@ -100,20 +108,21 @@ fn swap(engine: &EngineHandle, pack: impl Fn(u64) -> Arc<WeightSet>, options: &O
             asked,
             done: Instant::now(),
             move_ms: report.pause_ms,
-            in_flight: report.in_flight,
+            counts: report.in_flight == options.streams as usize,
         });
     }
     std::thread::sleep(REST);
     Ok(swaps)
 }
 
-/// Keeps all streams running and notes when the first of them had each of its tokens: once a step.
+/// Keeps all streams running and notes when the first of them had each of its tokens: once a step. Between two rounds there
+/// is a prefill, which is no gap of decoding.
 fn keep_streaming(
     engine: &EngineHandle,
     model: &LoadedModel,
     streams: u32,
     done: &AtomicBool,
-) -> anyhow::Result<Vec<Instant>> {
+) -> anyhow::Result<Vec<Vec<Instant>>> {
     let vocabulary = u32::try_from(model.config.vocab_size).context("the vocabulary")?;
     let longest = u32::try_from(engine.max_model_len()).context("the context length")? - PROMPT_TOKENS;
     let request = |stream: u32, round: u32| GenerateRequest {
@@ -129,8 +138,9 @@ fn keep_streaming(
         },
         ..GenerateRequest::default()
     };
-    let mut steps = Vec::new();
+    let mut rounds: Vec<Vec<Instant>> = Vec::new();
     for round in 0.. {
+        let mut steps = Vec::new();
         let all: Result<Vec<Generation>, _> = (0..streams)
             .map(|stream| engine.submit(request(stream, round)))
             .collect();
@@ -143,66 +153,13 @@ fn keep_streaming(
                 _ => {}
             }
             if done.load(Ordering::Relaxed) {
-                return Ok(steps);
+                break;
             }
         }
-        // Between two rounds there is a prefill, which is no gap of decoding.
-        steps.push(Instant::now());
-    }
-    Ok(steps)
-}
-
-fn report(steps: &[Instant], swaps: &[Swap]) -> anyhow::Result<()> {
-    let (mut quiet, mut packing, mut crossing) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in steps.windows(2) {
-        let gap = (pair[1] - pair[0]).as_secs_f64() * 1e3;
-        let overlaps = |from: Instant, to: Instant| pair[0] <= to && pair[1] >= from;
-        if swaps.iter().any(|swap| overlaps(swap.asked, swap.done)) {
-            crossing.push(gap);
-        } else if swaps.iter().any(|swap| overlaps(swap.packing, swap.asked)) {
-            packing.push(gap);
-        } else {
-            quiet.push(gap);
+        rounds.push(steps);
+        if done.load(Ordering::Relaxed) {
+            break;
         }
     }
-    let mut moves: Vec<f64> = swaps.iter().map(|swap| swap.move_ms).collect();
-    let mut waits: Vec<f64> = swaps
-        .iter()
-        .map(|swap| (swap.done - swap.asked).as_secs_f64() * 1e3)
-        .collect();
-    let fewest = swaps.iter().map(|swap| swap.in_flight).min().unwrap_or(0);
-    println!(
-        "{} swaps over at least {fewest} running streams, keep; milliseconds",
-        swaps.len()
-    );
-    println!("{:<52} {:>8} {:>8} {:>8} {:>6}", "", "p50", "p99", "max", "count");
-    let row = |name: &str, values: &mut Vec<f64>| {
-        values.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| {
-            values
-                .get(((values.len() as f64 - 1.0) * share) as usize)
-                .copied()
-                .unwrap_or(f64::NAN)
-        };
-        println!(
-            "{name:<52} {:>8.3} {:>8.3} {:>8.3} {:>6}",
-            at(0.5),
-            at(0.99),
-            at(1.0),
-            values.len()
-        );
-        at(0.5)
-    };
-    let step = row("gap between tokens, no swap", &mut quiet);
-    row("gap between tokens while weights are packed", &mut packing);
-    let crossed = row("gap between tokens across a swap", &mut crossing);
-    row("publish asked for until done (one step, and the move)", &mut waits);
-    let moved = row("the move itself: no step can run", &mut moves);
-    let beyond = crossed - step;
-    println!("decoding is held up {beyond:.3} ms beyond its step by the median, by the move {moved:.3} ms");
-    ensure!(
-        !crossing.is_empty() && beyond <= step + MOST_BEYOND_A_STEP_MS,
-        "a swap holds up decoding {crossed:.3} ms; a step is {step:.3} ms, and {MOST_BEYOND_A_STEP_MS} ms more are allowed"
-    );
-    Ok(())
+    Ok(rounds)
 }
