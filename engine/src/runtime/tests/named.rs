@@ -1,5 +1,6 @@
 //! Requests that name the version of the weights.
 
+use super::swap::{swapped, under};
 use super::*;
 
 #[test]
