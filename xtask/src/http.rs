@@ -39,6 +39,11 @@ pub(crate) fn post(url: &str, path: &str, body: &Value) -> anyhow::Result<Answer
     read(request.send(body.to_string().as_bytes())?)
 }
 
+/// A post without a body.
+pub(crate) fn post_nothing(url: &str, path: &str) -> anyhow::Result<Answer> {
+    read(agent().post(format!("{url}{path}")).send_empty()?)
+}
+
 fn read(mut response: ureq::http::Response<ureq::Body>) -> anyhow::Result<Answer> {
     let status = response.status().as_u16();
     let text = response.body_mut().read_to_string()?;

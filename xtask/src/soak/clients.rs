@@ -1,187 +1,148 @@
-//! What the clients do: whole streams, streams that are left in the middle, answers in one piece. The same request must
-//! always give the same tokens, whatever else runs and however often weights are swapped for equal ones.
+//! What the clients do: whole streams, streams that are left in the middle, answers in one piece, and what [`super::others`]
+//! has.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use svs_engine::sampler::philox4x32_10;
 
+use super::answer::Choice;
+use super::asked::{Asked, REQUESTS};
+use super::{Shared, others};
 use crate::events;
 
-/// Different requests.
-const REQUESTS: u64 = 48;
 /// Longest time of an answer.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Errors kept for the report.
-const MOST_KEPT: usize = 20;
-const MOST_TOKENS: u64 = 96;
 
-/// What came of the requests.
-#[derive(Debug, Default)]
-pub(super) struct Outcomes {
-    finished: AtomicU64,
-    left: AtomicU64,
-    errors: AtomicU64,
-    kept: Mutex<Vec<String>>,
-    /// Tokens of each request when it was first answered.
-    first: Mutex<HashMap<u64, Vec<u64>>>,
-}
+/// Rows of the report.
+pub(super) const LEFT: &str = "left by the client";
+const STREAMED: &str = "streams";
+const WHOLE: &str = "answers in one piece";
+pub(super) const ANSWERS: [&str; 6] = [
+    STREAMED,
+    WHOLE,
+    others::GUIDED,
+    others::SCORED,
+    others::PROMPTS,
+    others::ADAPTED,
+];
 
-impl Outcomes {
-    pub(super) fn finished(&self) -> u64 {
-        self.finished.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn errors(&self) -> u64 {
-        self.errors.load(Ordering::Relaxed)
-    }
-
-    /// The first errors in words.
-    pub(super) fn examples(&self) -> Vec<String> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn count_error(&self, error: &anyhow::Error) {
-        self.errors.fetch_add(1, Ordering::Relaxed);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < MOST_KEPT {
-            kept.push(format!("{error:#}"));
-        }
-    }
-
-    /// Compares an answer with the first one to the same request.
-    fn check(&self, request: u64, tokens: Vec<u64>) -> anyhow::Result<()> {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let expected = first.entry(request).or_insert_with(|| tokens.clone());
-        ensure!(
-            *expected == tokens,
-            "request {request} was answered with other tokens than before"
-        );
-        Ok(())
-    }
+/// A client's connection and what it shares with the others.
+pub(super) struct Client<'a> {
+    agent: ureq::Agent,
+    url: &'a str,
+    pub(super) shared: &'a Shared,
 }
 
 /// A client's life.
-pub(super) fn run(url: &str, seed: u64, outcomes: &Outcomes, ended: &AtomicBool) {
+pub(super) fn run(url: &str, seed: u64, shared: &Shared) {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_global(Some(PATIENCE));
     let agent = config.build().new_agent();
+    let client = Client { agent, url, shared };
+    let key = [(seed & 0xffff_ffff) as u32, (seed >> 32) as u32];
     for turn in 0.. {
-        if ended.load(Ordering::Relaxed) {
+        shared.gate.pass(&shared.ended);
+        if shared.ended.load(Ordering::Relaxed) {
             return;
         }
-        let key = [(seed & 0xffff_ffff) as u32, (seed >> 32) as u32];
         let [request, act, leave, _] = philox4x32_10([turn, 0, 0, 0], key);
-        let request = u64::from(request) % REQUESTS;
-        let answered = match act % 100 {
-            0..60 => stream(&agent, url, request, None),
-            60..85 => stream(&agent, url, request, Some(leave as usize % 24)),
-            _ => whole(&agent, url, request),
-        };
-        match answered {
-            Ok(None) => _ = outcomes.left.fetch_add(1, Ordering::Relaxed),
-            Ok(Some(tokens)) => {
-                outcomes.finished.fetch_add(1, Ordering::Relaxed);
-                if let Err(error) = outcomes.check(request, tokens) {
-                    outcomes.count_error(&error);
-                }
+        let asked = Asked(u64::from(request) % REQUESTS);
+        match client.take_turn(asked, act % 100, leave as usize % 24) {
+            Ok(outcome) => shared.outcomes.count(outcome),
+            Err(error) => shared.outcomes.count_error(&error),
+        }
+    }
+}
+
+impl Client<'_> {
+    fn take_turn(&self, asked: Asked, act: u32, leave: usize) -> anyhow::Result<&'static str> {
+        match act {
+            0..50 => self.stream(asked, None),
+            50..70 => self.stream(asked, Some(leave)),
+            70..80 => self.whole(asked),
+            80..87 => others::guided(self, asked).context("guided"),
+            87..92 => others::score(self, asked).context("a score"),
+            92..95 => others::prompt(self, asked).context("a prompt's logprobs"),
+            _ => others::adapted(self, asked).context("an adapter"),
+        }
+    }
+
+    /// The newest version that the controller knows to be served.
+    pub(super) fn published(&self) -> u64 {
+        self.shared.published.load(Ordering::SeqCst)
+    }
+
+    fn send(&self, path: &str, body: &Value) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
+        let request = self
+            .agent
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/json");
+        let mut response = request.send(body.to_string().as_bytes())?;
+        if response.status() != 200 {
+            let text = response.body_mut().read_to_string().unwrap_or_default();
+            bail!("{}: {text}", response.status());
+        }
+        Ok(response)
+    }
+
+    /// An answer in one piece.
+    pub(super) fn ask(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let text = self.send(path, body)?.body_mut().read_to_string()?;
+        serde_json::from_str(&text).context("no JSON")
+    }
+
+    /// Reads a stream, or leaves it after so many events.
+    fn stream(&self, asked: Asked, leave_after: Option<usize>) -> anyhow::Result<&'static str> {
+        let sent = self.published();
+        let response = self.send("/v1/completions", &asked.body("any", true))?;
+        let mut choices = vec![Choice::default(); asked.choices()];
+        let mut seen = 0;
+        let done = events::read(response, |event| {
+            if leave_after.is_some_and(|leave| seen >= leave) {
+                return Ok(false);
             }
-            Err(error) => outcomes.count_error(&error),
+            seen += 1;
+            Choice::take(&mut choices, event)?;
+            Ok(true)
+        })?;
+        if !done {
+            return Ok(LEFT);
         }
+        check_length(asked, &choices)?;
+        self.shared.outcomes.check_policy(asked, sent, &choices)?;
+        Ok(STREAMED)
     }
-}
 
-fn body(request: u64, stream: bool) -> Value {
-    // A third of the requests has a long prompt in common.
-    let shared = if request.is_multiple_of(3) {
-        "Count on, please: one two three four five six seven eight. "
-    } else {
-        ""
-    };
-    json!({
-        "model": "any",
-        "prompt": format!("{shared}Number {request} is"),
-        "seed": request,
-        "n": 1 + request % 3,
-        "max_tokens": 16 + request * 5 % (MOST_TOKENS - 16),
-        "ignore_eos": true,
-        "priority": (request % 4).saturating_sub(2) * 10,
-        "stream": stream,
-        "return_token_ids": true,
-    })
-}
-
-fn send(agent: &ureq::Agent, url: &str, body: &Value) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
-    let request = agent
-        .post(format!("{url}/v1/completions"))
-        .header("content-type", "application/json");
-    let mut response = request.send(body.to_string().as_bytes())?;
-    if response.status() != 200 {
-        let text = response.body_mut().read_to_string().unwrap_or_default();
-        bail!("{}: {text}", response.status());
+    fn whole(&self, asked: Asked) -> anyhow::Result<&'static str> {
+        let sent = self.published();
+        let choices = self.choices(asked, "any")?;
+        self.shared.outcomes.check_policy(asked, sent, &choices)?;
+        Ok(WHOLE)
     }
-    Ok(response)
-}
 
-/// Tokens of all choices, or none if the client left after so many events.
-fn stream(
-    agent: &ureq::Agent,
-    url: &str,
-    request: u64,
-    leave_after: Option<usize>,
-) -> anyhow::Result<Option<Vec<u64>>> {
-    let body = body(request, true);
-    let response = send(agent, url, &body)?;
-    let mut choices: Vec<Vec<u64>> = vec![Vec::new(); body["n"].as_u64().unwrap_or(1) as usize];
-    let mut seen = 0;
-    let done = events::read(response, |event| {
-        if leave_after.is_some_and(|leave| seen >= leave) {
-            return Ok(false);
-        }
-        seen += 1;
-        take(event, &mut choices)?;
-        Ok(true)
-    })?;
-    done.then(|| checked(&body, choices)).transpose()
-}
-
-fn whole(agent: &ureq::Agent, url: &str, request: u64) -> anyhow::Result<Option<Vec<u64>>> {
-    let body = body(request, false);
-    let mut response = send(agent, url, &body)?;
-    let answer: Value = serde_json::from_str(&response.body_mut().read_to_string()?)?;
-    let mut choices: Vec<Vec<u64>> = vec![Vec::new(); body["n"].as_u64().unwrap_or(1) as usize];
-    take(&answer, &mut choices)?;
-    checked(&body, choices).map(Some)
-}
-
-/// Adds the token ids of an answer or event to their choices.
-fn take(answer: &Value, choices: &mut [Vec<u64>]) -> anyhow::Result<()> {
-    for choice in answer["choices"].as_array().into_iter().flatten() {
-        let index = choice["index"].as_u64().context("a choice has no index")? as usize;
-        let ids = choice["token_ids"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_u64);
-        choices.get_mut(index).context("an index beyond n")?.extend(ids);
+    /// All choices in one piece.
+    pub(super) fn choices(&self, asked: Asked, model: &str) -> anyhow::Result<Vec<Choice>> {
+        let answer = self.ask("/v1/completions", &asked.body(model, false))?;
+        let mut choices = vec![Choice::default(); asked.choices()];
+        Choice::take(&mut choices, &answer)?;
+        check_length(asked, &choices)?;
+        Ok(choices)
     }
-    Ok(())
 }
 
 /// Every choice must be as long as asked.
-fn checked(body: &Value, choices: Vec<Vec<u64>>) -> anyhow::Result<Vec<u64>> {
-    for choice in &choices {
-        let (got, asked) = (choice.len() as u64, body["max_tokens"].as_u64().unwrap_or(0));
-        ensure!(got == asked, "{got} tokens instead of {asked}");
+fn check_length(asked: Asked, choices: &[Choice]) -> anyhow::Result<()> {
+    for choice in choices {
+        let (got, wanted) = (choice.tokens.len(), asked.tokens());
+        ensure!(
+            got == wanted && choice.finish == "length",
+            "{got} tokens instead of {wanted}, `{}`",
+            choice.finish
+        );
     }
-    Ok(choices.concat())
+    Ok(())
 }

@@ -45,32 +45,43 @@ pub(super) struct Sample {
     pub(super) rss_bytes: f64,
     pub(super) tokens: f64,
     pub(super) version: f64,
+    pub(super) integrity_checks: f64,
     pub(super) integrity_failures: f64,
+    /// Sequences that lost their place to others.
+    pub(super) preemptions: f64,
+    /// All clients were at work.
+    pub(super) busy: bool,
     /// Multiply-adds done, and the seconds that they took.
     pub(super) adds: f64,
     pub(super) add_seconds: f64,
 }
 
 impl Sample {
-    pub(super) fn take(server: &Server, seconds: f64, adds: &MultiplyAdds) -> anyhow::Result<Self> {
+    pub(super) fn take(server: &Server, seconds: f64, adds: &MultiplyAdds, busy: bool) -> anyhow::Result<Self> {
         let text = ureq::get(format!("{}/metrics", server.url()))
             .call()
             .context("the server does not answer")?
             .body_mut()
             .read_to_string()?;
-        let value = |name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name));
-            let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-            value.with_context(|| format!("no metric {name}"))
-        };
+        let value = |name: &str| metric(&text, name);
         Ok(Self {
             seconds,
             rss_bytes: server.rss_bytes()?,
             tokens: value("vllm:generation_tokens_total")?,
             version: value("svs_weight_version")?,
+            integrity_checks: value("svs_integrity_checks_total")?,
             integrity_failures: value("svs_integrity_failures_total")?,
+            preemptions: value("vllm:num_preemptions_total")?,
+            busy,
             adds: adds.done.load(Ordering::Relaxed) as f64,
             add_seconds: adds.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         })
     }
+}
+
+/// The number of a line of `/metrics`.
+pub(super) fn metric(text: &str, name: &str) -> anyhow::Result<f64> {
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    value.with_context(|| format!("no metric {name}"))
 }
