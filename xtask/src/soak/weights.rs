@@ -26,7 +26,7 @@ pub(super) fn folder_of(version: u64) -> &'static str {
 
 /// How streams cross into a version: both ways into both sets.
 pub(super) fn crossing_into(version: u64) -> InFlight {
-    if version / 2 % 2 == 0 {
+    if (version / 2).is_multiple_of(2) {
         InFlight::Keep
     } else {
         InFlight::Recompute
