@@ -24,14 +24,6 @@ pub(crate) enum Defect {
     LostHeir,
     /// Nobody counts who is overtaken.
     ForgottenOvertakes,
-    /// A fork goes on as if the row that it draws from were written for it.
-    RowlessFork,
-    /// A fork indexes its blocks from where the longer sequence that it is forked from had got to.
-    KeptCursor,
-    /// A publish moves sequences that asked for their version.
-    MovedPinned,
-    /// Tokens to be scored come from the prefix cache.
-    UnscoredReuse,
 }
 
 /// Whether `defect` is planted.

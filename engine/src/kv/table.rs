@@ -143,7 +143,7 @@ impl BlockTable {
     pub fn fork_at(&self, len: usize) -> Self {
         let len = len.min(self.len);
         // The index's cursor stands at the last indexed block; before that, the index is walked anew.
-        let (indexed, cursor) = match self.indexed * BLOCK_TOKENS <= len || planted(Defect::KeptCursor) {
+        let (indexed, cursor) = match self.indexed * BLOCK_TOKENS <= len {
             true => (self.indexed, self.cursor),
             false => (0, None),
         };
@@ -175,15 +175,6 @@ impl BlockTable {
             self.cursor = Some(node);
             self.indexed += 1;
         }
-    }
-
-    /// Checks that the index's node for the last indexed block stands where `tokens` lead.
-    pub(super) fn check_cursor(&self, index: &PrefixIndex, tokens: &[u32]) -> Result<(), String> {
-        let Some(cursor) = self.cursor else { return Ok(()) };
-        let indexed = tokens.get(..self.indexed * BLOCK_TOKENS);
-        let indexed =
-            indexed.ok_or_else(|| format!("{} blocks of {} tokens are indexed", self.indexed, tokens.len()))?;
-        index.check_path(cursor, indexed)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

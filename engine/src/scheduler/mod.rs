@@ -309,8 +309,7 @@ impl Scheduler {
         };
         let mut forked = Sequence::new(new, None);
         // The last token's row is computed anew: its logits are what the child draws from.
-        let written = len.saturating_sub(usize::from(!planted(Defect::RowlessFork)));
-        forked.table = sequence.table.fork_at(written);
+        forked.table = sequence.table.fork_at(len.saturating_sub(1));
         forked.started = true;
         self.sequences.insert(child, forked);
         self.queue.insert(self.rank(child));
@@ -348,8 +347,7 @@ impl Scheduler {
     /// Moves the sequences of version `from` to version `to`; with `recompute` their KV is computed anew. Returns how
     /// many of them had started.
     pub fn set_version(&mut self, from: u64, to: u64, recompute: bool) -> usize {
-        let moving =
-            |sequence: &Sequence| sequence.version == from && (!sequence.pinned || planted(Defect::MovedPinned));
+        let moving = |sequence: &Sequence| sequence.version == from && !sequence.pinned;
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Budget;
 use super::queue::{Class, Rank};
 use crate::kv::BlockTable;
-use crate::kv::planted::{Defect, planted};
 
 /// Number of a sequence, in order of arrival.
 pub type SeqId = u64;
@@ -78,8 +77,7 @@ impl Sequence {
     /// Leading tokens whose keys and values may come from the prefix cache, and one more: the row before the first scored
     /// token is the first whose logits are wanted.
     pub(super) fn reusable(&self) -> &[u32] {
-        let from = self.scored_from.filter(|_| !planted(Defect::UnscoredReuse));
-        let end = from.unwrap_or(self.tokens.len());
+        let end = self.scored_from.unwrap_or(self.tokens.len());
         &self.tokens[..end.min(self.tokens.len())]
     }
 

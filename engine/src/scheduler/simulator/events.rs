@@ -55,8 +55,6 @@ impl World {
             priority: [0, 0, 0, -3, 2, 7][random.below(6)],
             tenant: [0, 0, 1, 2][random.below(4)],
             group,
-            pinned: random.once_in(4),
-            scoring: None,
             forked: false,
             started: false,
             running: false,
@@ -64,30 +62,30 @@ impl World {
             overtaken: 0,
             idle: 0,
         };
-        let scored_from = random.once_in(6).then(|| random.below(expected.prompt.len()));
-        for sample in 0..samples {
+        let whole_prompt = random.once_in(12);
+        for _ in 0..samples {
             let left = self.random.within(1, 50);
-            // The first sample reports the scores.
-            let scored_from = scored_from.filter(|_| sample == 0);
-            let expected = Expected {
-                left,
-                scoring: scored_from.map(|from| from.saturating_sub(1)),
-                ..expected.clone()
-            };
-            self.add(expected, scored_from);
+            self.add(
+                Expected {
+                    left,
+                    ..expected.clone()
+                },
+                Some(group),
+                whole_prompt,
+            );
         }
     }
 
-    fn add(&mut self, expected: Expected, scored_from: Option<usize>) {
+    pub(super) fn add(&mut self, expected: Expected, leader: Option<SeqId>, whole_prompt: bool) {
         let salts = [None, Some("a"), Some("b")];
         let new = NewSequence {
             tokens: expected.context.clone(),
             prompt_len: expected.prompt.len(),
             version: expected.version,
             salt: salts[expected.tenant].map(Arc::from),
-            leader: Some(expected.group).filter(|leader| *leader != self.next),
-            scored_from,
-            pinned: expected.pinned,
+            leader: leader.filter(|leader| *leader != self.next),
+            scored_from: whole_prompt.then_some(0),
+            pinned: false,
             priority: expected.priority,
         };
         self.scheduler.add(self.next, new);
@@ -124,13 +122,7 @@ impl World {
         let (keep, recompute) = (policy == 0, policy == 1);
         if keep || recompute {
             self.scheduler.set_version(old, self.policy, recompute);
-            let (pinned, moving): (Vec<_>, Vec<_>) = self
-                .alive
-                .values_mut()
-                .filter(|expected| expected.version == old)
-                .partition(|expected| expected.pinned);
-            self.tally.pinned += pinned.len();
-            for expected in moving {
+            for expected in self.alive.values_mut().filter(|expected| expected.version == old) {
                 expected.version = self.policy;
                 expected.running &= keep;
                 expected.crossed = keep;

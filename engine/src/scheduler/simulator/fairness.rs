@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::world::{Flow, World};
 use crate::scheduler::{SeqId, StepPlan};
 
-/// Steps that a sequence may go without rows while it could have had some: as many as forty others of fifty tokens take one
-/// after the other, and a quarter of it for what is computed anew. Seen are about a thousand.
+/// Steps that a sequence may go without rows while it could have had some.
 const MOST_IDLE: usize = 2500;
 
 impl World {

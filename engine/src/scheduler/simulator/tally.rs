@@ -11,12 +11,6 @@ pub(super) struct Tally {
     pub(super) aborts: usize,
     pub(super) forced: usize,
     pub(super) forks: usize,
-    /// Forks that go back behind the newest token.
-    pub(super) rewinds: usize,
-    /// Swaps that left a pinned sequence where it was.
-    pub(super) pinned: usize,
-    /// Prompts scored to their end.
-    pub(super) scored: usize,
     pub(super) swaps: [usize; 3],
     pub(super) pauses: [usize; 3],
     pub(super) denials: usize,
@@ -38,9 +32,6 @@ impl Tally {
         self.aborts += other.aborts;
         self.forced += other.forced;
         self.forks += other.forks;
-        self.rewinds += other.rewinds;
-        self.pinned += other.pinned;
-        self.scored += other.scored;
         for at in 0..3 {
             self.swaps[at] += other.swaps[at];
             self.pauses[at] += other.pauses[at];
@@ -61,9 +52,6 @@ impl Tally {
             self.aborts,
             self.forced,
             self.forks,
-            self.rewinds,
-            self.pinned,
-            self.scored,
             self.denials,
             self.cleared,
             self.preemptions as usize,

