@@ -174,6 +174,26 @@ impl PrefixIndex {
         }
     }
 
+    /// Every block held, as what it can be found.
+    #[cfg(test)]
+    pub(super) fn findable(&self) -> Vec<super::Findable> {
+        let of = |node: &Node| {
+            let (mut edges, mut parent) = (vec![node.edge], node.parent);
+            while let Some(node) = self.nodes.get(&parent) {
+                edges.push(node.edge);
+                parent = node.parent;
+            }
+            let (version, salt) = self.root_keys[&parent].key.clone();
+            super::Findable {
+                block: node.block.id,
+                version,
+                salt,
+                tokens: edges.into_iter().rev().flatten().collect(),
+            }
+        };
+        self.nodes.values().map(of).collect()
+    }
+
     /// Checks that every node is reachable and the leaves are exactly the childless nodes.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.edges.len() != self.nodes.len() || self.roots.len() != self.root_keys.len() {

@@ -26,6 +26,17 @@ pub fn blocks_for(tokens: usize) -> usize {
     tokens.div_ceil(BLOCK_TOKENS)
 }
 
+/// A block of the prefix index, and what it is found by.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Findable {
+    pub(crate) block: u32,
+    pub(crate) version: u64,
+    pub(crate) salt: Option<Arc<str>>,
+    /// Tokens from the start of the sequence to the block's last.
+    pub(crate) tokens: Vec<u32>,
+}
+
 /// All blocks of an engine and the index of reusable ones.
 #[derive(Debug)]
 pub struct KvBlocks {
@@ -116,6 +127,12 @@ impl KvBlocks {
             dropped += 1;
         }
         dropped
+    }
+
+    /// Every block that the prefix index holds.
+    #[cfg(test)]
+    pub(crate) fn findable(&self) -> Vec<Findable> {
+        self.index.as_ref().map_or_else(Vec::new, PrefixIndex::findable)
     }
 
     /// Checks the ledger against `tables`, all the tables alive.

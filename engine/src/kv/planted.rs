@@ -24,6 +24,18 @@ pub(crate) enum Defect {
     LostHeir,
     /// Nobody counts who is overtaken.
     ForgottenOvertakes,
+    /// A fork counts its parent's rows as written, and shares no blocks.
+    ForkedWithoutBlocks,
+    /// A fork that begins before the parent's last indexed block goes on in the index from that block.
+    ForkedPastCursor,
+    /// A cached block that a fork goes on from in its middle is written in place.
+    CachedTail,
+    /// A fork is to score its prompt as its parent was.
+    ForkedScores,
+    /// Rows of a pinned sequence are noted as those of the next version.
+    PinnedIndexed,
+    /// A publish moves pinned sequences too.
+    PinnedMoved,
 }
 
 /// Whether `defect` is planted.

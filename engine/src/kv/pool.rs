@@ -153,7 +153,7 @@ impl Block {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         let ledger = open(&self.ledger);
-        ledger.references[self.id as usize] > 1 || ledger.cached[self.id as usize]
+        ledger.references[self.id as usize] > 1 || ledger.cached[self.id as usize] && !planted(Defect::CachedTail)
     }
 
     /// Lets the index keep the block after the last handle; `None` if it holds it already.
@@ -196,7 +196,7 @@ impl Drop for Block {
 /// The index's hold on a block. Does not count as a reference; dropping it ends the caching.
 #[derive(Debug)]
 pub(super) struct CachedBlock {
-    id: u32,
+    pub(super) id: u32,
     ledger: SharedLedger,
 }
 

@@ -143,12 +143,13 @@ impl BlockTable {
     pub fn fork_at(&self, len: usize) -> Self {
         let len = len.min(self.len);
         // The index's cursor stands at the last indexed block; before that, the index is walked anew.
-        let (indexed, cursor) = match self.indexed * BLOCK_TOKENS <= len {
+        let (indexed, cursor) = match self.indexed * BLOCK_TOKENS <= len || planted(Defect::ForkedPastCursor) {
             true => (self.indexed, self.cursor),
             false => (0, None),
         };
+        let held = if planted(Defect::ForkedWithoutBlocks) { 0 } else { len };
         Self {
-            blocks: self.blocks[..blocks_for(len)].to_vec(),
+            blocks: self.blocks[..blocks_for(held)].to_vec(),
             len,
             runs: self.runs.iter().copied().filter(|(_, first)| *first < len).collect(),
             indexed,
@@ -180,6 +181,10 @@ impl BlockTable {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.len > self.capacity() {
             return Err(format!("{} tokens in {} blocks", self.len, self.blocks.len()));
+        }
+        // Past its tokens, its next block would be entered behind blocks of another sequence.
+        if self.indexed * BLOCK_TOKENS > self.len {
+            return Err(format!("{} blocks of {} tokens are indexed", self.indexed, self.len));
         }
         Ok(())
     }

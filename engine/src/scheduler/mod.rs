@@ -247,7 +247,8 @@ impl Scheduler {
             let Some(sequence) = self.sequences.get_mut(&rows.id) else {
                 continue;
             };
-            sequence.table.advance(rows.len, plan.version);
+            let misnoted = sequence.pinned && planted(Defect::PinnedIndexed);
+            sequence.table.advance(rows.len, plan.version + u64::from(misnoted));
             let salt = sequence.salt.clone();
             let mut table = std::mem::take(&mut sequence.table);
             self.kv
@@ -303,7 +304,7 @@ impl Scheduler {
             version: sequence.version,
             salt: sequence.salt.clone(),
             leader: None,
-            scored_from: None,
+            scored_from: sequence.scored_from.filter(|_| planted(Defect::ForkedScores)),
             pinned: sequence.pinned,
             priority: sequence.priority,
         };
@@ -347,7 +348,8 @@ impl Scheduler {
     /// Moves the sequences of version `from` to version `to`; with `recompute` their KV is computed anew. Returns how
     /// many of them had started.
     pub fn set_version(&mut self, from: u64, to: u64, recompute: bool) -> usize {
-        let moving = |sequence: &Sequence| sequence.version == from && !sequence.pinned;
+        let moving =
+            |sequence: &Sequence| sequence.version == from && (!sequence.pinned || planted(Defect::PinnedMoved));
         let started = |sequence: &&Sequence| moving(sequence) && !sequence.table.is_empty();
         let count = self.sequences.values().filter(started).count();
         if recompute {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::oracle::Expected;
-use super::world::{Flow, World};
+use super::scores::Scores;
+use super::slots::SALTS;
+use super::world::{Flow, MOST_DRAWN, MOST_SUFFIX, World};
 use crate::kv::planted::deny;
 use crate::scheduler::{NewSequence, SeqId};
 
@@ -32,28 +34,60 @@ impl World {
                     (expected.running, expected.crossed) = (false, false);
                 }
             }
-            _ if self.alive.len() < self.most_alive => self.arrive(),
-            _ => self.tally.refused += 1,
+            _ => self.arrive(),
         }
     }
 
     /// A request: a prompt that may begin like others, one or several samples.
     fn arrive(&mut self) {
+        let samples = if self.random.once_in(3) {
+            self.random.within(2, 4)
+        } else {
+            1
+        };
+        let (first, greedy) = (self.request(), self.random.once_in(2));
+        // The forks of a choice count as it comes.
+        let taken: usize = self.alive.values().map(|other| 1 + other.forks_left).sum();
+        let samples = samples.min((self.most_alive - taken) / (1 + first.forks_left));
+        if samples == 0 {
+            self.tally.refused += 1;
+            return;
+        }
         self.tally.arrivals += 1;
-        let random = &mut self.random;
+        self.tally.pinned[0] += usize::from(first.pinned);
+        // Only the first sample reports scores.
+        let scores = self.scores(first.prompt.len());
+        for choice in 0..samples {
+            let nothing = scores.is_some() && samples == 1 && self.random.once_in(4);
+            let expected = Expected {
+                left: if nothing { 0 } else { self.random.within(1, MOST_DRAWN) },
+                key: if greedy { 0 } else { self.next + 1 },
+                scores: scores.filter(|_| choice == 0),
+                ..first.clone()
+            };
+            self.add(expected, (choice > 0).then_some(first.group));
+        }
+    }
+
+    fn request(&mut self) -> Expected {
+        let (group, random) = (self.next, &mut self.random);
         let mut prompt = self.prefixes[random.below(4)].clone();
-        prompt.extend((0..random.within(1, 20)).map(|_| random.below(3) as u32));
-        let group = self.next;
-        let samples = if random.once_in(3) { random.within(2, 4) } else { 1 };
-        let back = if random.once_in(5) { random.below(3) as u64 } else { 0 };
-        let expected = Expected {
+        prompt.extend((0..random.within(1, MOST_SUFFIX)).map(|_| random.below(3) as u32));
+        // What names its weights may name older ones; what follows the policy begins under it.
+        let pinned = random.once_in(4);
+        let back = if pinned { random.below(3) as u64 } else { 0 };
+        Expected {
             context: prompt.clone(),
             prompt,
             drawn: Vec::new(),
             left: 0,
+            key: 0,
             version: self.policy.saturating_sub(back).max(1),
+            pinned,
             priority: [0, 0, 0, -3, 2, 7][random.below(6)],
             tenant: [0, 0, 1, 2][random.below(4)],
+            scores: None,
+            forks_left: if random.once_in(2) { random.within(1, 3) } else { 0 },
             group,
             forked: false,
             started: false,
@@ -61,31 +95,29 @@ impl World {
             crossed: false,
             overtaken: 0,
             idle: 0,
-        };
-        let whole_prompt = random.once_in(12);
-        for _ in 0..samples {
-            let left = self.random.within(1, 50);
-            self.add(
-                Expected {
-                    left,
-                    ..expected.clone()
-                },
-                Some(group),
-                whole_prompt,
-            );
         }
     }
 
-    pub(super) fn add(&mut self, expected: Expected, leader: Option<SeqId>, whole_prompt: bool) {
-        let salts = [None, Some("a"), Some("b")];
+    /// Scores of the whole prompt, or of its tokens from somewhere on.
+    fn scores(&mut self, prompt_len: usize) -> Option<Scores> {
+        let random = &mut self.random;
+        match random.below(16) {
+            0 => Some(Scores::new(0, true)),
+            1 => Some(Scores::new(random.below(prompt_len), true)),
+            2 => Some(Scores::new(0, false)),
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, expected: Expected, leader: Option<SeqId>) {
         let new = NewSequence {
             tokens: expected.context.clone(),
             prompt_len: expected.prompt.len(),
             version: expected.version,
-            salt: salts[expected.tenant].map(Arc::from),
-            leader: leader.filter(|leader| *leader != self.next),
-            scored_from: whole_prompt.then_some(0),
-            pinned: false,
+            salt: SALTS[expected.tenant].map(Arc::from),
+            leader,
+            scored_from: expected.scores.map(|scores| scores.from),
+            pinned: expected.pinned,
             priority: expected.priority,
         };
         self.scheduler.add(self.next, new);
@@ -122,7 +154,9 @@ impl World {
         let (keep, recompute) = (policy == 0, policy == 1);
         if keep || recompute {
             self.scheduler.set_version(old, self.policy, recompute);
-            for expected in self.alive.values_mut().filter(|expected| expected.version == old) {
+            let stays = |expected: &Expected| expected.version == old && expected.pinned;
+            self.tally.pinned[2] += usize::from(self.alive.values().any(stays));
+            for expected in self.alive.values_mut().filter(|expected| expected.follows(old)) {
                 expected.version = self.policy;
                 expected.running &= keep;
                 expected.crossed = keep;

@@ -7,7 +7,9 @@
 mod events;
 mod fairness;
 mod oracle;
+mod plans;
 mod random;
+mod scores;
 mod slots;
 mod steering;
 mod tally;
@@ -87,6 +89,12 @@ fn planted_defects_are_found() {
         Defect::StaleKv,
         Defect::LostHeir,
         Defect::ForgottenOvertakes,
+        Defect::ForkedWithoutBlocks,
+        Defect::ForkedPastCursor,
+        Defect::CachedTail,
+        Defect::ForkedScores,
+        Defect::PinnedIndexed,
+        Defect::PinnedMoved,
     ];
     for defect in defects {
         plant(Some(defect));

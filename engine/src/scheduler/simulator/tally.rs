@@ -9,8 +9,14 @@ pub(super) struct Tally {
     pub(super) refused: usize,
     pub(super) finished: usize,
     pub(super) aborts: usize,
-    pub(super) forced: usize,
-    pub(super) forks: usize,
+    /// Runs of one token, and of several.
+    pub(super) forced: [usize; 2],
+    /// At the end, and before it.
+    pub(super) forks: [usize; 2],
+    /// Arrivals that are pinned, forks of such, and publishes that leave some where they are.
+    pub(super) pinned: [usize; 3],
+    /// Prompts whose scores became complete.
+    pub(super) scored: usize,
     pub(super) swaps: [usize; 3],
     pub(super) pauses: [usize; 3],
     pub(super) denials: usize,
@@ -30,9 +36,13 @@ impl Tally {
         self.refused += other.refused;
         self.finished += other.finished;
         self.aborts += other.aborts;
-        self.forced += other.forced;
-        self.forks += other.forks;
+        for at in 0..2 {
+            self.forced[at] += other.forced[at];
+            self.forks[at] += other.forks[at];
+        }
+        self.scored += other.scored;
         for at in 0..3 {
+            self.pinned[at] += other.pinned[at];
             self.swaps[at] += other.swaps[at];
             self.pauses[at] += other.pauses[at];
         }
@@ -50,8 +60,7 @@ impl Tally {
         let counts = [
             self.finished,
             self.aborts,
-            self.forced,
-            self.forks,
+            self.scored,
             self.denials,
             self.cleared,
             self.preemptions as usize,
@@ -61,6 +70,9 @@ impl Tally {
         ];
         counts
             .iter()
+            .chain(&self.forced)
+            .chain(&self.forks)
+            .chain(&self.pinned)
             .chain(&self.swaps)
             .chain(&self.pauses)
             .all(|count| *count > 0)
