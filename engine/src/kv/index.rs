@@ -213,6 +213,29 @@ impl PrefixIndex {
         }
         Ok(())
     }
+
+    /// Checks that the path from the root to `node`, unless that is gone, holds exactly the blocks of `tokens`.
+    pub(super) fn check_path(&self, node: NodeId, tokens: &[u32]) -> Result<(), String> {
+        let mut at = node;
+        for edge in tokens.chunks_exact(BLOCK_TOKENS).rev() {
+            let Some(held) = self.nodes.get(&at) else {
+                return match at == node {
+                    true => Ok(()),
+                    false => Err(format!("node {node} of the prefix index stands too high")),
+                };
+            };
+            if held.edge != edge_of(edge) {
+                return Err(format!(
+                    "node {node} of the prefix index has other tokens than its sequence"
+                ));
+            }
+            at = held.parent;
+        }
+        match self.nodes.contains_key(&at) {
+            true => Err(format!("node {node} of the prefix index stands too deep")),
+            false => Ok(()),
+        }
+    }
 }
 
 fn root_key(version: u64, salt: Option<&Arc<str>>) -> RootKey {

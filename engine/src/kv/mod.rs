@@ -150,4 +150,13 @@ impl KvBlocks {
         self.pool.check(&references)?;
         self.index.as_ref().map_or(Ok(()), PrefixIndex::check)
     }
+
+    /// Checks that the index knows the sequence of `table` by its own `tokens`.
+    ///
+    /// # Errors
+    /// A sentence about what differs.
+    pub fn check_indexed(&self, table: &BlockTable, tokens: &[u32]) -> Result<(), String> {
+        let checked = self.index.as_ref().map(|index| table.check_cursor(index, tokens));
+        checked.unwrap_or(Ok(()))
+    }
 }

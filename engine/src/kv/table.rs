@@ -178,6 +178,15 @@ impl BlockTable {
         }
     }
 
+    /// Checks that the index's node for the last indexed block stands where `tokens` lead.
+    pub(super) fn check_cursor(&self, index: &PrefixIndex, tokens: &[u32]) -> Result<(), String> {
+        let Some(cursor) = self.cursor else { return Ok(()) };
+        let indexed = tokens.get(..self.indexed * BLOCK_TOKENS);
+        let indexed =
+            indexed.ok_or_else(|| format!("{} blocks of {} tokens are indexed", self.indexed, tokens.len()))?;
+        index.check_path(cursor, indexed)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         if self.len > self.capacity() {
             return Err(format!("{} tokens in {} blocks", self.len, self.blocks.len()));

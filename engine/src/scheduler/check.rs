@@ -18,6 +18,8 @@ impl Scheduler {
         for (id, sequence) in &self.sequences {
             followers += sequence.followers.len();
             self.check_place(*id)?;
+            let indexed = self.kv.check_indexed(&sequence.table, &sequence.tokens);
+            indexed.map_err(|fault| format!("sequence {id}: {fault}"))?;
             for follower in &sequence.followers {
                 if self.sequences.get(follower).and_then(|follower| follower.leader) != Some(*id) {
                     return Err(format!("sequence {follower} does not know that it follows {id}"));
