@@ -83,7 +83,7 @@ fn plan_within(
         .max_model_len
         .unwrap_or(model.max_position_embeddings)
         .min(model.max_position_embeddings);
-    let blocks = blocks.min(blocks_for(asked).saturating_mul(config.max_num_seqs + 1));
+    let blocks = blocks.min(blocks_for(asked).saturating_mul(config.max_num_seqs.saturating_add(1)));
     let context_length = asked.min(blocks * BLOCK_TOKENS);
     if config.max_model_len.is_some() && context_length < asked {
         let needed = blocks_for(asked) * block_bytes;
@@ -93,17 +93,25 @@ fn plan_within(
         return Err(invalid("kv_cache_bytes", reason));
     }
     let parts = [
-        ("KV blocks", blocks * block_bytes),
+        ("KV blocks", blocks.saturating_mul(block_bytes)),
         ("logits", logits_bytes(config, model)),
         ("activations", activation_bytes(config, model)),
     ];
-    fit(&parts, available).map_err(|reason| invalid("kv_cache_bytes", reason))?;
+    fit(&parts, available).map_err(|reason| invalid(bound_of_the_largest(&parts), reason))?;
     Ok(MemoryPlan { blocks, context_length })
+}
+
+/// The bound to lower where these are too many bytes.
+fn bound_of_the_largest(parts: &[(&str, usize); 3]) -> &'static str {
+    let bounds = ["kv_cache_bytes", "max_scored_rows", "max_num_batched_tokens"];
+    let largest = bounds.into_iter().zip(parts).max_by_key(|(_, (_, bytes))| *bytes);
+    largest.map_or(bounds[0], |(bound, _)| bound)
 }
 
 /// Logits of a step: a row of each sequence that samples and of each token that is scored.
 fn logits_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
-    (config.max_num_seqs + config.max_scored_rows) * model.vocab_size * size_of::<f32>()
+    let rows = config.max_num_seqs.saturating_add(config.max_scored_rows);
+    rows.saturating_mul(model.vocab_size * size_of::<f32>())
 }
 
 /// What the rows of a step carry through a layer: the residual stream on entry, in the middle and on leaving, states after the
@@ -111,7 +119,7 @@ fn logits_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
 fn activation_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
     let shape = model.attention_shape();
     let row = 4 * model.hidden_size + 2 * shape.qkv() + shape.q() + 3 * model.intermediate_size;
-    config.max_num_batched_tokens * row * size_of::<f32>()
+    config.max_num_batched_tokens.saturating_mul(row * size_of::<f32>())
 }
 
 #[cfg(test)]
@@ -154,25 +162,44 @@ mod tests {
             40 * BLOCK,
             all - 1
         );
+        let scored = EngineConfig {
+            max_scored_rows: usize::MAX,
+            ..config()
+        };
+        let batched = EngineConfig {
+            max_num_batched_tokens: usize::MAX,
+            ..config()
+        };
+        let (kv, endless) = ("kv_cache_bytes", usize::MAX);
         let table = [
             (config(), Some(all), Ok((40, 256))),
             (config(), None, Ok((40, 256))),
-            (config(), Some(all - 1), Err(sum.as_str())),
+            (config(), Some(all - 1), Err((kv, sum))),
             (fewer, Some(3 * BLOCK + STEP), Ok((3, 48))),
+            (
+                scored,
+                Some(all),
+                Err(("max_scored_rows", format!("{endless} bytes of logits"))),
+            ),
+            (
+                batched,
+                Some(all),
+                Err(("max_num_batched_tokens", format!("{endless} bytes of activations"))),
+            ),
             (
                 longer,
                 None,
-                Err("hold 48 tokens, max_model_len is 64; 16384 bytes would do"),
+                Err((kv, "hold 48 tokens, max_model_len is 64; 16384 bytes would do".into())),
             ),
-            (none, None, Err("4095 bytes hold 0 blocks of 4096 bytes")),
+            (none, None, Err((kv, "4095 bytes hold 0 blocks of 4096 bytes".into()))),
         ];
         for (config, available, expected) in table {
             let planned = plan_within(&config, &model(), Precision::F32, available);
             match (planned, expected) {
                 (Ok(plan), Ok(expected)) => assert_eq!((plan.blocks, plan.context_length), expected),
-                (Err(EngineError::InvalidParameter { field, reason }), Err(part)) => {
-                    assert_eq!(field, "kv_cache_bytes");
-                    assert!(reason.contains(part), "{reason}");
+                (Err(EngineError::InvalidParameter { field, reason }), Err((bound, part))) => {
+                    assert_eq!(field, bound);
+                    assert!(reason.contains(&part), "{reason}");
                 }
                 (planned, expected) => panic!("{planned:?}, expected {expected:?}"),
             }
