@@ -28,6 +28,7 @@ MESSAGES = [{"role": "user", "content": "What is 2 + 3?"}]
 EXTENSIONS = {
     "weight_version", "weight_versions", "seed", "stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs",
     "root", "parent", "max_model_len", "token_id", "rank", "verdict",
+    "logprobs_mode", "sampled_logprobs",
     # In the answers of OpenAI's API, and not in the types.
     "store",
 }
@@ -138,6 +139,7 @@ def answers(base):
         {"max_tokens": 48, "tools": [{"type": "function", "function": FUNCTION}], "tool_choice": "required"},
         {"response_format": {"type": "json_object"}},
         {"return_token_ids": True, "return_weight_versions": True, "prompt_logprobs": 1},
+        {"return_raw_logprobs": True, "temperature": 0.7, "top_k": 5},
     ]
     for fields in chats:
         body = {"model": "policy", "messages": MESSAGES, "max_tokens": 16} | fields
@@ -148,7 +150,8 @@ def answers(base):
         status, text = ask(f"{base}/v1/chat/completions", streamed)
         for event in events(text):
             yield ChatCompletionChunk, 200, (status, event)
-    texts = [{}, {"logprobs": 2, "n": 2}, {"echo": True, "logprobs": 1, "max_tokens": 0}, {"prompt": [[10, 11], [12]], "seed": 3}]
+    texts = [{}, {"logprobs": 2, "n": 2}, {"echo": True, "logprobs": 1, "max_tokens": 0}, {"prompt": [[10, 11], [12]], "seed": 3},
+             {"return_raw_logprobs": True}]
     for fields in texts:
         body = {"model": "policy", "prompt": "2 + 3 =", "max_tokens": 8} | fields
         status, text = ask(f"{base}/v1/completions", body)
