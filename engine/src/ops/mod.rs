@@ -8,6 +8,7 @@ pub(crate) mod buffer;
 pub(crate) mod elementwise;
 mod exp;
 pub(crate) mod gemm;
+pub mod heaps;
 mod lane;
 mod limits;
 pub(crate) mod logsumexp;

@@ -70,6 +70,7 @@ pub fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
+    svs_engine::ops::heaps::one_a_core();
     let cli = Cli::parse();
     init_logging();
     match run(cli.command) {
