@@ -175,7 +175,7 @@ pub struct EngineConfig {
     pub kv_blocks: Option<usize>,
     /// Bytes of the KV cache when `kv_blocks` is not given.
     pub kv_cache_bytes: usize,
-    /// Longest sequence (prompt + completion); `None` takes the model's.
+    /// Longest sequence (prompt + completion), at most the model's; `None` takes that.
     pub max_model_len: Option<usize>,
     /// Choices of one request (`n`).
     pub max_choices: usize,

@@ -72,11 +72,17 @@ fn plan_within(
     let block_bytes = KvCache::bytes_per_block(model, kv);
     let blocks = config.kv_blocks.unwrap_or(config.kv_cache_bytes / block_bytes);
     if blocks == 0 || u32::try_from(blocks).is_err() {
-        let reason = format!(
-            "{} bytes hold {blocks} blocks of {block_bytes} bytes",
-            config.kv_cache_bytes
+        let asked = config.kv_blocks.map_or_else(
+            || {
+                format!(
+                    "{} bytes hold {blocks} blocks of {block_bytes} bytes",
+                    config.kv_cache_bytes
+                )
+            },
+            |blocks| format!("{blocks} blocks"),
         );
-        return Err(invalid("kv_cache_bytes", reason));
+        let reason = format!("{asked}; allowed are 1 to {}", u32::MAX);
+        return Err(invalid(bound_of_the_cache(config), reason));
     }
     // More blocks than every sequence at full length would never be used.
     let asked = config
@@ -86,32 +92,51 @@ fn plan_within(
     let blocks = blocks.min(blocks_for(asked).saturating_mul(config.max_num_seqs.saturating_add(1)));
     let context_length = asked.min(blocks * BLOCK_TOKENS);
     if config.max_model_len.is_some() && context_length < asked {
-        let needed = blocks_for(asked) * block_bytes;
+        let needed = blocks_for(asked);
         let reason = format!(
-            "{blocks} blocks of {BLOCK_TOKENS} tokens hold {context_length} tokens, max_model_len is {asked}; {needed} bytes would do"
+            "{blocks} blocks of {BLOCK_TOKENS} tokens hold {context_length} tokens, max_model_len is {asked}; \
+             {needed} blocks, {} bytes, would do",
+            needed * block_bytes
         );
-        return Err(invalid("kv_cache_bytes", reason));
+        return Err(invalid(bound_of_the_cache(config), reason));
     }
-    let parts = [
-        ("KV blocks", blocks.saturating_mul(block_bytes)),
-        ("logits", logits_bytes(config, model)),
-        ("activations", activation_bytes(config, model)),
-    ];
-    fit(&parts, available).map_err(|reason| invalid(bound_of_the_largest(&parts), reason))?;
+    let parts = parts(config, model, blocks.saturating_mul(block_bytes));
+    fit(&parts.map(|(_, part)| part), available).map_err(|reason| invalid(bound_of_the_largest(&parts), reason))?;
     Ok(MemoryPlan { blocks, context_length })
 }
 
-/// The bound to lower where these are too many bytes.
-fn bound_of_the_largest(parts: &[(&str, usize); 3]) -> &'static str {
-    let bounds = ["kv_cache_bytes", "max_scored_rows", "max_num_batched_tokens"];
-    let largest = bounds.into_iter().zip(parts).max_by_key(|(_, (_, bytes))| *bytes);
-    largest.map_or(bounds[0], |(bound, _)| bound)
+/// What the KV cache is given by.
+fn bound_of_the_cache(config: &EngineConfig) -> &'static str {
+    if config.kv_blocks.is_some() {
+        "kv_blocks"
+    } else {
+        "kv_cache_bytes"
+    }
 }
 
-/// Logits of a step: a row of each sequence that samples and of each token that is scored.
-fn logits_bytes(config: &EngineConfig, model: &ModelConfig) -> usize {
-    let rows = config.max_num_seqs.saturating_add(config.max_scored_rows);
-    rows.saturating_mul(model.vocab_size * size_of::<f32>())
+/// A bound, and the name and bytes of what it allows.
+type Part = (&'static str, (&'static str, usize));
+
+fn parts(config: &EngineConfig, model: &ModelConfig, kv_bytes: usize) -> [Part; 4] {
+    let logits = |rows: usize| rows.saturating_mul(model.vocab_size * size_of::<f32>());
+    [
+        (bound_of_the_cache(config), ("KV blocks", kv_bytes)),
+        ("max_num_seqs", ("logits of sampled rows", logits(config.max_num_seqs))),
+        (
+            "max_scored_rows",
+            ("logits of scored rows", logits(config.max_scored_rows)),
+        ),
+        (
+            "max_num_batched_tokens",
+            ("activations", activation_bytes(config, model)),
+        ),
+    ]
+}
+
+/// The bound to lower where these are too many bytes.
+fn bound_of_the_largest(parts: &[Part; 4]) -> &'static str {
+    let largest = parts.iter().max_by_key(|(_, (_, bytes))| *bytes);
+    largest.map_or(parts[0].0, |(bound, _)| bound)
 }
 
 /// What the rows of a step carry through a layer: the residual stream on entry, in the middle and on leaving, states after the
@@ -129,7 +154,7 @@ mod tests {
 
     /// Bytes of a block of [`model`]: 2 layers × keys and values × 16 tokens × 2 heads of 8 × 4 bytes.
     const BLOCK: usize = 2 * 2 * 16 * 2 * 8 * 4;
-    /// 7 rows of 259 logits, and 10 rows of 4 × 32 + 2 × 64 + 32 + 3 × 48 values.
+    /// 4 and 3 rows of 259 logits, and 10 rows of 4 × 32 + 2 × 64 + 32 + 3 × 48 values.
     const STEP: usize = 7 * 259 * 4 + 10 * 432 * 4;
 
     fn config() -> EngineConfig {
@@ -158,7 +183,7 @@ mod tests {
             ..config()
         };
         let sum = format!(
-            "{} bytes of KV blocks + 7252 bytes of logits + 17280 bytes of activations = {all} bytes, {} are available",
+            "{} bytes of KV blocks + 4144 bytes of logits of sampled rows + 3108 bytes of logits of scored rows + 17280 bytes of activations = {all} bytes, {} are available",
             40 * BLOCK,
             all - 1
         );
@@ -166,32 +191,61 @@ mod tests {
             max_scored_rows: usize::MAX,
             ..config()
         };
+        let many = EngineConfig {
+            max_num_seqs: usize::MAX,
+            ..config()
+        };
+        let blocks = |blocks| EngineConfig {
+            kv_blocks: Some(blocks),
+            ..config()
+        };
         let batched = EngineConfig {
             max_num_batched_tokens: usize::MAX,
             ..config()
         };
         let (kv, endless) = ("kv_cache_bytes", usize::MAX);
+        let bytes_of = |what: &str| format!("{endless} bytes of {what}");
         let table = [
             (config(), Some(all), Ok((40, 256))),
             (config(), None, Ok((40, 256))),
             (config(), Some(all - 1), Err((kv, sum))),
             (fewer, Some(3 * BLOCK + STEP), Ok((3, 48))),
+            (blocks(40), Some(all), Ok((40, 256))),
+            (blocks(40), Some(all - 1), Err(("kv_blocks", format!("{all} bytes")))),
+            (blocks(0), None, Err(("kv_blocks", "0 blocks; allowed are 1 to".into()))),
+            (
+                blocks(1 << 32),
+                None,
+                Err(("kv_blocks", "4294967296 blocks; allowed are 1 to 4294967295".into())),
+            ),
+            (
+                many,
+                Some(all),
+                Err(("max_num_seqs", bytes_of("logits of sampled rows"))),
+            ),
             (
                 scored,
                 Some(all),
-                Err(("max_scored_rows", format!("{endless} bytes of logits"))),
+                Err(("max_scored_rows", bytes_of("logits of scored rows"))),
             ),
             (
                 batched,
                 Some(all),
-                Err(("max_num_batched_tokens", format!("{endless} bytes of activations"))),
+                Err(("max_num_batched_tokens", bytes_of("activations"))),
             ),
             (
                 longer,
                 None,
-                Err((kv, "hold 48 tokens, max_model_len is 64; 16384 bytes would do".into())),
+                Err((
+                    "kv_blocks",
+                    "hold 48 tokens, max_model_len is 64; 4 blocks, 16384 bytes, would do".into(),
+                )),
             ),
-            (none, None, Err((kv, "4095 bytes hold 0 blocks of 4096 bytes".into()))),
+            (
+                none,
+                None,
+                Err((kv, "4095 bytes hold 0 blocks of 4096 bytes; allowed are 1 to".into())),
+            ),
         ];
         for (config, available, expected) in table {
             let planned = plan_within(&config, &model(), Precision::F32, available);
