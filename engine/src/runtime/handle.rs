@@ -18,6 +18,7 @@ use crate::config::{EngineConfig, InFlight, ModelConfig};
 use crate::error::EngineError;
 use crate::guide::{CompiledGuide, Guide, GuideCompiler};
 use crate::ops::Team;
+use crate::ops::heaps;
 use crate::request::GenerateRequest;
 use crate::sampler::philox4x32_10;
 use crate::text::Tokenizer;
@@ -191,7 +192,10 @@ impl EngineHandle {
                 reply,
             })
             .map_err(|_| stopped())?;
-        report.recv().map_err(|_| stopped())?
+        let published = report.recv().map_err(|_| stopped())?;
+        // Here and not on the engine's thread, which has a step to take.
+        heaps::give_back();
+        published
     }
 
     /// Stops stepping after the current step (requests are kept), or goes on; does not wait.
