@@ -69,6 +69,8 @@ fn chains() -> usize {
         Isa::Avx512 => 12,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => 6,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => 4,
         Isa::Portable => 4,
     }
 }
@@ -83,6 +85,8 @@ fn multiply_add() -> f32 {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { avx2(x, y) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => portable(x, y),
         Isa::Portable => portable(x, y),
     }
 }
@@ -125,7 +129,7 @@ fn avx2(x: f32, y: f32) -> f32 {
     total
 }
 
-/// Four chains as arrays, for whatever the compiler makes of them.
+/// Four chains as arrays, for whatever the compiler makes of them; with NEON 16 registers.
 fn portable(x: f32, y: f32) -> f32 {
     let mut sums = [[x; LANES]; 4];
     for _ in 0..ROUNDS {

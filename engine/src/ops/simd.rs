@@ -14,6 +14,9 @@ pub(crate) enum Isa {
     /// 512-bit vectors.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// 128-bit vectors with fused multiply-add, 32 registers. The target guarantees it, so portable code uses it, too.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 /// The best instruction set of this machine.
@@ -34,10 +37,14 @@ fn detect() -> Isa {
             return if wide { Isa::Avx512 } else { Isa::Avx2 };
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        return Isa::Neon;
+    }
     Isa::Portable
 }
 
-/// Asks for the cache line at `at`, which may be any address.
+/// Asks for the cache line at `at`, which may be any address, to be in the first cache.
 #[inline(always)]
 pub(crate) fn fetch<T>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
@@ -46,7 +53,30 @@ pub(crate) fn fetch<T>(at: *const T) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(at.cast());
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = at;
+}
+
+/// The same for the second cache, for what is read later.
+#[inline(always)]
+pub(crate) fn fetch_for_later<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and cannot fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(at.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pldl2keep, [{}]", in(reg) at, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = at;
 }
 
@@ -76,6 +106,8 @@ macro_rules! multiversion {
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
                 $crate::ops::simd::Isa::Avx512 => unsafe { avx512($($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                $crate::ops::simd::Isa::Neon => body($($arg),*),
                 $crate::ops::simd::Isa::Portable => body($($arg),*),
             }
         }

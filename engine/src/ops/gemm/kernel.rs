@@ -5,11 +5,11 @@
 //! is exact, and multiplied and summed in f32.
 #![allow(unsafe_code)]
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use std::mem::transmute;
 
 use super::element::{HALF, Row, Wide};
-use crate::ops::simd::{Isa, isa};
+use crate::ops::simd::{Isa, fetch_for_later, isa};
 
 /// Bytes of a cache line.
 pub(crate) const LINE: usize = 64;
@@ -44,12 +44,7 @@ impl Ahead {
     /// Asks for the next bytes.
     #[inline(always)]
     fn fetch(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch reads nothing and cannot fault.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T1>(self.at.cast());
-        }
+        fetch_for_later(self.at);
         self.at = self.at.wrapping_add(self.step);
     }
 }
@@ -77,6 +72,8 @@ pub(crate) fn height(set: Isa) -> usize {
         Isa::Avx512 => 12,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => 6,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => 6,
         Isa::Portable => 4,
     }
 }
@@ -105,13 +102,15 @@ pub(crate) unsafe fn run<T: Row>(set: Isa, tile: &mut Tile<'_, T>) {
         Isa::Avx512 => rows!(avx512, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => rows!(avx2, [1, 2, 3, 4, 5, 6]),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => rows!(neon, [1, 2, 3, 4, 5, 6]),
         Isa::Portable => rows!(portable, [1, 2, 3, 4]),
     }
 }
 
 /// Runs a body once per index below a bound with the index as a constant. A loop over rows may stay a loop, and then the
 /// accumulators live in memory.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! each_row {
     ($rows:expr, $r:ident, $body:block) => {
         constants!($r, if $r < $rows, $body, 0 1 2 3 4 5 6 7 8 9 10 11)
@@ -119,14 +118,14 @@ macro_rules! each_row {
 }
 
 /// The same for halves `$from..$end` of the columns.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! each_side {
     ($from:expr, $end:expr, $side:ident, $body:block) => {
         constants!($side, if $side >= $from && $side < $end, $body, 0 1)
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! constants {
     ($i:ident, if $condition:expr, $body:block, $($n:literal)*) => {$({
         const $i: usize = $n;
@@ -247,7 +246,55 @@ unsafe fn avx2_sides<T: Row, const ROWS: usize, const KEEP: bool, const FROM: us
     });
 }
 
-/// For whatever vectors the compiler has; with NEON, 4 × 16 sums fill 16 of 32 registers.
+/// Both halves of the columns at once while their sums fit 32 registers beside a row of B; otherwise one after the other:
+/// 6 × 16 sums fill 24.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+unsafe fn neon<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
+    if ROWS <= 2 {
+        neon_sides::<T, ROWS, KEEP, 0, 2>(tile);
+    } else {
+        neon_sides::<T, ROWS, KEEP, 0, 1>(tile);
+        neon_sides::<T, ROWS, KEEP, 1, 2>(tile);
+    }
+}
+
+/// Halves `FROM` to `END` of the columns.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon_sides<T: Row, const ROWS: usize, const KEEP: bool, const FROM: usize, const END: usize>(
+    tile: &mut Tile<'_, T>,
+) {
+    use std::arch::aarch64::{float32x4_t, vdupq_n_f32, vfmaq_n_f32};
+    // SAFETY: same size, any bits are valid.
+    let vectors = |half: [f32; HALF]| unsafe { transmute::<[f32; HALF], [float32x4_t; 4]>(half) };
+    let sums = tile.sums.first_chunk_mut::<ROWS>().expect("a row of sums each");
+    let mut acc = [[[vdupq_n_f32(0.0); 4]; 2]; ROWS];
+    if tile.resume {
+        each_row!(ROWS, R, {
+            acc[R] = sums[R].0.map(vectors);
+        });
+    }
+    each_term!(tile, fetches::<T>(FROM, END), |a, row, kept| {
+        each_side!(FROM, END, SIDE, {
+            let [b0, b1, b2, b3] = vectors(columns::<T, SIDE>(row, &mut kept));
+            each_row!(ROWS, R, {
+                acc[R][SIDE][0] = vfmaq_n_f32(acc[R][SIDE][0], b0, a[R]);
+                acc[R][SIDE][1] = vfmaq_n_f32(acc[R][SIDE][1], b1, a[R]);
+                acc[R][SIDE][2] = vfmaq_n_f32(acc[R][SIDE][2], b2, a[R]);
+                acc[R][SIDE][3] = vfmaq_n_f32(acc[R][SIDE][3], b3, a[R]);
+            });
+        });
+    });
+    each_row!(ROWS, R, {
+        each_side!(FROM, END, SIDE, {
+            // SAFETY: as above.
+            sums[R].0[SIDE] = unsafe { transmute::<[float32x4_t; 4], [f32; HALF]>(acc[R][SIDE]) };
+        });
+    });
+}
+
+/// For whatever vectors the compiler has.
 unsafe fn portable<T: Row, const ROWS: usize, const KEEP: bool>(tile: &mut Tile<'_, T>) {
     portable_side::<T, ROWS, KEEP, 0>(tile);
     portable_side::<T, ROWS, KEEP, 1>(tile);

@@ -63,12 +63,19 @@ fn instruction_sets_agree<T: Row>() {
     let b = Panels::<T>::from_weights(&[&w], k);
     let mut want = vec![0.0; m * n];
     gemm(Par::Serial, m, View::rows(&x, k), &b, &mut want, false);
-    let mut sets = vec![Isa::Portable];
-    #[cfg(target_arch = "x86_64")]
-    sets.extend([Isa::Avx2, Isa::Avx512].into_iter().filter(|set| isa() >= *set));
+    let sets = [
+        Isa::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon,
+    ];
+    let sets = sets.into_iter().filter(|set| isa() >= *set);
     // Chains in one go, and broken off and taken up again.
     let shapes = |set| (1..=kernel::height(set)).flat_map(move |height| [k, 137].map(|cut| (set, height, cut)));
-    for (set, height, cut) in sets.into_iter().flat_map(shapes) {
+    for (set, height, cut) in sets.flat_map(shapes) {
         for first in (0..m).step_by(height) {
             let rows = first..(first + height).min(m);
             let mut a = vec![0.0; rows.len() * k];
